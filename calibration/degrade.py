@@ -1,0 +1,94 @@
+"""What a camera does to a face crop: geometry, light, blur, noise, compression, occlusion.
+
+Training, sequence generation and tests share these functions; they work on one uint8 grey image
+``(S,S)`` at a time, return uint8 of the same shape and draw only from the generator they are given.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+
+
+def warp(image: Image, angle: float, scale: float, shift: tuple[float, float], flip: bool = False) -> Image:
+    """Rotate by ``angle`` degrees, zoom by ``scale`` and move by ``shift`` (fractions of the side)."""
+    side = image.shape[0]
+    centre = (side - 1) / 2
+    matrix = cv2.getRotationMatrix2D((centre, centre), angle, scale)
+    matrix[:, 2] += np.multiply(shift, side)
+    if flip:
+        image = np.ascontiguousarray(image[:, ::-1])
+    return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+
+
+def light(image: Image, gamma: float, slope: tuple[float, float], gain: float = 1.0) -> Image:
+    """Exposure curve ``gamma``, overall ``gain`` and a linear gradient with ``slope`` per side."""
+    side = image.shape[0]
+    ramp = np.linspace(-0.5, 0.5, side, dtype=np.float32)
+    field = gain * (1 + slope[0] * ramp[None, :] + slope[1] * ramp[:, None])
+    curve = (np.arange(256, dtype=np.float32) / 255) ** gamma * 255
+    return np.clip(curve[image] * field, 0, 255).astype(np.uint8)
+
+
+def blur(image: Image, sigma: float) -> Image:
+    """Gaussian blur of ``sigma`` pixels (defocus)."""
+    return cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+def motion_blur(image: Image, length: int, angle: float) -> Image:
+    """Average along a line of ``length`` pixels at ``angle`` degrees."""
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), angle, 1)
+    kernel = cv2.warpAffine(kernel, turn, (length, length))
+    return cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
+
+
+def shrink(image: Image, side: int) -> Image:
+    """Lose detail as a face of ``side`` pixels in the camera's frame does."""
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
+    """Gaussian sensor noise of ``sigma`` grey levels."""
+    grain = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(sigma)
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
+
+
+def compress(image: Image, quality: int) -> Image:
+    """JPEG at ``quality`` (1 worst, 100 best), as MJPEG cameras send it."""
+    packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+
+
+def occlude(image: Image, box: tuple[float, float, float, float], value: int) -> Image:
+    """Cover the rectangle ``box`` (x0, y0, x1, y1 as fractions of the side) with grey ``value``."""
+    out = image.copy()
+    x0, y0, x1, y1 = (int(round(side * image.shape[0])) for side in box)
+    out[max(y0, 0) : y1, max(x0, 0) : x1] = value
+    return out
+
+
+def augment(image: Image, rng: np.random.Generator) -> Image:
+    """One random view of a still, as wide as the crops of a detector and a cheap camera vary."""
+    shift = (float(rng.uniform(-0.08, 0.08)), float(rng.uniform(-0.08, 0.08)))
+    flip = bool(rng.random() < 0.5)
+    out = warp(image, float(rng.uniform(-17, 17)), float(rng.uniform(0.85, 1.2)), shift, flip)
+    if rng.random() < 0.5:
+        slope = (float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.6, 0.6)))
+        out = light(out, float(np.exp(rng.uniform(-0.5, 0.5))), slope)
+    kind = rng.random()
+    if kind < 0.15:
+        out = blur(out, float(rng.uniform(0.4, 1.4)))
+    elif kind < 0.3:
+        out = shrink(out, int(rng.integers(20, 44)))
+    if rng.random() < 0.2:
+        out = noise(out, float(rng.uniform(2, 14)), rng)
+    if rng.random() < 0.3:
+        x, y, w, h = rng.uniform(0, 0.8), rng.uniform(0, 0.8), rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.4)
+        out = occlude(out, (x, y, x + w, y + h), int(rng.integers(0, 256)))
+    return out

@@ -1,0 +1,53 @@
+"""What the pipeline asks of a camera, a detector, an engine and a sink. All are context managers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, runtime_checkable
+
+import numpy.typing as npt
+
+from edge.data import EmotionEstimate, Face, Frame, TensorSpec
+
+
+@runtime_checkable
+class Source(AbstractContextManager["Source"], Protocol):
+    """Gives frames. ``live`` sources run on regardless, so only their newest frame is worth having."""
+
+    live: bool
+    frame_count: int | None  # length of a finite source where it is known
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames with rising index and timestamp; a finite source just ends."""
+        ...
+
+
+@runtime_checkable
+class FaceDetector(AbstractContextManager["FaceDetector"], Protocol):
+    """Finds faces."""
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Faces of one frame, best score first; an empty list where there is none."""
+        ...
+
+
+@runtime_checkable
+class Engine(AbstractContextManager["Engine"], Protocol):
+    """Runs one step of the network."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Run one batch; the returned arrays belong to the caller."""
+        ...
+
+
+@runtime_checkable
+class Sink(AbstractContextManager["Sink"], Protocol):
+    """Takes the estimates away."""
+
+    def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
+        """Take one frame and the estimates of all its tracks; may be called with none."""
+        ...

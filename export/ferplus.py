@@ -1,0 +1,93 @@
+"""FER+ faces: votes, the label rule, and folds that keep twins together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import BundleError
+
+EMOTIONS = 8  # the first eight vote columns; the last two are "unknown" and "not a face"
+TWIN_CORRELATION = 0.99
+DEV_SHARE = 10  # one twin group in ten becomes the development fold
+
+
+@dataclass(frozen=True)
+class FerPlus:
+    """Grey faces ``images`` (N,48,48) uint8, ``votes`` (N,10) uint8, ``fold`` (N,) 0 train 1 dev 2 report."""
+
+    images: npt.NDArray[np.uint8]
+    votes: npt.NDArray[np.uint8]
+    fold: npt.NDArray[np.int8]
+
+
+def load(path: Path) -> FerPlus:
+    """Read ``ferplus_webp.npz`` (lossless WebP stream and offsets) and split it into folds.
+
+    Split 1 (PublicTest) becomes fold 2. Rows of split 0 that are twins of a row of split 1 are left
+    out; the other rows of split 0 go to train or dev by twin group, so no face stands in both.
+    """
+    if not path.is_file():
+        raise BundleError(f"no data file {path}: pass --data the path of ferplus_webp.npz")
+    with np.load(path) as archive:
+        data = {name: archive[name] for name in archive.files}
+    webp, offsets = data["webp"], data["offsets"]
+    images = np.stack(
+        [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in zip(offsets, offsets[1:], strict=False)]
+    )
+    group = twin_groups(images, data["duplicate_group"])
+    report = data["split"] == 1
+    # Multiplying by a large odd number scatters neighbouring groups over the folds, without a seed.
+    dev = (group.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)) % np.uint64(DEV_SHARE) == 0
+    fold = np.where(report, 2, np.where(dev, 1, 0)).astype(np.int8)
+    keep = report | ~np.isin(group, group[report])
+    return FerPlus(images[keep], data["votes"][keep], fold[keep])
+
+
+def twin_groups(images: npt.NDArray[np.uint8], known: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Number (N,) that images share when they are known duplicates or correlate above 0.99."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    parent = np.arange(len(images))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for number in np.unique(known[known >= 0]):
+        first, *rest = np.flatnonzero(known == number)
+        for other in rest:
+            parent[root(other)] = root(first)
+    for start in range(0, len(flat), 1024):
+        alike = flat[start : start + 1024] @ flat[start:].T > TWIN_CORRELATION
+        for a, b in zip(*np.nonzero(alike), strict=True):
+            if a < b:
+                parent[root(start + b)] = root(start + a)
+    return np.array([root(i) for i in range(len(images))], np.int64)
+
+
+def majority(votes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Label (N,) by the majority rule of FER+ (Barsoum et al., ICMI 2016), -1 where there is none.
+
+    Single votes count as noise; the largest of the ten must hold more than half of the rest and be
+    one of the eight emotions.
+    """
+    kept = np.where(votes == 1, 0, votes).astype(np.int64)
+    best = kept.argmax(axis=1)
+    clear = 2 * kept.max(axis=1) > kept.sum(axis=1)
+    return np.where(clear & (best < EMOTIONS), best, -1)
+
+
+def soft_targets(votes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Vote distribution over the eight emotions (N,8) and which rows (N,) are usable as targets."""
+    kept = np.where(votes == 1, 0, votes).astype(np.float32)
+    total = kept[:, :EMOTIONS].sum(axis=1, keepdims=True)
+    usable = (total[:, 0] > 0) & (kept.argmax(axis=1) < EMOTIONS)
+    return kept[:, :EMOTIONS] / np.maximum(total, 1), usable

@@ -1,0 +1,100 @@
+"""The reference family of networks: a frame encoder and a recurrent head that steps once per frame.
+
+Only plain convolutions, ReLU and global average pooling, because those are the operators for which every
+INT8 kernel set is fast (depthwise convolutions, squeeze-excite and hard-swish lose more than they save).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+
+
+def conv_bn(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution and batch norm; the exporter folds the norm into the convolution."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+class PlainBlock(nn.Module):
+    """Two 3x3 convolutions without a skip (VGG)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first, self.second = conv_bn(inputs, outputs, stride), conv_bn(outputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.second(torch.relu(self.first(x))))
+
+
+class ResidualBlock(nn.Module):
+    """Basic residual block; He et al., Deep Residual Learning for Image Recognition, CVPR 2016."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first, self.second = conv_bn(inputs, outputs, stride), conv_bn(outputs, outputs)
+        same = stride == 1 and inputs == outputs
+        self.skip = nn.Identity() if same else conv_bn(inputs, outputs, stride, kernel=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.second(torch.relu(self.first(x))) + self.skip(x))
+
+
+BLOCKS = {"plain": PlainBlock, "residual": ResidualBlock}
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """Block kind, stem (channels, kernel, stride) and per stage (channels, blocks, stride of the first)."""
+
+    block: str
+    stem: tuple[int, int, int]
+    stages: tuple[tuple[int, int, int], ...]
+
+
+ENCODERS = {
+    "plain-s": EncoderSpec("plain", (32, 3, 1), ((32, 1, 2), (64, 1, 2), (128, 1, 2), (256, 1, 2))),
+    "plain-m": EncoderSpec("plain", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
+    "residual-s": EncoderSpec("residual", (32, 3, 1), ((32, 1, 2), (64, 1, 2), (128, 1, 2), (256, 1, 2))),
+    "residual-m": EncoderSpec("residual", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
+    "residual-strided": EncoderSpec("residual", (32, 5, 2), ((48, 1, 1), (96, 1, 2), (192, 1, 2))),
+}
+
+
+class FrameEncoder(nn.Module):
+    """A face ``(N,1,48,48)`` float32, standardised, to features ``(N,features)``."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        spec = ENCODERS[name]
+        width, kernel, stride = spec.stem
+        layers: list[nn.Module] = [conv_bn(1, width, stride, kernel), nn.ReLU()]
+        for channels, count, first_stride in spec.stages:
+            for index in range(count):
+                layers.append(BLOCKS[spec.block](width, channels, 1 if index else first_stride))
+                width = channels
+        self.layers = nn.Sequential(*layers)
+        self.features = width
+
+    def forward(self, face: Tensor) -> Tensor:
+        x: Tensor = self.layers(face)
+        return x.mean(dim=(2, 3))
+
+
+class FrameClassifier(nn.Module):
+    """A frame encoder with a linear head: ``(N,1,48,48)`` to logits ``(N,K)``."""
+
+    def __init__(self, encoder: str, classes: int = len(LABELS), dropout: float = 0.3) -> None:
+        super().__init__()
+        self.encoder = FrameEncoder(encoder)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.encoder.features, classes)
+
+    def forward(self, face: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.dropout(self.encoder(face)))
+        return logits

@@ -1,0 +1,174 @@
+"""Train the frame encoder on stills with soft votes; resumable, seeded, one checkpoint a epoch."""
+
+from __future__ import annotations
+
+import copy
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from calibration.degrade import augment
+from edge.faces.crop import normalise_crops
+from export.ferplus import FerPlus, majority, soft_targets
+from export.networks import LABELS, FrameClassifier
+
+INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "standardise"}}
+
+
+@dataclass(frozen=True)
+class FrameRecipe:
+    """Hyper-parameters of the frame stage."""
+
+    encoder: str = "residual-m"
+    epochs: int = 24
+    batch: int = 128
+    peak_lr: float = 0.15
+    weight_decay: float = 5e-4
+    balance: float = 0.35  # sampling weight of a class = frequency ** -balance
+    ema: float = 0.998  # per step; the averaged weights are the ones that are kept
+    seed: int = 1
+
+
+def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Accuracy and unweighted average recall over the rows whose label is not -1."""
+    rows = labels >= 0
+    right = logits[rows].argmax(axis=1) == labels[rows]
+    recalls = [right[labels[rows] == k].mean() for k in np.unique(labels[rows])]
+    return float(right.mean()), float(np.mean(recalls))
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -> npt.NDArray[np.float32]:
+    """Output (N,...) of ``model`` on grey stills (N,H,W) uint8, one view each."""
+    model.eval()
+    parts = [
+        model(torch.from_numpy(normalise_crops(images[at : at + batch], INPUT))).numpy()
+        for at in range(0, len(images), batch)
+    ]
+    return np.concatenate(parts)
+
+
+def train_frames(data: FerPlus, recipe: FrameRecipe, folder: Path) -> FrameClassifier:
+    """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights."""
+    torch.manual_seed(recipe.seed)
+    cv2.setNumThreads(1)
+    targets, usable = soft_targets(data.votes)
+    pool = np.flatnonzero(usable & (data.fold == 0))
+    weights = _class_weights(targets[pool], recipe.balance)
+    dev = data.fold == 1
+    dev_images, dev_labels = data.images[dev], majority(data.votes[dev])
+
+    model = FrameClassifier(recipe.encoder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = copy.deepcopy(model)
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.SGD(
+        [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+        lr=recipe.peak_lr,
+        momentum=0.9,
+        nesterov=True,
+    )
+    steps = len(pool) // recipe.batch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.peak_lr, total_steps=steps * recipe.epochs, pct_start=0.2
+    )
+    parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
+    first = _resume(folder / "frames.pt", parts, recipe)
+    bf16 = torch.cpu._is_avx512_bf16_supported()  # halves the time where the processor has it
+
+    for epoch in range(first, recipe.epochs):
+        model.train()
+        started, total = time.monotonic(), 0.0
+        for done, (faces, wanted) in enumerate(_batches(data, targets, pool, weights, recipe, epoch, steps)):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                loss = cross_entropy(model(faces.contiguous(memory_format=torch.channels_last)), wanted)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            _average(averaged, model, recipe.ema, epoch * steps + done)
+            total += loss.item()
+            if sys.stderr.isatty():
+                print(f"\r{recipe.encoder} epoch {epoch + 1} step {done + 1}/{steps}", end="", file=sys.stderr)
+        acc, uar = accuracy(predict(averaged, dev_images), dev_labels)
+        seconds = time.monotonic() - started
+        print(
+            f"{recipe.encoder} epoch {epoch + 1}/{recipe.epochs}  loss {total / steps:.4f}  "
+            f"dev accuracy {acc:.4f}  UAR {uar:.4f}  {seconds:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+        _save(folder / "frames.pt", parts, recipe, epoch + 1)
+    return averaged.eval()
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average of weights and batch-norm statistics, quicker during the first steps."""
+    share = 1 - min(decay, (1 + step) / (10 + step))
+    for mean, value in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, share)
+
+
+def _class_weights(targets: npt.NDArray[np.float32], balance: float) -> npt.NDArray[np.float64]:
+    labels = targets.argmax(axis=1)
+    frequency = np.bincount(labels, minlength=len(LABELS)) / len(labels)
+    weights = np.maximum(frequency, 1e-6)[labels] ** -balance
+    return weights / weights.sum()
+
+
+def _batches(
+    data: FerPlus,
+    targets: npt.NDArray[np.float32],
+    pool: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    recipe: FrameRecipe,
+    epoch: int,
+    steps: int,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches, made one thread ahead; the draw depends on seed and epoch only."""
+    ready: queue.Queue[tuple[Tensor, Tensor]] = queue.Queue(8)
+
+    def produce() -> None:
+        rng = np.random.default_rng((recipe.seed, epoch))
+        order = rng.choice(pool, steps * recipe.batch, p=weights)
+        for rows in order.reshape(steps, recipe.batch):
+            crops = np.stack([augment(data.images[row], rng) for row in rows])
+            ready.put((torch.from_numpy(normalise_crops(crops, INPUT)), torch.from_numpy(targets[rows])))
+
+    threading.Thread(target=produce, daemon=True).start()
+    for _ in range(steps):
+        yield ready.get()
+
+
+def _resume(path: Path, parts: dict[str, Any], recipe: FrameRecipe) -> int:
+    if not path.is_file():
+        return 0
+    saved = torch.load(path, weights_only=True)
+    if saved["recipe"] != repr(recipe):
+        raise SystemExit(f"{path} was made by another recipe ({saved['recipe']}); use another folder")
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
+    print(f"resuming after epoch {saved['epoch']}", file=sys.stderr)
+    return int(saved["epoch"])
+
+
+def _save(path: Path, parts: dict[str, Any], recipe: FrameRecipe, epoch: int) -> None:
+    state = {name: part.state_dict() for name, part in parts.items()}
+    fresh = path.with_suffix(".new")
+    torch.save({**state, "recipe": repr(recipe), "epoch": epoch}, fresh)
+    os.replace(fresh, path)
