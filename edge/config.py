@@ -1,0 +1,141 @@
+"""Settings: frozen dataclasses filled from a TOML file and ``--set table.key=value`` overrides."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+from edge.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SOURCE_HELP = "/dev/video0, a camera number, a video file, a folder of images, or demo"
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    address: str = "demo"  # see SOURCE_HELP
+    width: int | None = None  # pixels asked of a camera
+    height: int | None = None
+    fps: float | None = None  # frames per second asked of a camera; given to a folder of images
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    kind: str = "auto"  # auto, yunet, haar
+    model: str = ""  # path of a YuNet file; empty: the bundle's, else the fetched one
+    input_width: int = 320  # pixels to which the frame is shrunk for YuNet
+    score_threshold: float = 0.7
+    every: int = 1  # frames from one detection to the next
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    iou_threshold: float = 0.3
+    lost_s: float = 0.8  # seconds a track waits for its face to come back
+    confirm: int = 2  # detections before a face counts
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    path: str = ""  # folder; empty: the reference bundle that ships
+    precision: str = "fp32"
+    threads: int = 1  # of the inference engine; 0 = all cores
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    abstain_below: float | None = None  # empty: the bundle's threshold
+    min_face_px: float = 36.0  # side of the face square under which the answer is "uncertain"
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    jsonl: str = ""  # path, - for standard output
+    annotate: str = ""  # path of an .mp4
+    trajectory: str = ""  # path of a .png
+    every_frame: bool = False  # JSON lines for frames between the steps, too
+    max_frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """All tables of the configuration file."""
+
+    source: SourceConfig = field(default_factory=SourceConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    bundle: BundleConfig = field(default_factory=BundleConfig)
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+
+
+def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+    """Defaults, then the TOML file, then each ``table.key=value``; ConfigError names the key."""
+    config = Config()
+    for table, entries in (_read(path) if path else {}).items():
+        if not isinstance(entries, dict):
+            raise ConfigError(f"{path}: {table} stands outside a table; write it under [table]")
+        for key, value in entries.items():
+            config = _with(config, table, key, value)
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        table, dot, key = name.strip().partition(".")
+        if not (equals and dot):
+            raise ConfigError(f"--set {text!r} is not of the form table.key=value")
+        config = _with(config, table, key, _parse(value))
+    return config
+
+
+def merge(config: Config, given: dict[str, dict[str, Any]]) -> Config:
+    """``config`` with the values of ``given[table][key]`` that are neither None nor False."""
+    for table, entries in given.items():
+        for key, value in entries.items():
+            if value is not None and value is not False:
+                config = _with(config, table, key, value)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+
+
+def _parse(text: str) -> Any:
+    """A TOML value where ``text`` is one, else the text itself, so that paths need no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _with(config: Config, table: str, key: str, value: Any) -> Config:
+    """``config`` with one value replaced, its type checked against the dataclass field."""
+    tables = [entry.name for entry in fields(config)]
+    if table not in tables:
+        raise ConfigError(f"unknown table {table!r}; there are {', '.join(tables)}")
+    section = getattr(config, table)
+    hints = get_type_hints(type(section))
+    if key not in hints:
+        raise ConfigError(f"unknown key {table}.{key}; [{table}] has {', '.join(hints)}")
+    allowed = get_args(hints[key]) if isinstance(hints[key], UnionType) else (hints[key],)
+    if float in allowed and type(value) is int:
+        value = float(value)
+    if str in allowed and type(value) is int:
+        value = str(value)  # a camera number
+    if type(value) not in allowed:
+        names = " or ".join(kind.__name__ for kind in allowed if kind is not type(None))
+        raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {names}")
+    changed: Config = replace(config, **{table: replace(section, **{key: value})})
+    return changed

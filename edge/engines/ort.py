@@ -1,0 +1,56 @@
+"""ONNX Runtime on the processor: the engine that every machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy.typing as npt
+
+from edge.data import TensorSpec
+from edge.errors import BundleError, require
+
+_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
+
+
+class OrtEngine:
+    """One ONNX step graph. ``threads`` 0 leaves the number to ONNX Runtime (all cores)."""
+
+    def __init__(self, model: Path, threads: int = 1) -> None:
+        ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # its warnings concern the exporter, not the user
+        try:
+            self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has a class per status and no common base
+            reason = str(error).splitlines()[0]
+            raise BundleError(f"{model} is no usable ONNX file ({reason}); export the bundle again") from error
+        self.inputs = _specs(self._session.get_inputs())
+        self.outputs = _specs(self._session.get_outputs())
+
+    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Run one batch: input name -> (N,...) array; output name -> new (N,...) array."""
+        return dict(zip(self.outputs, self._session.run(None, dict(feeds)), strict=True))
+
+    def __enter__(self) -> OrtEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass  # the session frees itself
+
+
+def _specs(nodes: Any) -> dict[str, TensorSpec]:
+    return {
+        node.name: TensorSpec(
+            node.name,
+            _DTYPES.get(node.type, node.type),
+            tuple(d if isinstance(d, int) else None for d in node.shape),
+        )
+        for node in nodes
+    }

@@ -1,0 +1,34 @@
+"""From logits to an answer, or to none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.data import UNCERTAIN, Float32
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Temperature scaling (Guo et al., ICML 2017) and the rules of abstention."""
+
+    labels: Sequence[str]
+    temperature: float
+    abstain_below: float  # largest probability under which the answer is "uncertain"
+    min_face_px: float  # side of the face square in frame pixels under which it is, too
+
+    def probabilities(self, logits: Float32) -> Float32:
+        """Softmax of ``logits`` (...,K) / temperature; each row sums to 1."""
+        scaled = logits.astype(np.float64) / self.temperature
+        powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        shares: Float32 = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+        return shares
+
+    def label(self, probabilities: Float32, side_px: float) -> str:
+        """The most probable label, or "uncertain" for a small face or a weak maximum."""
+        best = int(probabilities.argmax())
+        if side_px < self.min_face_px or not probabilities[best] >= self.abstain_below:
+            return UNCERTAIN
+        return self.labels[best]

@@ -1,0 +1,69 @@
+"""Golden outputs: what a precision or an engine must reproduce on this machine before it serves.
+
+Needed because integer kernels differ between processors: u8 x s8 products saturate on old x86, and a
+real accelerator is not its emulation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.data import Float32
+from edge.errors import BundleError
+from edge.faces.crop import normalise_crops
+from edge.protocols import Engine
+
+MIN_COSINE = 0.999
+MAX_LABEL_CHANGES = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How close an engine comes to the golden logits."""
+
+    min_cosine: float  # smallest cosine of two logit rows
+    label_changes: float  # share of rows whose largest logit moved
+
+    @property
+    def passed(self) -> bool:
+        return self.min_cosine >= MIN_COSINE and self.label_changes <= MAX_LABEL_CHANGES
+
+    def __str__(self) -> str:
+        return (
+            f"min cosine {self.min_cosine:.5f}, needed {MIN_COSINE}; "
+            f"label changes {self.label_changes:.2%}, allowed {MAX_LABEL_CHANGES:.0%}"
+        )
+
+
+def roll(engine: Engine, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Float32:
+    """Logits (M,T,K) of M sequences of grey crops (M,T,S,S), all rolled forward from the zero state."""
+    state = {t.input: np.zeros((len(crops), *t.shape), np.float32) for t in bundle.state}
+    logits = []
+    for at in range(crops.shape[1]):
+        out = engine.run({"face": normalise_crops(crops[:, at], bundle.manifest), **state})
+        state = {t.input: out[t.output] for t in bundle.state}
+        logits.append(out["logits"])
+    return np.stack(logits, axis=1)
+
+
+def compare(found: Float32, expected: Float32) -> Verdict:
+    """Verdict on logits (...,K) against the golden ones of the same shape; NaN never passes."""
+    a, b = found.reshape(-1, found.shape[-1]), expected.reshape(-1, expected.shape[-1])
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosine = (a * b).sum(axis=1) / np.maximum(norms, 1e-12)
+    worst = float(np.where(np.isfinite(cosine), cosine, -1).min())
+    return Verdict(worst, float((a.argmax(axis=1) != b.argmax(axis=1)).mean()))
+
+
+def reproduces(engine: Engine, bundle: Bundle) -> Verdict:
+    """Run golden.npz through ``engine``; BundleError where the bundle carries none."""
+    entry = bundle.manifest.get("golden")
+    if entry is None:
+        raise BundleError(f"bundle {bundle.folder} has no golden.npz; export it again")
+    with np.load(bundle.folder / entry["path"]) as golden:
+        crops, logits = golden["crops"], golden["logits"]
+    return compare(roll(engine, bundle, crops), logits)

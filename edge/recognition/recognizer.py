@@ -1,0 +1,81 @@
+"""One recurrent step per due face: states are gathered from the tracks and scattered back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import floor
+
+import numpy as np
+
+from edge.bundle import Bundle
+from edge.data import EmotionEstimate, Float32, Frame, Track
+from edge.faces.crop import face_batch
+from edge.protocols import Engine
+from edge.recognition.decision import Decision
+
+
+class Recognizer:
+    """Runs the step graph of ``bundle`` on ``engine``, all due faces in one batch."""
+
+    def __init__(self, engine: Engine, bundle: Bundle, decision: Decision) -> None:
+        self._engine = engine
+        self._manifest = bundle.manifest
+        self._state = bundle.state
+        self._decision = decision
+
+    def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
+        """Estimates of all tracks: fresh where the network ran on this frame, else the last one."""
+        due = [track for track in tracks if self._is_due(track, frame.timestamp_s)]
+        if due:
+            self._step(frame, due)
+        return [_current(track, frame) for track in tracks if track.estimate is not None]
+
+    def _is_due(self, track: Track, now_s: float) -> bool:
+        """At most one step per tick of ``step_hz``; ticks keep the mean rate at any frame rate."""
+        if track.last_step_s is None:
+            return True
+        hz = self._manifest["step_hz"]
+        # A thousandth of a tick forgives container times that are rounded to milliseconds or less.
+        return floor(now_s * hz + 1e-3) > floor(track.last_step_s * hz + 1e-3)
+
+    def _step(self, frame: Frame, due: list[Track]) -> None:
+        for track in due:
+            if track.last_step_s is None or self._gap(track, frame) > self._manifest["reset_after_s"]:
+                track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
+                track.steps = 0
+        feeds = {"face": face_batch(frame, [track.face for track in due], self._manifest)}
+        for index, tensor in enumerate(self._state):
+            feeds[tensor.input] = np.stack([track.state[index] for track in due])
+        outputs = self._engine.run(feeds)
+        probabilities = self._decision.probabilities(outputs["logits"])
+        for row, track in enumerate(due):
+            track.state = tuple(outputs[tensor.output][row] for tensor in self._state)
+            track.steps += 1
+            track.last_step_s = frame.timestamp_s
+            track.estimate = self._estimate(frame, track, probabilities[row])
+
+    def _gap(self, track: Track, frame: Frame) -> float:
+        return frame.timestamp_s - (track.last_step_s or 0.0)
+
+    def _estimate(self, frame: Frame, track: Track, probabilities: Float32) -> EmotionEstimate:
+        box = track.face.box_xyxy
+        return EmotionEstimate(
+            track_id=track.id,
+            timestamp_s=frame.timestamp_s,
+            box_xyxy=box,
+            probabilities=probabilities,
+            label=self._decision.label(probabilities, float(box[2] - box[0])),
+            warm=track.steps >= self._manifest["warm_steps"],
+            fresh=True,
+        )
+
+
+def _current(track: Track, frame: Frame) -> EmotionEstimate:
+    """The track's last estimate; where it is older than the frame, with today's box and fresh=False."""
+    assert track.estimate is not None
+    if track.last_step_s == frame.timestamp_s:
+        return track.estimate
+    return replace(
+        track.estimate, timestamp_s=frame.timestamp_s, box_xyxy=track.face.box_xyxy, fresh=False
+    )
