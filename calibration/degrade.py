@@ -38,15 +38,6 @@ def blur(image: Image, sigma: float) -> Image:
     return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
-def motion_blur(image: Image, length: int, angle: float) -> Image:
-    """Average along a line of ``length`` pixels at ``angle`` degrees."""
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1
-    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), angle, 1)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
-    return cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
-
-
 def shrink(image: Image, side: int) -> Image:
     """Lose detail as a face of ``side`` pixels in the camera's frame does."""
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
@@ -62,13 +53,13 @@ def noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
 def compress(image: Image, quality: int) -> Image:
     """JPEG at ``quality`` (1 worst, 100 best), as MJPEG cameras send it."""
     packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def occlude(image: Image, box: tuple[float, float, float, float], value: int) -> Image:
     """Cover the rectangle ``box`` (x0, y0, x1, y1 as fractions of the side) with grey ``value``."""
     out = image.copy()
-    x0, y0, x1, y1 = (int(round(side * image.shape[0])) for side in box)
+    x0, y0, x1, y1 = (round(side * image.shape[0]) for side in box)
     out[max(y0, 0) : y1, max(x0, 0) : x1] = value
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -36,9 +37,7 @@ def load(path: Path) -> FerPlus:
     with np.load(path) as archive:
         data = {name: archive[name] for name in archive.files}
     webp, offsets = data["webp"], data["offsets"]
-    images = np.stack(
-        [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in zip(offsets, offsets[1:], strict=False)]
-    )
+    images = np.stack([cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in pairwise(offsets)])
     group = twin_groups(images, data["duplicate_group"])
     report = data["split"] == 1
     # Multiplying by a large odd number scatters neighbouring groups over the folds, without a seed.

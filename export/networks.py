@@ -98,3 +98,33 @@ class FrameClassifier(nn.Module):
     def forward(self, face: Tensor) -> Tensor:
         logits: Tensor = self.head(self.dropout(self.encoder(face)))
         return logits
+
+
+class StreamingGRU(nn.Module):
+    """One streaming step: a frame encoder, a GRU cell (Cho et al., EMNLP 2014) and a linear head.
+
+    ``forward(face (N,1,48,48), state_h (N,H))`` gives ``logits (N,K)`` and ``new_state_h (N,H)``.
+    """
+
+    def __init__(self, encoder: str, hidden: int = 96, classes: int = len(LABELS)) -> None:
+        super().__init__()
+        self.encoder = FrameEncoder(encoder)
+        self.head = RecurrentHead(self.encoder.features, hidden, classes)
+        self.state = {"state_h": (hidden,)}
+
+    def forward(self, face: Tensor, state_h: Tensor) -> tuple[Tensor, Tensor]:
+        logits, new_state_h = self.head(self.encoder(face), state_h)
+        return logits, new_state_h
+
+
+class RecurrentHead(nn.Module):
+    """Features (N,F) and state (N,H) to logits (N,K) and the new state (N,H)."""
+
+    def __init__(self, features: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(features, hidden)
+        self.output = nn.Linear(hidden, classes)
+
+    def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = self.cell(features, state)
+        return self.output(state), state

@@ -33,11 +33,11 @@ class FrameRecipe:
     """Hyper-parameters of the frame stage."""
 
     encoder: str = "residual-m"
-    epochs: int = 24
+    epochs: int = 28
     batch: int = 128
     peak_lr: float = 0.15
     weight_decay: float = 5e-4
-    balance: float = 0.35  # sampling weight of a class = frequency ** -balance
+    balance: float = 0.25  # sampling weight of a class = frequency ** -balance
     ema: float = 0.998  # per step; the averaged weights are the ones that are kept
     seed: int = 1
 
@@ -102,7 +102,7 @@ def train_frames(data: FerPlus, recipe: FrameRecipe, folder: Path) -> FrameClass
             _average(averaged, model, recipe.ema, epoch * steps + done)
             total += loss.item()
             if sys.stderr.isatty():
-                print(f"\r{recipe.encoder} epoch {epoch + 1} step {done + 1}/{steps}", end="", file=sys.stderr)
+                print(f"\repoch {epoch + 1} step {done + 1}/{steps}", end="", file=sys.stderr)
         acc, uar = accuracy(predict(averaged, dev_images), dev_labels)
         seconds = time.monotonic() - started
         print(

@@ -1,0 +1,121 @@
+"""Figures of a step graph on labelled stills and generated sequences, through the engine that serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from edge.bundle import Bundle
+from edge.protocols import Engine
+from edge.recognition.decision import Decision
+from edge.recognition.golden import roll
+
+STILL_STEPS = 8  # a still is scored after this many equal steps from the zero state
+_BATCH = 256
+Float32 = npt.NDArray[np.float32]
+
+
+def still_logits(
+    engine: Engine, bundle: Bundle, images: npt.NDArray[np.uint8], steps: int = STILL_STEPS
+) -> Float32:
+    """Logits (M,steps,K) of grey stills (M,H,W) held for ``steps`` equal steps from the zero state."""
+    size = bundle.manifest["input"]["size"]
+    parts = []
+    for at in range(0, len(images), _BATCH):
+        part = images[at : at + _BATCH]
+        held = np.broadcast_to(part[:, None], (len(part), steps, *part.shape[1:]))
+        parts.append(roll(engine, bundle, held))
+    return np.concatenate(parts) if parts else np.zeros((0, size, len(bundle.labels)), np.float32)
+
+
+def score(logits: Float32, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> dict[str, Any]:
+    """Accuracy, unweighted average recall and per-class recall with n, over rows with a label >= 0."""
+    rows = labels >= 0
+    wanted, answer = labels[rows], logits[rows].argmax(axis=-1)
+    right = answer == wanted
+    recall = {
+        name: {"n": int((wanted == k).sum()), "recall": round(float(right[wanted == k].mean()), 4)}
+        for k, name in enumerate(names)
+        if (wanted == k).any()
+    }
+    return {
+        "n": int(rows.sum()),
+        "accuracy": round(float(right.mean()), 4),
+        "uar": round(float(np.mean([row["recall"] for row in recall.values()])), 4),
+        "classes": recall,
+    }
+
+
+def fit_temperature(logits: Float32, labels: npt.NDArray[np.int64]) -> float:
+    """Temperature with the least negative log likelihood of labels >= 0 (Guo et al., ICML 2017)."""
+    rows = labels >= 0
+    grid = np.exp(np.linspace(np.log(0.3), np.log(3.0), 116))
+
+    def loss(temperature: float) -> float:
+        p = Decision((), temperature, 0, 0).probabilities(logits[rows])
+        return float(-np.log(np.maximum(p[np.arange(len(p)), labels[rows]], 1e-12)).mean())
+
+    return round(float(min(grid, key=loss)), 4)
+
+
+def fit_threshold(
+    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, wanted: float = 0.9
+) -> float:
+    """Smallest threshold on the largest probability at which the answers reach ``wanted`` accuracy."""
+    rows = labels >= 0
+    p = Decision((), temperature, 0, 0).probabilities(logits[rows])
+    right = p.argmax(axis=1) == labels[rows]
+    for threshold in np.arange(0.2, 0.9, 0.01):
+        answered = p.max(axis=1) >= threshold
+        if answered.any() and right[answered].mean() >= wanted:
+            return round(float(threshold), 2)
+    return 0.9
+
+
+def calibration_error(
+    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, bins: int = 15
+) -> float:
+    """Expected calibration error over bins of equal mass (Nixon et al., CVPR workshops 2019)."""
+    rows = labels >= 0
+    p = Decision((), temperature, 0, 0).probabilities(logits[rows])
+    right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
+    parts = np.array_split(np.argsort(sure), bins)
+    return round(float(sum(len(b) * abs(right[b].mean() - sure[b].mean()) for b in parts) / len(sure)), 4)
+
+
+def steadiness(logits: Float32, truth: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Accuracy per step and label changes beyond the true ones per sequence, logits (M,T,K), truth (M,T)."""
+    answer = logits.argmax(axis=-1)
+    known = truth >= 0
+    changes = (answer[:, 1:] != answer[:, :-1]).sum(axis=1) - (truth[:, 1:] != truth[:, :-1]).sum(axis=1)
+    return {
+        "accuracy_per_step": round(float((answer == truth)[known].mean()), 4),
+        "extra_label_changes": round(float(changes.mean()), 2),
+    }
+
+
+def count_macs(model: nn.Module, *inputs: Any) -> int:
+    """Multiply-accumulates of all convolutions and matrix products for one row."""
+    total = 0
+
+    def hook(module: Any, _: Any, output: Any) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            total += module.weight.numel() * output.shape[2] * output.shape[3]
+        elif isinstance(module, nn.Linear):
+            total += module.weight.numel()
+        else:
+            total += module.weight_ih.numel() + module.weight_hh.numel()
+
+    handles = [
+        m.register_forward_hook(hook)
+        for m in model.modules()
+        if isinstance(m, nn.Conv2d | nn.Linear | nn.GRUCell)
+    ]
+    model.eval()(*inputs)
+    for handle in handles:
+        handle.remove()
+    return total

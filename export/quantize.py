@@ -1,0 +1,94 @@
+"""First INT8 for processors: convolutions in u8 x s8, the recurrent tail in float.
+
+The convolutional part carries nearly all the work, and float recurrence keeps the state from drifting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from edge.errors import EdgeError
+
+_BATCH = 16
+
+
+class _Crops(CalibrationDataReader):
+    """Normalised faces (M,C,S,S) in batches, with zero states: only convolutions are calibrated."""
+
+    def __init__(self, faces: npt.NDArray[np.float32], state: dict[str, tuple[int, ...]]) -> None:
+        self._batches: Iterator[dict[str, Any]] = iter(
+            {
+                "face": faces[at : at + _BATCH],
+                **{name: np.zeros((_BATCH, *shape), np.float32) for name, shape in state.items()},
+            }
+            for at in range(0, len(faces) - _BATCH + 1, _BATCH)
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self._batches, None)
+
+
+def quantize_cpu(
+    fp32: Path, int8: Path, faces: npt.NDArray[np.float32], state: dict[str, tuple[int, ...]]
+) -> int:
+    """Write ``int8`` from ``fp32`` with ranges from ``faces``; returns the number of quantized Convs.
+
+    Raises EdgeError where a convolution stayed in float, because nobody would notice.
+    """
+    prepared = int8.with_suffix(".prepared")
+    quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
+    graph = onnx.load(str(prepared)).graph
+    tail = {node.name for node in graph.node} - _upstream_of_pool(graph)
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # the quantizer logs advice for its own developers on the root logger
+    try:
+        quantize_static(
+            str(prepared),
+            str(int8),
+            _Crops(faces, state),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "Add"],
+            nodes_to_exclude=sorted(tail),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        root.setLevel(level)
+        prepared.unlink(missing_ok=True)
+    return _audit(int8)
+
+
+def _upstream_of_pool(graph: Any) -> set[str]:
+    """Names of the nodes that the pooling over the picture needs: the convolutional part."""
+    makers = {output: node for node in graph.node for output in node.output}
+    pools = [node for node in graph.node if node.op_type in ("ReduceMean", "GlobalAveragePool")]
+    if not pools:
+        raise EdgeError("the graph has no pooling that ends its convolutional part; quantize it by hand")
+    waiting, found = list(pools[0].input), set()
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found.add(node.name)
+            waiting.extend(node.input)
+    return found
+
+
+def _audit(path: Path) -> int:
+    graph = onnx.load(str(path)).graph
+    from_dq = {out for node in graph.node if node.op_type == "DequantizeLinear" for out in node.output}
+    convs = [node for node in graph.node if node.op_type == "Conv"]
+    left = [node.name for node in convs if not set(node.input[:2]) <= from_dq]
+    if left:
+        raise EdgeError(f"{path}: {len(left)} of {len(convs)} convolutions stayed in float: {', '.join(left)}")
+    return len(convs)

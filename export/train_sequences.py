@@ -1,0 +1,155 @@
+"""Train the recurrent head on generated sequences over the frozen frame encoder's features."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
+from export.evaluate import STILL_STEPS
+from export.ferplus import FerPlus, majority, soft_targets
+from export.networks import RecurrentHead, StreamingGRU
+from export.train_frames import accuracy, predict
+
+
+
+
+@dataclass(frozen=True)
+class SequenceTrainingRecipe:
+    """Hyper-parameters of the recurrent stage."""
+
+    sequences: int = 4000
+    dev_sequences: int = 500
+    hidden: int = 96
+    epochs: int = 30
+    batch: int = 64
+    stills: int = 128  # stills held for eight steps, in each batch beside the sequences
+    peak_lr: float = 3e-3
+    input_dropout: float = 0.1
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Encoder features (M,T,F), soft targets (M,T,K) and majority labels (M,T) of M sequences."""
+
+    features: Tensor
+    targets: Tensor
+    labels: npt.NDArray[np.int64]
+
+
+def feature_set(
+    data: FerPlus, fold: int, count: int, model: StreamingGRU, folder: Path, seed: int
+) -> FeatureSet:
+    """Generate ``count`` sequences from one fold and encode them; kept in ``folder`` for the next run."""
+    cache = folder / f"sequences-v{GENERATOR_VERSION}-fold{fold}-{count}-seed{seed}.npz"
+    rows = data.fold == fold
+    images, votes = data.images[rows], data.votes[rows]
+    labels = majority(votes)
+    if cache.is_file():
+        with np.load(cache) as saved:
+            features, still = saved["features"], saved["still"]
+    else:
+        rng = np.random.default_rng((seed, fold))
+        parts = []
+        for number in range(count):
+            sequence = generate(images, labels, rng, SequenceRecipe())
+            parts.append((predict(model.encoder, sequence.crops), sequence.still))
+            if number % 100 == 99:
+                print(f"sequences of fold {fold}: {number + 1}/{count}", file=sys.stderr, flush=True)
+        features, still = (np.stack(column) for column in zip(*parts, strict=True))
+        np.savez(cache, features=features, still=still)
+    targets = soft_targets(votes)[0][still]
+    return FeatureSet(torch.from_numpy(features), torch.from_numpy(targets), labels[still])
+
+
+def train_sequences(
+    data: FerPlus, model: StreamingGRU, recipe: SequenceTrainingRecipe, folder: Path
+) -> StreamingGRU:
+    """Train ``model.head`` with the encoder frozen; keeps the epoch that is best on the development fold."""
+    done = folder / "head.pt"
+    if done.is_file():
+        model.head.load_state_dict(torch.load(done, weights_only=True))
+        return model.eval()
+    torch.manual_seed(recipe.seed)
+    train = feature_set(data, 0, recipe.sequences, model, folder, recipe.seed)
+    dev = feature_set(data, 1, recipe.dev_sequences, model, folder, recipe.seed)
+    stills, targets = _stills(data, model, fold=0)
+    dev_stills, _ = _stills(data, model, fold=1, usable_only=False)
+    dev_labels = majority(data.votes[data.fold == 1])
+
+    head = model.head
+    steps = len(train.features) // recipe.batch
+    optimizer = torch.optim.AdamW(head.parameters(), recipe.peak_lr, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.peak_lr, total_steps=steps * recipe.epochs, pct_start=0.15
+    )
+    best = (-1.0, head.state_dict())
+    for epoch in range(recipe.epochs):
+        head.train()
+        order = torch.randperm(len(train.features))
+        for rows in order[: steps * recipe.batch].reshape(steps, recipe.batch):
+            pick = torch.randint(len(stills), (recipe.stills,))
+            held = stills[pick][:, None].expand(-1, STILL_STEPS, -1)
+            loss = _loss(head, train.features[rows], train.targets[rows], recipe.input_dropout)
+            loss = loss + _loss(
+                head, held, targets[pick][:, None].expand(-1, STILL_STEPS, -1), recipe.input_dropout
+            )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+        head.eval()
+        over_time, _ = accuracy(roll(head, dev.features).reshape(-1, 8), dev.labels.reshape(-1))
+        still, still_uar = accuracy(still_logits(head, dev_stills), dev_labels)
+        print(
+            f"head epoch {epoch + 1}/{recipe.epochs}  dev accuracy per step {over_time:.4f}  "
+            f"stills {still:.4f}  UAR {still_uar:.4f}",
+            file=sys.stderr,
+            flush=True,
+        )
+        if over_time + still > best[0]:
+            best = (over_time + still, {k: v.clone() for k, v in head.state_dict().items()})
+    head.load_state_dict(best[1])
+    torch.save(best[1], done.with_suffix(".new"))
+    os.replace(done.with_suffix(".new"), done)
+    return model.eval()
+
+
+@torch.inference_mode()
+def roll(head: RecurrentHead, features: Tensor) -> npt.NDArray[np.float32]:
+    """Logits (M,T,K) of sequences (M,T,F) from the zero state."""
+    return _unroll(head, features).numpy()
+
+
+def still_logits(head: RecurrentHead, features: Tensor, steps: int = STILL_STEPS) -> npt.NDArray[np.float32]:
+    """Logits (M,K) of stills (M,F) after ``steps`` equal steps from the zero state."""
+    return roll(head, features[:, None].expand(-1, steps, -1))[:, -1]
+
+
+def _unroll(head: RecurrentHead, features: Tensor) -> Tensor:
+    state = torch.zeros(len(features), head.cell.hidden_size)
+    logits = []
+    for step in features.unbind(1):
+        out, state = head(step, state)
+        logits.append(out)
+    return torch.stack(logits, 1)
+
+
+def _loss(head: RecurrentHead, features: Tensor, targets: Tensor, dropout: float) -> Tensor:
+    features = torch.nn.functional.dropout(features, dropout)
+    return cross_entropy(_unroll(head, features).flatten(0, 1), targets.flatten(0, 1))
+
+
+def _stills(data: FerPlus, model: StreamingGRU, fold: int, usable_only: bool = True) -> tuple[Tensor, Tensor]:
+    targets, usable = soft_targets(data.votes)
+    rows = (data.fold == fold) & (usable if usable_only else True)
+    return torch.from_numpy(predict(model.encoder, data.images[rows])), torch.from_numpy(targets[rows])
