@@ -31,7 +31,7 @@ class SourceConfig:
 class DetectorConfig:
     kind: str = "auto"  # auto, yunet, haar
     model: str = ""  # path of a YuNet file; empty: the bundle's, else the fetched one
-    input_width: int = 320  # pixels to which the frame is shrunk for YuNet
+    input_width: int = 480  # pixels to which the frame is shrunk for YuNet
     score_threshold: float = 0.7
     every: int = 1  # frames from one detection to the next
 

@@ -28,7 +28,9 @@ class Face:
 
     box_xyxy: Float32  # (4,) the face square in frame pixels, see edge.faces.crop
     score: float  # 0..1
-    landmarks: Float32 | None = None  # (5,2) frame pixels: right eye, left eye, nose, right, left mouth corner
+    landmarks: Float32 | None = (
+        None  # (5,2) frame pixels: right eye, left eye, nose, right, left mouth corner
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ def load(path: Path) -> FerPlus:
     with np.load(path) as archive:
         data = {name: archive[name] for name in archive.files}
     webp, offsets = data["webp"], data["offsets"]
-    images = np.stack([cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in pairwise(offsets)])
+    stills = [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in pairwise(offsets)]
+    images: npt.NDArray[np.uint8] = np.stack([np.asarray(still, np.uint8) for still in stills])
     group = twin_groups(images, data["duplicate_group"])
     report = data["split"] == 1
     # Multiplying by a large odd number scatters neighbouring groups over the folds, without a seed.

@@ -24,7 +24,7 @@ def golden_crops(size: int, seed: int = 7) -> npt.NDArray[np.uint8]:
 
 
 def _face(pose: npt.NDArray[np.float64], shades: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """One cartoon: ``pose`` (6,) in -1..1 is mouth curve, mouth opening, brow height, brow tilt, eyes, turn."""
+    """One cartoon; ``pose`` (6,) in -1..1: mouth curve and opening, brow height and tilt, eyes, turn."""
     curve, opening, brow, tilt, eyes, turn = pose
     ground, skin, line = (int(shade) for shade in shades)
     image = np.full((_DRAWN, _DRAWN), ground, np.uint8)

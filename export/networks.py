@@ -110,7 +110,7 @@ class StreamingGRU(nn.Module):
         super().__init__()
         self.encoder = FrameEncoder(encoder)
         self.head = RecurrentHead(self.encoder.features, hidden, classes)
-        self.state = {"state_h": (hidden,)}
+        self.state: dict[str, tuple[int, ...]] = {"state_h": (hidden,)}
 
     def forward(self, face: Tensor, state_h: Tensor) -> tuple[Tensor, Tensor]:
         logits, new_state_h = self.head(self.encoder(face), state_h)

@@ -21,7 +21,7 @@ from edge.errors import EdgeError
 _BATCH = 16
 
 
-class _Crops(CalibrationDataReader):
+class _Crops(CalibrationDataReader):  # type: ignore[misc]
     """Normalised faces (M,C,S,S) in batches, with zero states: only convolutions are calibrated."""
 
     def __init__(self, faces: npt.NDArray[np.float32], state: dict[str, tuple[int, ...]]) -> None:
@@ -90,5 +90,7 @@ def _audit(path: Path) -> int:
     convs = [node for node in graph.node if node.op_type == "Conv"]
     left = [node.name for node in convs if not set(node.input[:2]) <= from_dq]
     if left:
-        raise EdgeError(f"{path}: {len(left)} of {len(convs)} convolutions stayed in float: {', '.join(left)}")
+        raise EdgeError(
+            f"{path}: {len(left)} of {len(convs)} convolutions stayed in float: {', '.join(left)}"
+        )
     return len(convs)

@@ -17,7 +17,9 @@ OPSET, IR_VERSION = 18, 10  # what JetPack 6 (ONNX Runtime for Python 3.10) can 
 PARITY = 1e-4
 
 
-def export_step(model: nn.Module, state: dict[str, tuple[int, ...]], face: tuple[int, ...], path: Path) -> None:
+def export_step(
+    model: nn.Module, state: dict[str, tuple[int, ...]], face: tuple[int, ...], path: Path
+) -> None:
     """Write ``model`` as ``step(face, *state) -> logits, *new_state`` with a free batch dimension.
 
     ``state`` maps each state input to the shape of one row; its output is called ``new_<input>``.
@@ -69,5 +71,7 @@ def parity(model: nn.Module, path: Path, faces: np.ndarray) -> float:
         worst = max(worst, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(out, expected, strict=True)))
         ours, theirs = out[1:], list(expected[1:])
     if not worst <= PARITY:
-        raise EdgeError(f"{path} differs from PyTorch by {worst:.2g} over {len(faces)} steps, allowed {PARITY}")
+        raise EdgeError(
+            f"{path} differs from PyTorch by {worst:.2g} over {len(faces)} steps, allowed {PARITY}"
+        )
     return worst

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from calibration.degrade import augment
+from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
 from export.ferplus import FerPlus, majority, soft_targets
 from export.networks import LABELS, FrameClassifier
@@ -160,7 +161,7 @@ def _resume(path: Path, parts: dict[str, Any], recipe: FrameRecipe) -> int:
         return 0
     saved = torch.load(path, weights_only=True)
     if saved["recipe"] != repr(recipe):
-        raise SystemExit(f"{path} was made by another recipe ({saved['recipe']}); use another folder")
+        raise EdgeError(f"{path} was made by another recipe; pass another --work folder")
     for name, part in parts.items():
         part.load_state_dict(saved[name])
     print(f"resuming after epoch {saved['epoch']}", file=sys.stderr)

@@ -20,8 +20,6 @@ from export.networks import RecurrentHead, StreamingGRU
 from export.train_frames import accuracy, predict
 
 
-
-
 @dataclass(frozen=True)
 class SequenceTrainingRecipe:
     """Hyper-parameters of the recurrent stage."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from edge.data import EmotionEstimate, Face, Frame
 from edge.protocols import Engine, FaceDetector, Sink, Source
 

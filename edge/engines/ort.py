@@ -28,9 +28,11 @@ class OrtEngine:
             self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a class per status and no common base
             reason = str(error).splitlines()[0]
-            raise BundleError(f"{model} is no usable ONNX file ({reason}); export the bundle again") from error
-        self.inputs = _specs(self._session.get_inputs())
-        self.outputs = _specs(self._session.get_outputs())
+            raise BundleError(
+                f"{model} is no usable ONNX file ({reason}); export the bundle again"
+            ) from error
+        self.inputs: Mapping[str, TensorSpec] = _specs(self._session.get_inputs())
+        self.outputs: Mapping[str, TensorSpec] = _specs(self._session.get_outputs())
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Run one batch: input name -> (N,...) array; output name -> new (N,...) array."""

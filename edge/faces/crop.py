@@ -1,12 +1,139 @@
-"""The one crop: frame and face in, network input out, for training, calibration and runtime alike."""
+"""The one crop: frame and face in, network input out, for training, calibration and runtime alike.
+
+The face square
+    Every detector gives the same square, so that the network sees one framing. It is the frame of a
+    FER2013 still, the pictures the reference model learns from: on an upright frontal face the
+    midpoint of the eyes lies at (0.49, 0.39) of the side, the eyes are 0.36 of the side apart and
+    the mouth corners lie at 0.74 (medians of YuNet over 1,414 stills). The square is upright in the
+    frame and may reach beyond it. A detector whose box differs maps it with constants that were
+    measured; they stand in its own file.
+
+Geometry of the manifest
+    ``manifest["input"]["crop"] = {"scale": 1.0, "align": "eyes"}``: scale is side of the crop over
+    side of the face square; align "eyes" turns the crop about the centre of the square until the
+    eyes are level, "none" leaves it upright. These two values are the defaults.
+
+Coordinates are continuous: pixel i covers i..i+1, so a frame of width W ends at x = W.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from edge.data import Face, Float32, Frame
+from edge.errors import BundleError
+
+UInt8 = npt.NDArray[np.uint8]
+
+FLAT_GREY = 128  # what a degenerate box gives: standardised it is all zeros, so it claims nothing
+MAX_OVERSAMPLING = 4  # the warp makes at most 4 x 4 samples per pixel of the crop, whatever the face's size
+MAX_ROLL = math.radians(45)  # beyond this the landmarks are more often wrong than the head is tilted
+MIN_EYE_DISTANCE = 0.1  # of the side; nearer eyes are a profile, and their line tells no roll
+
+
+def face_batch(frame: Frame, faces: Sequence[Face], manifest: dict[str, Any]) -> Float32:
+    """Crop ``faces`` as the network's input: ``(N,C,S,S)`` float32; ``(0,C,S,S)`` for none."""
+    return normalise_crops(crop_faces(frame, faces, manifest), manifest)
+
+
+def crop_faces(frame: Frame, faces: Sequence[Face], manifest: dict[str, Any]) -> UInt8:
+    """Crop ``faces`` as ``(N,S,S)`` uint8 full-range grey, before they are normalised.
+
+    Beyond the frame its border is repeated. A box that is not finite, has no side or is more than
+    20 frames large gives a flat crop of 128.
+    """
+    size = int(manifest["input"]["size"])
+    scale, align = _geometry(manifest)
+    crops = np.full((len(faces), size, size), FLAT_GREY, np.uint8)
+    for crop, face in zip(crops, faces, strict=True):
+        x0, y0, x1, y1 = (float(v) for v in face.box_xyxy)
+        side = (x1 - x0) * scale
+        # "not <" instead of ">=": it is also true of NaN.
+        if not 0.0 < side < 20.0 * max(frame.image.shape[:2]) or not math.isfinite(x0 + y0 + y1):
+            continue
+        roll = eye_roll(face.landmarks, x1 - x0) if align else 0.0
+        _crop_one(frame, ((x0 + x1) / 2, (y0 + y1) / 2), side, roll, crop)
+    return crops
+
+
+def eye_roll(landmarks: Float32 | None, side: float) -> float:
+    """Angle of the eye line in radians, clockwise in the picture; 0 where it cannot be believed.
+
+    ``landmarks`` is ``(5,2)`` in pixels, eyes first; ``side`` is that of the face square in pixels.
+    """
+    if landmarks is None:
+        return 0.0
+    dx, dy = (float(v) for v in landmarks[1] - landmarks[0])
+    if not math.hypot(dx, dy) >= MIN_EYE_DISTANCE * side:  # also true of NaN
+        return 0.0
+    roll = math.atan2(dy, dx)
+    return roll if abs(roll) <= MAX_ROLL else 0.0
+
+
+def square(centre_x: float, centre_y: float, side: float) -> Float32:
+    """Build the ``(4,)`` float32 box x0, y0, x1, y1 of a square."""
+    half = side / 2
+    return np.array([centre_x - half, centre_y - half, centre_x + half, centre_y + half], np.float32)
+
+
+def _geometry(manifest: dict[str, Any]) -> tuple[float, bool]:
+    spec = manifest["input"].get("crop", {})
+    scale, align = float(spec.get("scale", 1.0)), spec.get("align", "eyes")
+    if not (math.isfinite(scale) and scale > 0):
+        raise BundleError(f"manifest input.crop.scale is {scale}; give a positive number such as 1.0")
+    if align not in ("eyes", "none"):
+        raise BundleError(f'manifest input.crop.align is {align!r}; write "eyes" or "none"')
+    return scale, align == "eyes"
+
+
+def _crop_one(frame: Frame, centre: tuple[float, float], side: float, roll: float, out: UInt8) -> None:
+    size = out.shape[0]
+    # A large face is sampled k times as finely and then averaged: bilinear samples alone would alias.
+    k = min(max(math.ceil(side / size), 1), MAX_OVERSAMPLING)
+    view, left, top = _surroundings(frame.image, centre, side)
+    step = side / (k * size)
+    along, across = step * math.cos(roll), step * math.sin(roll)
+    middle = (k * size - 1) / 2  # index of the middle of the crop
+    x, y = centre[0] - 0.5 - left, centre[1] - 0.5 - top  # and where it lies, as index into the view
+    x, y = x - middle * (along - across), y - middle * (along + across)
+    to_view = np.array([[along, -across, x], [across, along, y]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    patch = cv2.warpAffine(view, to_view, (k * size, k * size), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    out[:] = _grey(patch, frame.luma_range == "limited", size)
+
+
+def _grey(patch: npt.NDArray[Any], limited: bool, size: int) -> npt.NDArray[Any]:
+    colour = patch.ndim == 3
+    grey = cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY) if colour else patch
+    if grey.shape[0] != size:
+        grey = cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA)
+    if limited and not colour:  # BT.601 and BT.709 luma: 16 is black, 235 is white
+        grey = np.clip(np.rint((grey.astype(np.float32) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+    return grey
+
+
+def _surroundings(image: UInt8, centre: tuple[float, float], side: float) -> tuple[UInt8, int, int]:
+    """View of the part of ``image`` that a turned square can touch, with its left and top.
+
+    OpenCV copies a view with unusual strides as a whole; so it copies the face and not the frame.
+    """
+    reach = side * 0.75 + 2  # half the diagonal is 0.71 of the side
+    height, width = image.shape[:2]
+    left, right = _span(centre[0], reach, width)
+    top, bottom = _span(centre[1], reach, height)
+    return image[top:bottom, left:right], left, top
+
+
+def _span(middle: float, reach: float, length: int) -> tuple[int, int]:
+    # At least one pixel inside the frame: a square wholly outside repeats the nearest border.
+    start = min(max(math.floor(middle - reach), 0), length - 1)
+    return start, max(min(math.ceil(middle + reach), length), start + 1)
 
 
 def normalise_crops(images: npt.NDArray[np.uint8], manifest: dict[str, Any]) -> npt.NDArray[np.float32]:

@@ -76,6 +76,4 @@ def _current(track: Track, frame: Frame) -> EmotionEstimate:
     assert track.estimate is not None
     if track.last_step_s == frame.timestamp_s:
         return track.estimate
-    return replace(
-        track.estimate, timestamp_s=frame.timestamp_s, box_xyxy=track.face.box_xyxy, fresh=False
-    )
+    return replace(track.estimate, timestamp_s=frame.timestamp_s, box_xyxy=track.face.box_xyxy, fresh=False)

@@ -1,0 +1,63 @@
+# `make` alone lists the targets. A fresh machine needs Python 3.10 or newer, its venv module, and make.
+
+PYTHON ?= python3
+OUT ?= out/demo
+
+# "3.11" of the interpreter that was asked for; empty where it cannot be run.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+RUNTIME := .venv-runtime-$(VERSION)
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --constraint constraints.txt
+STAMP := installed-for-$(VERSION)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-runtime lint format clean python
+
+help: ## this list
+	@echo "make TARGET [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .venv-demo/$(STAMP) ## see it work: faces, tracks and emotions of a generated video, in out/demo
+	.venv-demo/bin/emotion-edge demo --out $(OUT)
+
+test: lint ## everything: lint, types and all tests (installs PyTorch)
+	.venv/bin/python -m pytest
+
+test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
+	$(RUNTIME)/bin/python -m pytest -m "not export"
+
+lint: .venv/$(STAMP) ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/$(STAMP) ## let ruff rewrite the sources
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean: ## remove the environments, caches and output
+	rm -rf .venv .venv-demo .venv-runtime-* out build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment per purpose; it is kept while its Python is the same, and installed into again when a
+# requirement changes.
+.venv-demo/$(STAMP): EXTRAS := cpu,demo
+.venv/$(STAMP): EXTRAS := test
+$(RUNTIME)/$(STAMP): EXTRAS := test-runtime
+SAME_PYTHON := -c 'import pip, sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(VERSION)")'
+
+%/$(STAMP): pyproject.toml constraints.txt | python
+	@echo "Installing [$(EXTRAS)] into $(@D) for Python $(VERSION); the first time takes minutes"
+	@$(@D)/bin/python $(SAME_PYTHON) 2>/dev/null || { rm -rf $(@D) && $(PYTHON) -m venv $(@D); }
+	@$(@D)/bin/python $(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	@touch $@
+
+python:
+	@test -n "$(VERSION)" || { echo "$(PYTHON) cannot be run; install Python 3.10 or newer," \
+	  "or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is Python $(VERSION);" \
+	  "3.10 or newer is needed; name another one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module; install it:" \
+	  "sudo apt install python3-venv (for a second Python: python$(VERSION)-venv)"; exit 1; }

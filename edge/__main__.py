@@ -1,0 +1,115 @@
+"""The command line: parse, load the configuration, build, run. A fault is one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge import __version__, config
+from edge.config import Config
+from edge.errors import EdgeError, require
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code: 0 done, 2 a fault the user can mend, 130 interrupted."""
+    logging.basicConfig(format="emotion-edge: %(levelname)s: %(message)s", level=logging.INFO)
+    args = _parser().parse_args(argv)
+    try:
+        # The one library that every room imports at its top: ask for it before they do.
+        require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
+        args.command(args)
+    except EdgeError as error:
+        print(f"emotion-edge: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nemotion-edge: interrupted; everything up to here is written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="emotion-edge", description="Apparent facial expression from video, on small machines."
+    )
+    parser.add_argument("--version", action="version", version=f"emotion-edge {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="read a camera or file and write estimates")
+    run.add_argument("source", nargs="?", metavar="SOURCE", help=config.SOURCE_HELP)
+    _settings(run)
+    run.add_argument("--jsonl", metavar="PATH", help="JSON lines to a file, - for standard output")
+    run.add_argument("--annotate", metavar="OUT.mp4", help="write the video with boxes and labels")
+    run.add_argument("--trajectory", metavar="OUT.png", help="draw each face's probabilities over time")
+    run.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
+    run.add_argument("--every-frame", action="store_true", help="a JSON line for frames between steps, too")
+    run.set_defaults(command=_run)
+
+    check = commands.add_parser("check", help="build and warm up everything, then stop")
+    check.add_argument("source", nargs="?", metavar="SOURCE", help=config.SOURCE_HELP)
+    _settings(check)
+    check.set_defaults(command=_check)
+
+    demo = commands.add_parser("demo", help="run on a virtual camera over two photographs")
+    _settings(demo)
+    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
+    demo.set_defaults(command=_demo)
+
+    fetch = commands.add_parser(
+        "fetch", help="download the YuNet face detector (233 kB) into the user's cache"
+    )
+    fetch.add_argument("--from", dest="origin", metavar="FILE", help="take this file instead of downloading")
+    fetch.set_defaults(command=_fetch)
+    return parser
+
+
+def _settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE.toml")
+    parser.add_argument("--bundle", metavar="DIR", help="bundle to run (default: the one that ships)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override one setting"
+    )
+
+
+def _load(args: argparse.Namespace) -> Config:
+    """The configuration file, then --set, then the options that have a name of their own."""
+    settings = config.load(args.config, args.set)
+    given = vars(args)
+    named = {
+        "source": {"address": given.get("source")},
+        "bundle": {"path": given.get("bundle")},
+        "output": {
+            key: given.get(key) for key in ("jsonl", "annotate", "trajectory", "max_frames", "every_frame")
+        },
+    }
+    return config.merge(settings, named)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from edge.runner import run
+
+    run(_load(args))
+
+
+def _check(args: argparse.Namespace) -> None:
+    from edge.runner import check
+
+    check(_load(args))
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from edge.runner import demo
+
+    demo(_load(args), args.out)
+
+
+def _fetch(args: argparse.Namespace) -> None:
+    from edge.fetch import YUNET_URL, fetch_detector
+
+    print(fetch_detector(url=args.origin or YUNET_URL))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

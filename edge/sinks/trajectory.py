@@ -1,0 +1,109 @@
+"""A picture of each face's probabilities over time, and a summary of each track."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edge.data import UNCERTAIN, EmotionEstimate, Frame
+from edge.errors import require
+from edge.sinks import check_writable
+
+# One colour a class (Paul Tol's bright scheme and black), the same in every picture.
+COLOURS = ("#777777", "#ccbb44", "#66ccee", "#4477aa", "#ee6677", "#228833", "#aa3377", "#000000")
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """What happened to one track; times in seconds."""
+
+    track_id: int
+    first_s: float
+    last_s: float
+    estimates: int
+    label: str  # the most frequent one
+    mean_probability: float  # of that label; of the strongest one where the label is "uncertain"
+
+
+class TrajectorySink:
+    """Collect fresh estimates and draw one panel per track into a .png when closed."""
+
+    def __init__(self, path: str, labels: Sequence[str]) -> None:
+        """``labels`` are the K names of the probabilities. ConfigError where ``path`` cannot be written."""
+        self._path = Path(path)
+        check_writable(self._path, (".png",))
+        self._matplotlib = require("matplotlib", "pip install 'emotion-edge[demo]'")
+        self._labels = tuple(labels)
+        self._tracks: dict[int, list[EmotionEstimate]] = {}
+
+    def __enter__(self) -> TrajectorySink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._draw()
+
+    def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
+        """Keep the fresh estimates of one frame."""
+        for estimate in estimates:
+            if estimate.fresh:
+                self._tracks.setdefault(estimate.track_id, []).append(estimate)
+
+    def summary(self) -> list[TrackSummary]:
+        """One row for each track, in the order of their numbers."""
+        return [_summary(number, self._tracks[number], self._labels) for number in sorted(self._tracks)]
+
+    def _draw(self) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        count = max(len(self._tracks), 1)
+        figure = Figure(figsize=(10, 1.0 + 2.1 * count), dpi=110, layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+        for panel, row in zip(panels, self.summary(), strict=False):
+            self._panel(panel, row)
+        if not self._tracks:
+            panels[0].text(0.5, 0.5, "no face was tracked", ha="center", va="center")
+        panels[-1].set_xlabel("time, seconds")
+        handles, names = panels[0].get_legend_handles_labels()
+        if handles:
+            figure.legend(
+                handles, names, loc="outside upper center", ncols=len(names), frameon=False, fontsize=9
+            )
+        part = self._path.with_name(f".{self._path.stem}.part.png")
+        figure.savefig(part)
+        os.replace(part, self._path)
+
+    def _panel(self, panel: Any, row: TrackSummary) -> None:
+        rows = self._tracks[row.track_id]
+        times = [estimate.timestamp_s for estimate in rows]
+        shares = np.stack([estimate.probabilities for estimate in rows], axis=1)
+        colours = [COLOURS[k % len(COLOURS)] for k in range(len(self._labels))]
+        panel.stackplot(times, shares, labels=self._labels, colors=colours, alpha=0.85, linewidth=0)
+        cold = [estimate.timestamp_s for estimate in rows if not estimate.warm]
+        if cold:
+            panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor="white", hatch="///", alpha=0.6)
+        panel.set(ylim=(0, 1), ylabel="probability", yticks=(0, 0.5, 1))
+        title = f"face {row.track_id}: {row.label}, {row.first_s:.1f} s to {row.last_s:.1f} s"
+        panel.set_title(f"{title} (hatched: warming up)" if cold else title, loc="left", fontsize=10)
+        for side in ("top", "right"):
+            panel.spines[side].set_visible(False)
+
+
+def _summary(number: int, rows: list[EmotionEstimate], labels: Sequence[str]) -> TrackSummary:
+    label = Counter(estimate.label for estimate in rows).most_common(1)[0][0]
+    if label == UNCERTAIN:
+        shares = [float(estimate.probabilities.max()) for estimate in rows]
+    else:
+        shares = [float(estimate.probabilities[labels.index(label)]) for estimate in rows]
+    first, last = rows[0].timestamp_s, rows[-1].timestamp_s
+    return TrackSummary(number, first, last, len(rows), label, float(np.mean(shares)))

@@ -1,0 +1,124 @@
+"""An annotated clip: box, track, label and the strongest probabilities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.data import UNCERTAIN, EmotionEstimate, Frame
+from edge.errors import ConfigError
+from edge.sinks import check_writable
+
+Picture = npt.NDArray[np.uint8]
+
+# BGR, told apart by people with any colour vision (Okabe and Ito, 2008); a track keeps its colour.
+COLOURS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
+GREY = (150, 150, 150)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+_WAITING = 2  # frames whose times tell the clip's rate
+_BARS = 3
+
+
+class VideoSink:
+    """Write every frame with its estimates to an .mp4.
+
+    The clip appears under its name when the sink is closed, so a half file never stands there. Frames
+    of another size than the first are resized. The rate comes from the times of the first frames.
+    """
+
+    def __init__(self, path: str, labels: Sequence[str]) -> None:
+        """``labels`` are the K names of the probabilities. ConfigError where ``path`` cannot be written."""
+        self._path = Path(path)
+        check_writable(self._path, (".mp4",))
+        self._part = self._path.with_name(f".{self._path.stem}.part.mp4")
+        self._labels = tuple(labels)
+        self._waiting: list[tuple[float, Picture]] = []
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> VideoSink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is None and self._waiting:
+            self._start(fps=10.0)  # a single frame has no rate
+        if self._writer is not None:
+            self._writer.release()
+            os.replace(self._part, self._path)
+
+    def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
+        """Draw the estimates onto a copy of the frame and append it."""
+        picture = draw(frame, estimates, self._labels)
+        if self._writer is not None:
+            self._append(picture)
+            return
+        self._waiting.append((frame.timestamp_s, picture))
+        if len(self._waiting) == _WAITING:
+            (first, _), (second, _) = self._waiting
+            self._start(fps=min(max(1 / max(second - first, 1e-3), 1.0), 120.0))
+
+    def _start(self, fps: float) -> None:
+        height, width = self._waiting[0][1].shape[:2]
+        self._size = (width, height)
+        self._writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), fps, self._size)
+        if not self._writer.isOpened():
+            raise ConfigError(
+                f"OpenCV cannot write {self._path} ({width}x{height}); leave out output.annotate"
+            )
+        for _, picture in self._waiting:
+            self._append(picture)
+        self._waiting = []
+
+    def _append(self, picture: Picture) -> None:
+        assert self._writer is not None
+        if picture.shape[1::-1] != self._size:
+            picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
+        self._writer.write(picture)
+
+
+def draw(frame: Frame, estimates: Sequence[EmotionEstimate], labels: Sequence[str]) -> Picture:
+    """A BGR copy (H,W,3) of the frame with a box, a title and three bars for each estimate."""
+    grey = frame.image.ndim == 2
+    picture = np.asarray(
+        cv2.cvtColor(frame.image, cv2.COLOR_GRAY2BGR) if grey else frame.image.copy(), np.uint8
+    )
+    scale = max(picture.shape[0] / 480, 0.5)
+    for estimate in estimates:
+        _draw_one(picture, estimate, labels, scale)
+    return picture
+
+
+def _draw_one(picture: Picture, estimate: EmotionEstimate, labels: Sequence[str], scale: float) -> None:
+    known = estimate.label != UNCERTAIN
+    colour = COLOURS[estimate.track_id % len(COLOURS)] if known else GREY
+    x0, y0, x1, y1 = (round(float(value)) for value in estimate.box_xyxy)
+    cv2.rectangle(picture, (x0, y0), (x1, y1), colour, max(1, round(2 * scale)))
+    share = f" {estimate.probabilities.max():.0%}" if known else ""
+    line = round(19 * scale)
+    _text(
+        picture,
+        f"#{estimate.track_id} {estimate.label}{share}",
+        (x0, y0 - round(6 * scale)),
+        colour,
+        0.55 * scale,
+    )
+    for rank, k in enumerate(np.argsort(-estimate.probabilities)[:_BARS]):
+        top = y1 + round(5 * scale) + rank * line
+        length = round(float(estimate.probabilities[k]) * max(x1 - x0, 1))
+        cv2.rectangle(picture, (x0, top), (x0 + length, top + line - 3), colour, -1)
+        _text(picture, labels[k], (x0 + 4, top + line - round(7 * scale)), (255, 255, 255), 0.42 * scale)
+
+
+def _text(
+    picture: Picture, text: str, at: tuple[int, int], colour: tuple[int, int, int], size: float
+) -> None:
+    cv2.putText(picture, text, at, FONT, size, (0, 0, 0), 3, cv2.LINE_AA)  # a rim, legible on any ground
+    cv2.putText(picture, text, at, FONT, size, colour, 1, cv2.LINE_AA)

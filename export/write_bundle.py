@@ -1,0 +1,50 @@
+"""Write a bundle: everything into a fresh folder beside the target, then one rename."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge.bundle import load, sha256
+from edge.errors import BundleError
+
+
+def write_bundle(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
+    """Let ``fill`` put files into an empty folder and return the manifest; then swap it for ``folder``.
+
+    ``fill`` names its files under "files", "golden" and "card" by path only; hashes are added here.
+    Either the whole bundle appears at once or the old one stays; BundleError where it is not valid.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        manifest = fill(fresh)
+        _add_hashes(manifest, fresh)
+        (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        load(fresh)
+        fresh.chmod(0o755)
+        _swap(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _add_hashes(manifest: dict[str, Any], folder: Path) -> None:
+    entries = [*manifest["files"].values(), *(manifest[k] for k in ("golden", "card") if k in manifest)]
+    for entry in entries:
+        entry["sha256"] = sha256(folder / entry["path"])
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    if not folder.exists():
+        fresh.rename(folder)
+        return
+    if not (folder / "manifest.json").is_file():
+        raise BundleError(f"{folder} exists and is no bundle; choose another folder or remove it")
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    folder.rename(old / "bundle")
+    fresh.rename(folder)
+    shutil.rmtree(old)

@@ -1,0 +1,51 @@
+"""The label rule, soft targets and twins."""
+
+import numpy as np
+import pytest
+
+from edge.errors import EdgeError
+
+pytestmark = pytest.mark.export
+ferplus = pytest.importorskip("export.ferplus")
+
+
+def votes(*row: int) -> np.ndarray:
+    return np.array([row], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("row", "label"),
+    [
+        ((6, 4, 0, 0, 0, 0, 0, 0, 0, 0), 0),  # 6 of 10
+        ((5, 5, 0, 0, 0, 0, 0, 0, 0, 0), -1),  # no majority
+        ((5, 4, 1, 0, 0, 0, 0, 0, 0, 0), 0),  # the single vote is noise: 5 of 9
+        ((0, 0, 0, 0, 0, 0, 0, 8, 2, 0), 7),
+        ((0, 0, 0, 0, 0, 0, 0, 2, 8, 0), -1),  # "unknown" won
+        ((1, 1, 1, 1, 1, 1, 1, 1, 1, 1), -1),
+    ],
+)
+def test_majority(row: tuple[int, ...], label: int) -> None:
+    assert ferplus.majority(votes(*row))[0] == label
+
+
+def test_soft_targets() -> None:
+    target, usable = ferplus.soft_targets(votes(6, 3, 1, 0, 0, 0, 0, 0, 0, 0))
+    np.testing.assert_allclose(target[0, :2], [2 / 3, 1 / 3], atol=1e-6)
+    assert usable[0]
+    assert not ferplus.soft_targets(votes(0, 0, 0, 0, 0, 0, 0, 3, 0, 7))[1][0]
+
+
+def test_twins_share_a_group() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (6, 48, 48)).astype(np.uint8)
+    images[4] = np.clip(images[1].astype(int) + 3, 0, 255)  # a brighter copy
+    known = np.array([-1, -1, 9, -1, -1, 9])
+    groups = ferplus.twin_groups(images, known)
+    assert groups[1] == groups[4]
+    assert groups[2] == groups[5]
+    assert len(set(groups)) == 4
+
+
+def test_missing_file_names_the_option(tmp_path) -> None:
+    with pytest.raises(EdgeError, match="--data"):
+        ferplus.load(tmp_path / "none.npz")

@@ -1,0 +1,85 @@
+"""PyTorch -> ONNX -> INT8: parity over time, folded norms, nothing left in float unseen."""
+
+import numpy as np
+import pytest
+
+from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError
+
+pytestmark = pytest.mark.export
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+STATE = {"state_h": (96,)}
+
+
+@pytest.fixture(scope="module")
+def model():
+    from export.networks import StreamingGRU
+
+    torch.manual_seed(0)
+    made = StreamingGRU("residual-s").train()
+    with torch.no_grad():  # batch norms with statistics worth folding
+        for _ in range(3):
+            made(torch.randn(8, 1, 48, 48) * 2 + 1, torch.zeros(8, 96))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def fp32(model, tmp_path_factory):
+    from export.to_onnx import export_step
+
+    path = tmp_path_factory.mktemp("step") / "model.fp32.onnx"
+    export_step(model, STATE, (1, 48, 48), path)
+    return path
+
+
+def test_the_step_equals_pytorch_over_300_steps(model, fp32) -> None:
+    from export.to_onnx import parity
+
+    faces = np.random.default_rng(0).standard_normal((300, 3, 1, 48, 48)).astype(np.float32)
+    assert parity(model, fp32, faces) <= 1e-4
+
+
+def test_parity_fails_for_another_model(fp32) -> None:
+    from export.networks import StreamingGRU
+    from export.to_onnx import parity
+
+    faces = np.zeros((2, 1, 1, 48, 48), np.float32)
+    with pytest.raises(EdgeError, match="differs from PyTorch"):
+        parity(StreamingGRU("residual-s").eval(), fp32, faces)
+
+
+def test_the_graph_is_plain(fp32) -> None:
+    graph = onnx.load(str(fp32))
+    kinds = {node.op_type for node in graph.graph.node}
+    assert not kinds & {"GRU", "LSTM", "Loop", "Scan", "BatchNormalization"}
+    assert graph.ir_version == 10
+    assert graph.opset_import[0].version == 18
+    engine = OrtEngine(fp32)
+    assert {name: spec.shape for name, spec in engine.inputs.items()} == {
+        "face": (None, 1, 48, 48),
+        "state_h": (None, 96),
+    }
+    assert list(engine.outputs) == ["logits", "new_state_h"]
+
+
+def test_int8_quantizes_every_convolution_and_no_recurrence(fp32, tmp_path) -> None:
+    from export.quantize import quantize_cpu
+
+    faces = np.random.default_rng(0).standard_normal((64, 1, 48, 48)).astype(np.float32)
+    int8 = tmp_path / "int8.onnx"
+    convs = sum(node.op_type == "Conv" for node in onnx.load(str(fp32)).graph.node)
+    assert quantize_cpu(fp32, int8, faces, STATE) == convs
+    nodes = onnx.load(str(int8)).graph.node
+    from_dq = {out for node in nodes if node.op_type == "DequantizeLinear" for out in node.output}
+    assert not any(set(node.input) & from_dq for node in nodes if node.op_type == "Gemm")
+    feeds = {"face": faces[:4], "state_h": np.zeros((4, 96), np.float32)}
+    a, b = OrtEngine(fp32).run(feeds)["logits"], OrtEngine(int8).run(feeds)["logits"]
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosine.min() > 0.98
+
+
+def test_no_path_of_the_exporting_machine_stays_inside(fp32) -> None:
+    assert b"site-packages" not in fp32.read_bytes()
+    assert b".py" not in fp32.read_bytes()

@@ -1,0 +1,53 @@
+"""Bundles: hashes before parsers, and errors that name file, fault and fix."""
+
+from pathlib import Path
+
+import pytest
+import tiny
+
+from edge import bundle
+from edge.errors import BundleError
+
+
+def test_a_good_bundle_loads(tmp_path: Path) -> None:
+    loaded = bundle.load(tiny.write(tmp_path / "b"))
+    assert loaded.labels == ("calm", "glad", "cross")
+    assert loaded.state[0].shape == (2,)
+    assert loaded.model("fp32").is_file()
+
+
+def test_one_flipped_bit_is_refused(tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "b")
+    model = folder / "model.fp32.onnx"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.write_bytes(data)
+    with pytest.raises(BundleError, match=r"model\.fp32\.onnx is not the file of its manifest: sha256"):
+        bundle.load(folder)
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/b.onnx", ".hidden", ""])
+def test_files_outside_the_folder_are_refused(tmp_path: Path, path: str) -> None:
+    folder = tiny.write(tmp_path / "b")
+    text = (folder / "manifest.json").read_text().replace("model.fp32.onnx", path)
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(BundleError, match="path"):
+        bundle.load(folder)
+
+
+def test_missing_folder_missing_file_and_broken_json(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no bundle at"):
+        bundle.load(tmp_path)
+    folder = tiny.write(tmp_path / "b")
+    (folder / "model.fp32.onnx").unlink()
+    with pytest.raises(BundleError, match="cannot be read"):
+        bundle.load(folder)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(BundleError, match="export the bundle again"):
+        bundle.load(folder)
+
+
+def test_an_unknown_precision_lists_the_known_ones(tmp_path: Path) -> None:
+    loaded = bundle.load(tiny.write(tmp_path / "b"))
+    with pytest.raises(BundleError, match="no precision 'int3'; it has fp32"):
+        loaded.model("int3")

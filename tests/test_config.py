@@ -1,0 +1,58 @@
+"""Settings: files, overrides and errors that name the key."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge import config
+from edge.errors import ConfigError
+
+
+def test_file_then_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[source]\naddress = "0"\nfps = 15\n[detector]\nevery = 3\n')
+    loaded = config.load(path, ["detector.every=5", "detector.model=a b.onnx", "source.address=2"])
+    assert loaded.source == config.SourceConfig(address="2", fps=15.0)
+    assert loaded.detector.every == 5
+    assert loaded.detector.model == "a b.onnx"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("detectr.every=2", "unknown table 'detectr'; there are source, detector"),
+        ("detector.evry=2", r"unknown key detector.evry; \[detector\] has kind, model"),
+        ("detector.every=often", r"detector.every is 'often' \(str\), expected int"),
+        ("detector.every=true", r"detector.every is True \(bool\), expected int"),
+        ("output.every_frame=1", r"output.every_frame is 1 \(int\), expected bool"),
+        ("source.width=1.5", r"source.width is 1.5 \(float\), expected int"),
+        ("detector", "not of the form table.key=value"),
+    ],
+)
+def test_faults_are_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config.load(None, [override])
+
+
+def test_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read the configuration"):
+        config.load(tmp_path / "none.toml")
+    path = tmp_path / "c.toml"
+    path.write_text("[source\n")
+    with pytest.raises(ConfigError, match="no valid TOML"):
+        config.load(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="no valid TOML"):
+        config.load(path)
+    path.write_text("address = 1\n")
+    with pytest.raises(ConfigError, match="outside a table"):
+        config.load(path)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_taken_or_refused_in_one_line(text: str) -> None:
+    with contextlib.suppress(ConfigError):  # any other exception fails the test
+        assert isinstance(config.load(None, [text]), config.Config)
