@@ -33,8 +33,8 @@ INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "
 class FrameRecipe:
     """Hyper-parameters of the frame stage."""
 
-    encoder: str = "residual-m"
-    epochs: int = 28
+    encoder: str = "plain-m"
+    epochs: int = 32
     batch: int = 128
     peak_lr: float = 0.15
     weight_decay: float = 5e-4

@@ -97,7 +97,7 @@ class DemoSource:
             _paste(scene, photo, alpha, actor.centre(time_s))
         gain = 1.0 + 0.25 * math.sin(2 * math.pi * time_s / 6.0)
         moved = cv2.warpAffine(scene, camera(time_s), (WIDTH, HEIGHT))
-        return np.clip(moved * gain, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(moved * gain, 0, 255), np.uint8)
 
 
 def camera(time_s: float) -> npt.NDArray[np.float64]:

@@ -137,7 +137,7 @@ def _open_file(path: Path) -> cv2.VideoCapture:
     if not path.exists():
         raise SourceError(f"video {path} does not exist; check the path (working folder: {Path.cwd()})")
     if path.is_file() and path.stat().st_size == 0:
-        raise SourceError(f"video {path} has 0 bytes; copy or record it again")
+        raise SourceError(f"video {path} is empty (0 bytes); copy or record it again")
     if not os.access(path, os.R_OK):
         raise SourceError(f"video {path} may not be read by this user; fix it with: chmod +r {path}")
     capture = cv2.VideoCapture(str(path))

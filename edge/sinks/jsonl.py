@@ -51,7 +51,7 @@ class JsonlSink:
         """Write one line for each estimate."""
         for estimate in estimates:
             if estimate.fresh or self._every_frame:
-                self._line(json.dumps(record(frame, estimate, self._labels), ensure_ascii=False))
+                self._line(json.dumps(record(frame, estimate, self._labels)))
 
     def _line(self, text: str) -> None:
         if self._file is None:

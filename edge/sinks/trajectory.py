@@ -20,6 +20,9 @@ from edge.sinks import check_writable
 COLOURS = ("#777777", "#ccbb44", "#66ccee", "#4477aa", "#ee6677", "#228833", "#aa3377", "#000000")
 
 
+_PANELS = 16  # a picture of hundreds of panels would be past matplotlib's limit of 65,536 pixels
+
+
 @dataclass(frozen=True)
 class TrackSummary:
     """What happened to one track; times in seconds."""
@@ -33,7 +36,7 @@ class TrackSummary:
 
 
 class TrajectorySink:
-    """Collect fresh estimates and draw one panel per track into a .png when closed."""
+    """Collect fresh estimates and draw one panel per track, the 16 longest, into a .png when closed."""
 
     def __init__(self, path: str, labels: Sequence[str]) -> None:
         """``labels`` are the K names of the probabilities. ConfigError where ``path`` cannot be written."""
@@ -65,11 +68,12 @@ class TrajectorySink:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        count = max(len(self._tracks), 1)
+        shown = sorted(self.summary(), key=lambda row: -row.estimates)[:_PANELS]
+        count = max(len(shown), 1)
         figure = Figure(figsize=(10, 1.0 + 2.1 * count), dpi=110, layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-        for panel, row in zip(panels, self.summary(), strict=False):
+        for panel, row in zip(panels, sorted(shown, key=lambda row: row.track_id), strict=False):
             self._panel(panel, row)
         if not self._tracks:
             panels[0].text(0.5, 0.5, "no face was tracked", ha="center", va="center")

@@ -21,7 +21,7 @@ Picture = npt.NDArray[np.uint8]
 COLOURS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
 GREY = (150, 150, 150)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WAITING = 2  # frames whose times tell the clip's rate
+_WAITING = 12  # frames whose times tell the clip's rate: one gap alone may be odd, as in many .mov files
 _BARS = 3
 
 
@@ -49,7 +49,7 @@ class VideoSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is None and self._waiting:
-            self._start(fps=10.0)  # a single frame has no rate
+            self._start(_rate([stamp_s for stamp_s, _ in self._waiting]))
         if self._writer is not None:
             self._writer.release()
             os.replace(self._part, self._path)
@@ -62,17 +62,18 @@ class VideoSink:
             return
         self._waiting.append((frame.timestamp_s, picture))
         if len(self._waiting) == _WAITING:
-            (first, _), (second, _) = self._waiting
-            self._start(fps=min(max(1 / max(second - first, 1e-3), 1.0), 120.0))
+            self._start(_rate([stamp_s for stamp_s, _ in self._waiting]))
 
     def _start(self, fps: float) -> None:
         height, width = self._waiting[0][1].shape[:2]
         self._size = (width, height)
-        self._writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), fps, self._size)
-        if not self._writer.isOpened():
+        writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), fps, self._size)
+        if not writer.isOpened():
+            self._waiting = []
             raise ConfigError(
                 f"OpenCV cannot write {self._path} ({width}x{height}); leave out output.annotate"
             )
+        self._writer = writer
         for _, picture in self._waiting:
             self._append(picture)
         self._waiting = []
@@ -82,6 +83,15 @@ class VideoSink:
         if picture.shape[1::-1] != self._size:
             picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
         self._writer.write(picture)
+
+
+def _rate(stamps_s: Sequence[float]) -> float:
+    """Frames per second by the median gap; 10 where a single frame has none."""
+    if len(stamps_s) < 2:
+        return 10.0
+    gap_s = max(float(np.median(np.diff(stamps_s))), 1e-3)
+    # MPEG-4 writes a rate as a fraction of small numbers: 73.142857 is refused, 73.14 is not.
+    return round(min(max(1 / gap_s, 1.0), 120.0), 2)
 
 
 def draw(frame: Frame, estimates: Sequence[EmotionEstimate], labels: Sequence[str]) -> Picture:

@@ -1,0 +1,117 @@
+"""One JSON object per estimate, in the promised form, flushed, and a clean end on a closed pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from contracts import check_sink
+
+from edge.data import EmotionEstimate, Frame
+from edge.errors import ConfigError
+from edge.sinks import SinkClosed
+from edge.sinks.jsonl import JsonlSink
+
+LABELS = ("neutral", "happiness", "überrascht")
+FRAME = Frame(np.zeros((48, 64), np.uint8), 1.23456, 7)
+ESTIMATE = EmotionEstimate(
+    track_id=3,
+    timestamp_s=1.23456,
+    box_xyxy=np.array([1.26, 2, 30.04, 40], np.float32),
+    probabilities=np.array([0.1, 0.65432, 0.24568], np.float32),
+    label="happiness",
+    warm=True,
+    fresh=True,
+)
+EXPECTED = {
+    "schema": "emotion-edge/1",
+    "timestamp_s": 1.2346,
+    "frame": 7,
+    "track_id": 3,
+    "box": [1.3, 2.0, 30.0, 40.0],
+    "label": "happiness",
+    "probabilities": {"neutral": 0.1, "happiness": 0.6543, "überrascht": 0.2457},
+    "warm": True,
+    "fresh": True,
+}
+
+
+def test_contract_and_form(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("of an earlier run\n")
+    check_sink(JsonlSink(str(path), LABELS), FRAME, [ESTIMATE])
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [EXPECTED, EXPECTED]
+
+
+@pytest.mark.parametrize(("every_frame", "lines"), [(False, [3]), (True, [3, 4])])
+def test_stale_estimates_are_left_out_unless_asked_for(
+    every_frame: bool, lines: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with JsonlSink("-", LABELS, every_frame) as sink:
+        sink.write(FRAME, [ESTIMATE, replace(ESTIMATE, track_id=4, fresh=False)])
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["track_id"] for row in written] == lines
+    assert [row["fresh"] for row in written] == [True, False][: len(lines)]
+
+
+def test_a_line_is_there_at_once(tmp_path: Path) -> None:
+    with JsonlSink(str(tmp_path / "out.jsonl"), LABELS) as sink:
+        sink.write(FRAME, [ESTIMATE])
+        assert json.loads((tmp_path / "out.jsonl").read_text()) == EXPECTED
+
+
+def test_an_existing_file_stands_until_the_run_begins(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("of an earlier run\n")
+    JsonlSink(str(path), LABELS)
+    assert path.read_text() == "of an earlier run\n"
+
+
+def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mkdir -p"):
+        JsonlSink(str(tmp_path / "none" / "out.jsonl"), LABELS)
+    with pytest.raises(ConfigError, match="is a folder"):
+        JsonlSink(str(tmp_path), LABELS)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_named() -> None:
+    with pytest.raises(ConfigError, match="No space left"), JsonlSink("/dev/full", LABELS) as sink:
+        sink.write(FRAME, [ESTIMATE])
+
+
+def test_a_pipe_without_a_reader_ends_the_run(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with JsonlSink(str(fifo), LABELS) as sink:
+        os.close(reader)
+        with pytest.raises(SinkClosed):
+            sink.write(FRAME, [ESTIMATE])
+
+
+def test_stdout_into_head_leaves_no_complaint() -> None:
+    program = f"""
+import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
+from test_jsonl import ESTIMATE, FRAME, LABELS, JsonlSink, SinkClosed
+try:
+    with JsonlSink("-", LABELS) as sink:
+        while True:
+            sink.write(FRAME, [ESTIMATE])
+except SinkClosed:
+    sys.exit(0)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    with child, child.stdout as out, child.stderr as err:
+        assert json.loads(out.readline()) == EXPECTED
+        out.close()
+        complaint = err.read()
+    assert (child.returncode, complaint) == (0, b"")

@@ -1,0 +1,74 @@
+"""The picture of the tracks, and their summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from contracts import check_sink
+
+from edge.data import UNCERTAIN, EmotionEstimate, Frame
+from edge.errors import ConfigError
+from edge.sinks.trajectory import TrackSummary, TrajectorySink
+
+pytest.importorskip("matplotlib", reason="the picture needs the extra [demo]")
+LABELS = ("neutral", "happiness", "sadness")
+
+
+def estimate(
+    track: int, at_s: float, label: str, *shares: float, fresh: bool = True, warm: bool = True
+) -> EmotionEstimate:
+    box = np.array([0, 0, 10, 10], np.float32)
+    return EmotionEstimate(track, at_s, box, np.array(shares, np.float32), label, warm, fresh)
+
+
+def frame(at_s: float) -> Frame:
+    return Frame(np.zeros((48, 64), np.uint8), at_s, round(at_s * 10))
+
+
+def height(path: Path) -> int:
+    image = cv2.imread(str(path))
+    assert image is not None, f"{path} is no picture"
+    assert image.std() > 1, f"{path} is blank"
+    return int(image.shape[0])
+
+
+def test_contract(tmp_path: Path) -> None:
+    path = tmp_path / "t.png"
+    check_sink(TrajectorySink(str(path), LABELS), frame(0), [estimate(1, 0.0, "neutral", 0.8, 0.1, 0.1)])
+    assert height(path) > 100
+    assert [file.name for file in tmp_path.iterdir()] == ["t.png"]
+
+
+def test_summary(tmp_path: Path) -> None:
+    with TrajectorySink(str(tmp_path / "t.png"), LABELS) as sink:
+        sink.write(frame(1.0), [estimate(2, 1.0, "happiness", 0.2, 0.6, 0.2, warm=False)])
+        sink.write(frame(1.1), [estimate(2, 1.1, "happiness", 0.1, 0.8, 0.1)])
+        sink.write(frame(1.2), [estimate(2, 1.2, "neutral", 0.9, 0.1, 0.0)])
+        sink.write(frame(1.3), [estimate(2, 1.3, "neutral", 0.9, 0.1, 0.0, fresh=False)])
+        sink.write(frame(1.4), [estimate(1, 1.4, UNCERTAIN, 0.4, 0.3, 0.3)])
+    first, second = sink.summary()
+    assert first == TrackSummary(1, 1.4, 1.4, 1, UNCERTAIN, pytest.approx(0.4))
+    assert second == TrackSummary(2, 1.0, 1.2, 3, "happiness", pytest.approx((0.6 + 0.8 + 0.1) / 3))
+
+
+def test_each_track_has_a_panel_up_to_a_limit(tmp_path: Path) -> None:
+    heights = []
+    for tracks in (0, 1, 3, 40):
+        path = tmp_path / f"{tracks}.png"
+        with TrajectorySink(str(path), LABELS) as sink:
+            for at_s in (0.0, 0.5):
+                sink.write(frame(at_s), [estimate(i, at_s, "neutral", 0.8, 0.1, 0.1) for i in range(tracks)])
+        assert len(sink.summary()) == tracks
+        heights.append(height(path))
+    none, one, three, many = heights
+    assert none == one < three < many < 8000
+
+
+def test_wrong_paths(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\.jpg.*\.png"):
+        TrajectorySink(str(tmp_path / "t.jpg"), LABELS)
+    with pytest.raises(ConfigError, match="mkdir -p"):
+        TrajectorySink(str(tmp_path / "none" / "t.png"), LABELS)

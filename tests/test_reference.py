@@ -1,0 +1,86 @@
+"""The bundle that ships: its own claims, and the peer on the same faces in the same run."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import bundle
+from edge.engines.ort import OrtEngine
+from edge.recognition.golden import reproduces, roll
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+NEEDS_DATA = pytest.mark.skipif(not (DATA / "ferplus_webp.npz").is_file(), reason=f"no faces in {DATA}")
+PEER_ORDER = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
+
+
+@pytest.fixture(scope="module")
+def reference() -> bundle.Bundle:
+    return bundle.load(bundle.REFERENCE)
+
+
+def test_the_bundle_is_small_licensed_and_complete(reference: bundle.Bundle) -> None:
+    assert sum(path.stat().st_size for path in reference.folder.iterdir()) <= 16e6
+    assert {"fp32", "int8-cpu"} <= set(reference.precisions)
+    assert "research and demonstration" in reference.manifest["license"]
+    assert reference.manifest["evaluation"]["macs"] <= 60e6
+    assert (reference.folder / "model-card.md").is_file()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8-cpu"])
+def test_every_precision_reproduces_the_golden_logits(reference: bundle.Bundle, precision: str) -> None:
+    verdict = reproduces(OrtEngine(reference.model(precision)), reference)
+    assert verdict.passed, str(verdict)
+
+
+@pytest.fixture(scope="module")
+def faces(reference: bundle.Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """PublicTest stills with a majority label, and the labels."""
+    spec = importlib.util.spec_from_file_location("load_ferplus", DATA / "load_ferplus.py")
+    assert spec
+    assert spec.loader
+    loader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loader)
+    data = loader.load()
+    rows = data["split"] == 1
+    votes = np.where(data["votes"][rows] == 1, 0, data["votes"][rows]).astype(int)
+    best = votes.argmax(axis=1)
+    known = (2 * votes.max(axis=1) > votes.sum(axis=1)) & (best < 8)
+    assert known.sum() == 3157
+    return data["images"][rows][known], best[known]
+
+
+@NEEDS_DATA
+def test_accuracy_as_the_card_says_and_far_ahead_of_the_peer(
+    reference: bundle.Bundle, faces: tuple[np.ndarray, np.ndarray]
+) -> None:
+    images, labels = faces
+    engine = OrtEngine(reference.model("fp32"))
+    started = time.perf_counter()
+    held = np.broadcast_to(images[:, None], (len(images), 8, *images.shape[1:]))
+    logits = np.concatenate([roll(engine, reference, held[at : at + 256]) for at in range(0, len(held), 256)])
+    ours_s = time.perf_counter() - started
+    ours = (logits[:, -1].argmax(axis=1) == labels).mean()
+    first = (logits[:, 0].argmax(axis=1) == labels).mean()
+    claimed = reference.manifest["evaluation"]["precisions"]["fp32"]["accuracy"]
+    assert abs(ours - claimed) < 0.002, f"{ours:.4f}, the card says {claimed}"
+    assert ours >= 0.85
+    assert first >= ours - 0.02
+
+    peer_engine = OrtEngine(DATA / "models" / "peer_mini_xception_fer2013.onnx")
+    order = [reference.labels.index(name) for name in PEER_ORDER]
+    (name,), (answer,) = peer_engine.inputs, peer_engine.outputs
+    started, right = time.perf_counter(), 0
+    for image, label in zip(images, labels, strict=True):
+        pixels = cv2.resize(image, (64, 64)).astype(np.float32) / 255 * 2 - 1
+        scores = peer_engine.run({name: pixels[None, None]})[answer].reshape(-1)
+        right += order[int(scores.argmax())] == label
+    peer_s, peer = time.perf_counter() - started, right / len(labels)
+    print(f"reference {ours:.1%} in {ours_s / len(labels) / 8 * 1e3:.2f} ms a step (batch 256), ")
+    print(f"peer {peer:.1%} in {peer_s / len(labels) * 1e3:.2f} ms (batch 1)")
+    assert ours - peer >= 0.18, f"{ours:.4f} against {peer:.4f}"
