@@ -53,7 +53,7 @@ class BundleConfig:
 @dataclass(frozen=True)
 class DecisionConfig:
     abstain_below: float | None = None  # empty: the bundle's threshold
-    min_face_px: float = 48.0  # side of the face square, in frame pixels, under which the answer is "uncertain"
+    min_face_px: float = 48.0  # a face square with a shorter side, in frame pixels, is "uncertain"
 
 
 @dataclass(frozen=True)
