@@ -6,37 +6,61 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration.degrade import blur, light
+from edge.bundle import Bundle
+from edge.data import Float32
+from edge.protocols import Engine
+from edge.recognition.golden import roll
+
 SEQUENCES, STEPS = 64, 12
+CLEAR = 0.5  # logits between the best label and the next; rounding decides nearer ties
+_CANDIDATES = 768
 _DRAWN = 192  # pixels; drawn large and shrunk, so that lines are smooth
 
 
-def golden_crops(size: int, seed: int = 7) -> npt.NDArray[np.uint8]:
-    """Sequences ``(64,12,size,size)`` uint8 of faces whose mouth, brows and eyes move."""
+def golden_sequences(engine: Engine, bundle: Bundle) -> tuple[npt.NDArray[np.uint8], Float32]:
+    """Crops (64,12,S,S) uint8 and the logits (64,12,K) that ``engine`` gives them.
+
+    Of many candidates the first 64 stay whose label is clear at every step: a tie says nothing about
+    whether an engine computes rightly. Where fewer are clear, the clearest fill up.
+    """
+    crops = _draw(_CANDIDATES, bundle.manifest["input"]["size"])
+    logits = roll(engine, bundle, crops)
+    second, best = np.sort(logits, axis=-1)[..., -2:].transpose(2, 0, 1)
+    margin = (best - second).min(axis=1)
+    chosen = np.argsort(-np.minimum(margin, CLEAR), kind="stable")[:SEQUENCES]
+    return crops[chosen], logits[chosen]
+
+
+def _draw(count: int, size: int, seed: int = 7) -> npt.NDArray[np.uint8]:
+    """Sequences ``(count,12,size,size)`` of faces whose mouth, brows and eyes move."""
     rng = np.random.default_rng(seed)
-    crops = np.empty((SEQUENCES, STEPS, size, size), np.uint8)
+    crops = np.empty((count, STEPS, size, size), np.uint8)
     for row in crops:
         begin, end = rng.uniform(-1, 1, (2, 6))
-        shades = rng.integers(0, 256, 3)
+        skin = int(rng.integers(90, 230))
+        ground, line = int(rng.integers(0, 256)), int(skin * rng.uniform(0.15, 0.5))
+        softness, slope = float(rng.uniform(2, 5)), tuple(rng.uniform(-0.5, 0.5, 2))
         for at in range(STEPS):
-            face = _face(begin + (end - begin) * at / (STEPS - 1), shades)
+            face = _face(begin + (end - begin) * at / (STEPS - 1), ground, skin, line)
+            face = light(blur(face, softness), 1.0, slope)
             row[at] = cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA)
     return crops
 
 
-def _face(pose: npt.NDArray[np.float64], shades: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+def _face(pose: npt.NDArray[np.float64], ground: int, skin: int, line: int) -> npt.NDArray[np.uint8]:
     """One cartoon; ``pose`` (6,) in -1..1: mouth curve and opening, brow height and tilt, eyes, turn."""
     curve, opening, brow, tilt, eyes, turn = pose
-    ground, skin, line = (int(shade) for shade in shades)
     image = np.full((_DRAWN, _DRAWN), ground, np.uint8)
     middle = int(96 + 14 * turn)
     cv2.ellipse(image, (96, 100), (74, 92), 0, 0, 360, skin, -1)
     for side in (-1, 1):
         eye = (middle + 32 * side, 78)
-        cv2.ellipse(image, eye, (13, max(2, int(7 + 6 * eyes))), 0, 0, 360, 255 - skin // 2, -1)
-        cv2.circle(image, eye, 4, line, -1)
+        cv2.ellipse(image, eye, (13, max(2, int(7 + 6 * eyes))), 0, 0, 360, min(skin + 60, 255), -1)
+        cv2.circle(image, eye, 5, line, -1)
         height, slope = int(54 - 8 * brow), int(8 * tilt) * side
         cv2.line(image, (eye[0] - 15, height + slope), (eye[0] + 15, height - slope), line, 5)
-    cv2.line(image, (middle, 86), (middle + 4, 112), line, 3)
+    cv2.line(image, (middle, 86), (middle + 4, 112), (skin + line) // 2, 4)
     start, stop = (10, 170) if curve > 0 else (190, 350)
     depth = max(2, int(22 * abs(curve)))
     cv2.ellipse(image, (middle, 140), (30, depth), 0, start, stop, line, 5)

@@ -19,8 +19,8 @@ from edge.recognition.decision import Decision
 from edge.recognition.golden import reproduces, roll
 from export import evaluate, ferplus
 from export.card import model_card
-from export.golden import golden_crops
-from export.networks import LABELS, FrameClassifier, StreamingGRU
+from export.golden import golden_sequences
+from export.networks import INPUT_STEP, LABELS, FrameClassifier, StreamingGRU
 from export.quantize import quantize_cpu
 from export.to_onnx import export_step, parity
 from export.train_frames import INPUT, FrameRecipe, predict, train_frames
@@ -110,8 +110,8 @@ def _fill(
 
     bundle = Bundle(folder, manifest)
     engine = OrtEngine(fp32, threads=2)
-    crops = golden_crops(size)
-    np.savez_compressed(folder / "golden.npz", crops=crops, logits=roll(engine, bundle, crops))
+    crops, logits = golden_sequences(engine, bundle)
+    np.savez_compressed(folder / "golden.npz", crops=crops, logits=logits)
 
     dev = data.fold == 1
     dev_logits = evaluate.still_logits(engine, bundle, data.images[dev])[:, -1]
@@ -156,7 +156,7 @@ def _quantize(
     crops = [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(_CALIBRATION_SEQUENCES)]
     faces = normalise_crops(np.concatenate(crops), manifest)
     path = folder / "model.int8-cpu.onnx"
-    convs = quantize_cpu(folder / "model.fp32.onnx", path, faces, model.state)
+    convs = quantize_cpu(folder / "model.fp32.onnx", path, faces, model.state, INPUT_STEP)
     manifest["files"]["int8-cpu"] = {"path": path.name}
     manifest["calibration"] = {"method": "min-max", "crops": len(faces), "quantized_convolutions": convs}
     return OrtEngine(path, threads=2)

@@ -24,7 +24,7 @@ from calibration.degrade import augment
 from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
 from export.ferplus import FerPlus, majority, soft_targets
-from export.networks import LABELS, FrameClassifier
+from export.networks import LABELS, FrameClassifier, add_rounding_noise
 
 INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "standardise"}}
 
@@ -34,7 +34,8 @@ class FrameRecipe:
     """Hyper-parameters of the frame stage."""
 
     encoder: str = "plain-m"
-    epochs: int = 32
+    epochs: int = 40
+    noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
     batch: int = 128
     peak_lr: float = 0.15
     weight_decay: float = 5e-4
@@ -91,7 +92,10 @@ def train_frames(data: FerPlus, recipe: FrameRecipe, folder: Path) -> FrameClass
     bf16 = torch.cpu._is_avx512_bf16_supported()  # halves the time where the processor has it
 
     for epoch in range(first, recipe.epochs):
+        torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
         model.train()
+        if epoch >= recipe.epochs - recipe.noisy_epochs:
+            add_rounding_noise(model)
         started, total = time.monotonic(), 0.0
         for done, (faces, wanted) in enumerate(_batches(data, targets, pool, weights, recipe, epoch, steps)):
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):

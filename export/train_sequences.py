@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
+from edge.errors import EdgeError
 from export.evaluate import STILL_STEPS
 from export.ferplus import FerPlus, majority, soft_targets
 from export.networks import RecurrentHead, StreamingGRU
@@ -75,7 +76,10 @@ def train_sequences(
     """Train ``model.head`` with the encoder frozen; keeps the epoch that is best on the development fold."""
     done = folder / "head.pt"
     if done.is_file():
-        model.head.load_state_dict(torch.load(done, weights_only=True))
+        saved = torch.load(done, weights_only=True)
+        if saved["recipe"] != repr(recipe):
+            raise EdgeError(f"{done} was made by another recipe; pass another --work folder")
+        model.head.load_state_dict(saved["head"])
         return model.eval()
     torch.manual_seed(recipe.seed)
     train = feature_set(data, 0, recipe.sequences, model, folder, recipe.seed)
@@ -117,7 +121,7 @@ def train_sequences(
         if over_time + still > best[0]:
             best = (over_time + still, {k: v.clone() for k, v in head.state_dict().items()})
     head.load_state_dict(best[1])
-    torch.save(best[1], done.with_suffix(".new"))
+    torch.save({"recipe": repr(recipe), "head": best[1]}, done.with_suffix(".new"))
     os.replace(done.with_suffix(".new"), done)
     return model.eval()
 

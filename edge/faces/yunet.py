@@ -41,8 +41,11 @@ class YuNetDetector:
     """
 
     def __init__(self, model: Path, input_width: int = 320, score_threshold: float = 0.7) -> None:
-        if not hasattr(cv2, "FaceDetectorYN"):
-            raise DependencyError(f"OpenCV {cv2.__version__} has no FaceDetectorYN; install 4.8 or newer")
+        if tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 8):  # opencv_zoo issue 172
+            raise DependencyError(
+                f"OpenCV {cv2.__version__} cannot read YuNet 2023mar; install 4.8 or newer "
+                "(pip install 'emotion-edge[cpu]'), or set detector.kind=haar"
+            )
         self._input_width = input_width
         self._network = _load(Path(model), score_threshold)
 

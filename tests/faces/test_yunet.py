@@ -10,7 +10,7 @@ import pytest
 from contracts import check_detector
 
 from edge.data import Frame
-from edge.errors import BundleError
+from edge.errors import BundleError, DependencyError
 from edge.faces.yunet import YuNetDetector, _to_face, shrink
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -119,3 +119,9 @@ def test_the_square_of_a_tilted_face_turns_with_it() -> None:
     boxes = [face.box_xyxy for row in (upright, tilted) if (face := _to_face(row, one))]
     offsets = [(box[:2] + box[2:]) / 2 - middle for box in boxes]
     assert offsets[1] == pytest.approx(offsets[0] @ turn, abs=1e-3)
+
+
+def test_an_old_opencv_is_named_with_the_fix(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("cv2.__version__", "4.6.0")
+    with pytest.raises(DependencyError, match=r"4\.6\.0 cannot read YuNet 2023mar; install 4\.8"):
+        YuNetDetector(tmp_path / "any.onnx")

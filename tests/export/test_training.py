@@ -1,0 +1,99 @@
+"""Both training stages on a handful of random faces: seeded, resumable, no mixing of recipes."""
+
+import numpy as np
+import pytest
+
+from edge.errors import EdgeError
+
+pytestmark = pytest.mark.export
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def data():
+    from export.ferplus import FerPlus
+
+    rng = np.random.default_rng(0)
+    votes = np.zeros((120, 10), np.uint8)
+    votes[np.arange(120), np.arange(120) % 4] = 8
+    fold = np.where(np.arange(120) < 80, 0, np.where(np.arange(120) < 100, 1, 2)).astype(np.int8)
+    return FerPlus(rng.integers(0, 256, (120, 48, 48)).astype(np.uint8), votes, fold)
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    from export.train_frames import FrameRecipe
+
+    return FrameRecipe(encoder="plain-s", epochs=3, noisy_epochs=1, batch=8)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_a_run_that_was_interrupted_ends_where_an_unbroken_one_does(
+    data, recipe, tmp_path, monkeypatch, capsys
+):
+    from export import train_frames
+
+    whole = weights(train_frames.train_frames(data, recipe, tmp_path))
+    (tmp_path / "again").mkdir()
+    save, saves = train_frames._save, []
+
+    def save_then_stop(*args):
+        save(*args)
+        saves.append(args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_frames, "_save", save_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_frames.train_frames(data, recipe, tmp_path / "again")
+    assert len(saves) == 1
+    resumed = weights(train_frames.train_frames(data, recipe, tmp_path / "again"))
+    assert "resuming after epoch 1" in capsys.readouterr().err
+    torch.testing.assert_close(resumed, whole, rtol=0, atol=1e-5)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> None:
+    from dataclasses import replace
+
+    from export.train_frames import train_frames
+
+    short = replace(recipe, epochs=1)
+    train_frames(data, short, tmp_path)
+    with pytest.raises(EdgeError, match="another recipe"):
+        train_frames(data, replace(short, seed=2), tmp_path)
+
+
+def test_the_head_is_kept_with_its_recipe(data, tmp_path) -> None:
+    from dataclasses import replace
+
+    from export.networks import StreamingGRU
+    from export.train_sequences import SequenceTrainingRecipe, train_sequences
+
+    recipe = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
+    torch.manual_seed(0)
+    model = StreamingGRU("plain-s", 8).eval()
+    before = weights(model.head)
+    trained = weights(train_sequences(data, model, recipe, tmp_path).head)
+    assert not torch.equal(before, trained)
+    fresh = StreamingGRU("plain-s", 8).eval()
+    assert torch.equal(weights(train_sequences(data, fresh, recipe, tmp_path).head), trained)
+    with pytest.raises(EdgeError, match="another recipe"):
+        train_sequences(data, fresh, replace(recipe, seed=5), tmp_path)
+
+
+def test_the_input_grid_and_the_ceiling_hold() -> None:
+    from export.networks import CEILING, INPUT_STEP, BoundedReLU, add_rounding_noise, to_grid
+
+    face = torch.linspace(-9, 9, 1001)
+    steps = to_grid(face) / INPUT_STEP
+    assert steps.abs().max() == pytest.approx(127)
+    torch.testing.assert_close(steps, steps.round(), atol=1e-4, rtol=0)
+    relu = BoundedReLU()
+    assert relu(face).min() == 0
+    assert relu(face).max() == CEILING
+    add_rounding_noise(relu)
+    noise = (relu.train()(face) - relu.eval()(face)).abs()
+    assert 0 < noise.max() <= CEILING / 255 / 2
