@@ -27,7 +27,8 @@ def problems(value: Any, schema: dict[str, Any], root: dict[str, Any], where: st
     if "type" in schema and not _has_type(value, schema["type"]):
         yield f"{name} is {value!r:.60}, expected {schema['type']}"
         return
-    if "enum" in schema and value not in schema["enum"]:
+    # Python calls True equal to 1, JSON does not; no enum of the manifest holds a boolean.
+    if "enum" in schema and (isinstance(value, bool) or value not in schema["enum"]):
         yield f"{name} is {value!r:.60}, expected one of {schema['enum']}"
     if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
         yield f"{name} is {value!r:.60}, expected a match of {schema['pattern']}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny import manifest
 
@@ -39,6 +39,7 @@ def test_the_schema_is_a_schema_and_a_good_manifest_fits() -> None:
         [None, True, 0, -1, 1, 7, 2.5, "", "x", "../up", "a/b", [], [1], {}, {"a": 1}, "standardise"]
     ),
 )
+@example(("format",), True)
 def test_verdicts_agree_with_jsonschema_on_any_one_change(path: tuple[Any, ...], value: Any) -> None:
     made = copy.deepcopy(complete())
     place = made
