@@ -12,7 +12,7 @@ STAMP := installed-for-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-runtime lint format clean python
+.PHONY: help demo test test-runtime test-keras lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -27,6 +27,16 @@ test: lint ## everything: lint, types and all tests (installs PyTorch)
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
 	$(RUNTIME)/bin/python -m pytest -m "not export"
 
+test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs TensorFlow (300 MB) beside the rest
+	.venv/bin/python -m pytest tests/export/test_keras.py
+
+.venv-keras/installed: | python
+	@echo "Installing Keras with TensorFlow into .venv-keras; it takes minutes"
+	@$(PYTHON) -m venv .venv-keras
+	@.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	  tensorflow-cpu==2.21.0 tf2onnx==1.17.0
+	@touch $@
+
 lint: .venv/$(STAMP) ## ruff and mypy
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -37,7 +47,7 @@ format: .venv/$(STAMP) ## let ruff rewrite the sources
 	.venv/bin/ruff format .
 
 clean: ## remove the environments, caches and output
-	rm -rf .venv .venv-demo .venv-runtime-* out build dist *.egg-info
+	rm -rf .venv .venv-demo .venv-keras .venv-runtime-* out build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.errors import EdgeError, require
+from export.options import add_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,9 +37,33 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     train.add_argument("--work", type=Path, default=Path("work"), help="checkpoints (default: %(default)s)")
     train.add_argument("--encoder", help="one of export.networks.ENCODERS")
+    train.add_argument("--family", help="one of export.heads.FAMILIES (default: cnn-gru)")
     train.add_argument("--epochs", type=int, help="of the frame stage")
     train.add_argument("--seed", type=int)
     train.set_defaults(command=_train)
+
+    bundle = commands.add_parser("bundle", help="make a streaming bundle of a trained CNN-GRU or CNN-LSTM")
+    origin = bundle.add_mutually_exclusive_group(required=True)
+    origin.add_argument(
+        "--onnx", type=Path, metavar="FILE", help="a network over windows, with GRU or LSTM nodes"
+    )
+    origin.add_argument("--model", metavar="PKG.MOD:FUNCTION", help="function that builds a PyTorch network")
+    bundle.add_argument("--weights", type=Path, help="of --model: .safetensors or a state dict")
+    bundle.add_argument("-o", "--out", type=Path, required=True, metavar="DIR")
+    add_options(bundle)
+    bundle.set_defaults(command=_bundle)
+
+    verify = commands.add_parser("verify", help="repeat from disk what was proven of a bundle")
+    verify.add_argument("bundle", type=Path, metavar="BUNDLE")
+    verify.add_argument("--reference", type=Path, metavar="window.onnx", help="the graph it was made from")
+    verify.add_argument("--data", default="demo", metavar="SET", help="real sequences (default: %(default)s)")
+    verify.add_argument("--page", type=Path, help="write the result as an HTML page, too")
+    verify.set_defaults(command=_verify)
+
+    inspect = commands.add_parser("inspect", help="what a bundle holds and where it can run")
+    inspect.add_argument("bundle", type=Path, metavar="DIR")
+    inspect.add_argument("--json", action="store_true", help="machine-readable")
+    inspect.set_defaults(command=_inspect)
 
     compare = commands.add_parser(
         "compare-encoders", help="short equal training of several encoders, a table"
@@ -53,14 +78,51 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(args: argparse.Namespace) -> None:
     from export import train
+    from export.heads import FAMILIES
     from export.train_frames import FrameRecipe
     from export.train_sequences import SequenceTrainingRecipe
 
     given = {"encoder": args.encoder, "epochs": args.epochs, "seed": args.seed}
     frames = replace(FrameRecipe(), **{key: value for key, value in given.items() if value is not None})
     _known([frames.encoder])
-    over_time = replace(SequenceTrainingRecipe(), seed=frames.seed)
+    family = args.family or SequenceTrainingRecipe.family
+    if family not in FAMILIES:
+        raise EdgeError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
+    over_time = replace(SequenceTrainingRecipe(), seed=frames.seed, family=family)
     train.train(args.data, args.work, args.out, frames, over_time)
+
+
+def _bundle(args: argparse.Namespace) -> None:
+    from export import make_bundle
+    from export.load import build_model, step_module
+    from export.settings import read
+
+    options, parts = read(args)
+    if args.onnx:
+        make_bundle.bundle_onnx(args.onnx, args.out, options)
+    else:
+        if args.weights is None:
+            raise EdgeError("--model needs --weights: a .safetensors file or a saved state dict")
+        model = build_model(args.model, args.weights)
+        step = step_module(model, parts)
+        if step is None:
+            make_bundle.bundle_window_module(model, args.out, options)
+        else:
+            make_bundle.bundle_step(step, model, args.out, options)
+    print(f"wrote {args.out}; see {args.out / 'proof.html'}; run it: emotion-edge run --bundle {args.out}")
+
+
+def _verify(args: argparse.Namespace) -> None:
+    from export.verify import verify
+
+    if not verify(args.bundle, args.reference, args.data, args.page):
+        raise SystemExit(1)
+
+
+def _inspect(args: argparse.Namespace) -> None:
+    from export.audit import inspect
+
+    print(inspect(args.bundle, args.json))
 
 
 def _compare(args: argparse.Namespace) -> None:

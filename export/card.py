@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 _TEMPLATE = """# Model card: {name} {version}
 
 One streaming step: a {macs:.1f} million multiply-accumulate convolutional encoder ({encoder}) over one grey
-{size}x{size} face crop, a GRU of {hidden} units, {k} labels. {hz:g} steps per second and face.
+{size}x{size} face crop, a {family} head with {floats} numbers of state per face, {k} labels. {hz:g} steps per second and face.
 
 ## Use
 {license}
@@ -66,7 +67,8 @@ def model_card(manifest: dict[str, Any]) -> str:
         macs=figures["macs"] / 1e6,
         encoder=manifest["training"]["encoder"],
         size=manifest["input"]["size"],
-        hidden=manifest["state"][0]["shape"][0],
+        family=manifest["training"]["sequences"]["family"],
+        floats=sum(prod(row["shape"]) for row in manifest["state"]),
         k=len(manifest["labels"]),
         hz=manifest["step_hz"],
         dev_share=manifest["training"]["dev_share"],

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardtanh
 
+from export.heads import FAMILIES
+
+FACE = 48  # side of a crop in pixels
 INPUT_STEP = 0.025  # of the standardised face; 127 steps each way reach 3.175 standard deviations
 CEILING = 4.0
 
@@ -109,17 +112,23 @@ class FrameEncoder(nn.Module):
         super().__init__()
         spec = ENCODERS[name]
         width, kernel, stride = spec.stem
+        side = FACE // stride
         layers: list[nn.Module] = [conv_bn(1, width, stride, kernel), BoundedReLU()]
         for channels, count, first_stride in spec.stages:
             for index in range(count):
                 layers.append(BLOCKS[spec.block](width, channels, 1 if index else first_stride))
                 width = channels
+            side //= first_stride
         self.layers = nn.Sequential(*layers)
-        self.features = width
+        self.features, self.side = width, side
+
+    def maps(self, face: Tensor) -> Tensor:
+        """Features per place ``(N,features,side,side)``."""
+        x: Tensor = self.layers(to_grid(face))
+        return x
 
     def forward(self, face: Tensor) -> Tensor:
-        x: Tensor = self.layers(to_grid(face))
-        return x.mean(dim=(2, 3))
+        return self.maps(face).mean(dim=(2, 3))
 
 
 class FrameClassifier(nn.Module):
@@ -136,31 +145,26 @@ class FrameClassifier(nn.Module):
         return logits
 
 
-class StreamingGRU(nn.Module):
-    """One streaming step: a frame encoder, a GRU cell (Cho et al., EMNLP 2014) and a linear head.
+class StreamingNetwork(nn.Module):
+    """One streaming step of a family: a frame encoder and a head that keeps what it has seen in its state.
 
-    ``forward(face (N,1,48,48), state_h (N,H))`` gives ``logits (N,K)`` and ``new_state_h (N,H)``.
+    ``forward(face (N,1,48,48), *state)`` gives ``logits (N,K)``, the new states, and what the family
+    explains itself with (``extra``: names of further outputs).
     """
 
-    def __init__(self, encoder: str, hidden: int = 96, classes: int = len(LABELS)) -> None:
+    def __init__(self, encoder: str, family: str, hidden: int = 96, classes: int = len(LABELS)) -> None:
         super().__init__()
         self.encoder = FrameEncoder(encoder)
-        self.head = RecurrentHead(self.encoder.features, hidden, classes)
-        self.state: dict[str, tuple[int, ...]] = {"state_h": (hidden,)}
+        self.head = FAMILIES[family](self.encoder.features, hidden, classes)
+        self.state: dict[str, tuple[int, ...]] = self.head.state  # type: ignore[assignment]
+        side = self.encoder.side
+        self.extra = {"attention": (side, side)} if self.head.wants_maps else {}
 
-    def forward(self, face: Tensor, state_h: Tensor) -> tuple[Tensor, Tensor]:
-        logits, new_state_h = self.head(self.encoder(face), state_h)
-        return logits, new_state_h
+    def features(self, face: Tensor) -> Tensor:
+        """What the head takes: pooled (N,F), or per place (N,F,side,side) where it looks at places."""
+        features: Tensor = self.encoder.maps(face) if self.head.wants_maps else self.encoder(face)
+        return features
 
-
-class RecurrentHead(nn.Module):
-    """Features (N,F) and state (N,H) to logits (N,K) and the new state (N,H)."""
-
-    def __init__(self, features: int, hidden: int, classes: int) -> None:
-        super().__init__()
-        self.cell = nn.GRUCell(features, hidden)
-        self.output = nn.Linear(hidden, classes)
-
-    def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        state = self.cell(features, state)
-        return self.output(state), state
+    def forward(self, face: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...] = self.head(self.features(face), *state)
+        return outputs

@@ -54,7 +54,7 @@ def quantize_cpu(
     prepared = int8.with_suffix(".prepared")
     quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
     graph = onnx.load(str(prepared)).graph
-    tail = {node.name for node in graph.node} - _upstream_of_pool(graph)
+    tail = {node.name for node in graph.node} - _convolutional(graph)
     first = next(node for node in graph.node if node.op_type == "Conv")
     grid = (
         {"scale": np.array(input_step, np.float32), "zero_point": np.array(128, np.uint8)}
@@ -83,18 +83,23 @@ def quantize_cpu(
     return _audit(int8)
 
 
-def _upstream_of_pool(graph: Any) -> set[str]:
-    """Names of the nodes that the pooling over the picture needs: the convolutional part."""
+def _convolutional(graph: Any) -> set[str]:
+    """Names of the convolutions, of what feeds them, and of the ReLUs and sums that directly follow."""
     makers = {output: node for node in graph.node for output in node.output}
-    pools = [node for node in graph.node if node.op_type in ("ReduceMean", "GlobalAveragePool")]
-    if not pools:
-        raise EdgeError("the graph has no pooling that ends its convolutional part; quantize it by hand")
-    waiting, found = list(pools[0].input), set()
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    if not convolutions:
+        raise EdgeError("the graph has no convolution, and only those are quantized here; keep it in float")
+    found = {node.name for node in convolutions}
+    waiting = [name for node in convolutions for name in node.input]
     while waiting:
         node = makers.get(waiting.pop())
         if node is not None and node.name not in found:
             found.add(node.name)
             waiting.extend(node.input)
+    for node in graph.node:  # in topological order, so that chains are followed
+        before = [makers[name].name for name in node.input if name in makers]
+        if node.op_type in ("Relu", "Clip", "Add") and before and set(before) <= found:
+            found.add(node.name)
     return found
 
 

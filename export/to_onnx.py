@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import warnings
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from torch import nn
 
-from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-
-OPSET, IR_VERSION = 18, 10  # what JetPack 6 (ONNX Runtime for Python 3.10) can load
-PARITY = 1e-4
+from export.proof import Reference
+from export.window import IR_VERSION, OPSET
 
 
 def export_step(
@@ -23,26 +27,12 @@ def export_step(
     """Write ``model`` as ``step(face, *state) -> logits, *new_state`` with a free batch dimension.
 
     ``state`` maps each state input to the shape of one row; its output is called ``new_<input>``.
-    ``face`` is the shape (C,S,S) of one crop. Batch norms are folded into their convolutions.
+    ``face`` is the shape (C,S,S) of one crop. Batch norms are folded into their convolutions. Outputs that
+    ``model.extra`` names come last.
     """
     inputs = (torch.zeros(2, *face), *(torch.zeros(2, *shape) for shape in state.values()))
-    batch = torch.export.Dim("N", min=1, max=1024)
-    names = ["face", *state]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own deprecations
-        program = torch.onnx.export(
-            model.eval(),
-            inputs,
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=names,
-            output_names=["logits", *(f"new_{name}" for name in state)],
-            dynamic_shapes=tuple({0: batch} for _ in names),
-        )
-    assert program is not None
-    graph = program.model_proto
-    graph.ir_version = IR_VERSION
+    outputs = ["logits", *(f"new_{name}" for name in state), *getattr(model, "extra", {})]
+    graph = to_onnx(model, inputs, ["face", *state], outputs)
     # Metadata of the exporter holds stack traces with the paths of this machine.
     for node in (*graph.graph.node, *graph.graph.input, *graph.graph.output, *graph.graph.value_info):
         del node.metadata_props[:]
@@ -53,25 +43,56 @@ def export_step(
     onnx.save_model(graph, str(path))
 
 
-@torch.inference_mode()
-def parity(model: nn.Module, path: Path, faces: np.ndarray) -> float:
-    """Largest difference of logits or states, PyTorch against ONNX Runtime, over faces (T,N,C,S,S).
-
-    Both roll their own states forward from zero. Raises EdgeError above 1e-4.
-    """
-    engine = OrtEngine(path)
-    names = [name for name in engine.inputs if name != "face"]
-    rows = faces.shape[1]
-    zero = [np.zeros((rows, *(d or 1 for d in engine.inputs[n].shape[1:])), np.float32) for n in names]
-    ours, theirs = list(zero), [torch.from_numpy(row.copy()) for row in zero]
-    worst = 0.0
-    for face in faces.astype(np.float32):
-        out = list(engine.run(dict(zip(["face", *names], [face, *ours], strict=True))).values())
-        expected = model(torch.from_numpy(face), *theirs)
-        worst = max(worst, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(out, expected, strict=True)))
-        ours, theirs = out[1:], list(expected[1:])
-    if not worst <= PARITY:
+def to_onnx(
+    model: nn.Module, inputs: tuple[torch.Tensor, ...], names: list[str], outputs: list[str]
+) -> onnx.ModelProto:
+    """``model`` in ONNX with a free first dimension; EdgeError where PyTorch cannot export it."""
+    batch = {0: torch.export.Dim("N", min=1, max=1024)}
+    _, *rest = signature(model.forward).parameters.values()
+    if rest and rest[0].kind is rest[0].VAR_POSITIONAL:
+        shapes: Any = (batch, tuple(batch for _ in inputs[1:])) if inputs[1:] else (batch,)
+    else:
+        shapes = tuple(batch for _ in inputs)
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)  # the exporter tells that it has no torchvision, which nobody asked for
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # and warns about its own deprecations
+            program = torch.onnx.export(
+                model.eval(),
+                inputs,
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=names,
+                output_names=outputs,
+                dynamic_shapes=shapes,
+            )
+    except Exception as error:  # the exporter's errors have no common base
+        cause = error.__cause__ or error
         raise EdgeError(
-            f"{path} differs from PyTorch by {worst:.2g} over {len(faces)} steps, allowed {PARITY}"
-        )
-    return worst
+            f"PyTorch cannot export the network ({str(cause).splitlines()[0][:200]}); "
+            "name its parts under [parts] in --config"
+        ) from error
+    finally:
+        log.setLevel(level)
+    assert program is not None
+    graph = program.model_proto
+    graph.ir_version = IR_VERSION
+    return graph
+
+
+def rolled(model: nn.Module, state: dict[str, tuple[int, ...]]) -> Reference:
+    """A step module in PyTorch as a reference for ``prove``: an answer at every step."""
+
+    @torch.inference_mode()
+    def reference(faces: npt.NDArray[np.float32]) -> tuple[list[int], npt.NDArray[np.float32]]:
+        now = [torch.zeros(len(faces), *shape) for shape in state.values()]
+        rows = []
+        for face in torch.from_numpy(np.ascontiguousarray(faces)).unbind(1):
+            logits, *now = model(face, *now)[: 1 + len(state)]
+            rows.append(logits.numpy())
+        return list(range(faces.shape[1])), np.stack(rows, axis=1)
+
+    return reference

@@ -20,9 +20,10 @@ from edge.recognition.golden import reproduces, roll
 from export import evaluate, ferplus
 from export.card import model_card
 from export.golden import golden_sequences
-from export.networks import INPUT_STEP, LABELS, FrameClassifier, StreamingGRU
+from export.networks import INPUT_STEP, LABELS, FrameClassifier, StreamingNetwork
+from export.proof import STEPS, prove
 from export.quantize import quantize_cpu
-from export.to_onnx import export_step, parity
+from export.to_onnx import export_step, rolled
 from export.train_frames import INPUT, FrameRecipe, predict, train_frames
 from export.train_sequences import SequenceTrainingRecipe, train_sequences
 from export.write_bundle import write_bundle
@@ -42,12 +43,12 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     data = ferplus.load(data_file)
     classifier = train_frames(data, frames, work)
-    model = StreamingGRU(frames.encoder, over_time.hidden)
+    model = StreamingNetwork(frames.encoder, over_time.family, over_time.hidden)
     model.encoder.load_state_dict(classifier.encoder.state_dict())
     model = train_sequences(data, model.eval(), over_time, work)
 
     def fill(folder: Path) -> dict[str, Any]:
-        manifest = _manifest(data_file, frames, over_time)
+        manifest = _manifest(data_file, frames, over_time, model)
         return _fill(folder, manifest, model, classifier, data)
 
     write_bundle(out, fill)
@@ -65,7 +66,9 @@ def _keep_memory() -> None:
     mallopt(mmap_threshold, 2**30)
 
 
-def _manifest(data_file: Path, frames: FrameRecipe, over_time: SequenceTrainingRecipe) -> dict[str, Any]:
+def _manifest(
+    data_file: Path, frames: FrameRecipe, over_time: SequenceTrainingRecipe, model: StreamingNetwork
+) -> dict[str, Any]:
     return {
         "format": 1,
         "name": "reference",
@@ -73,7 +76,8 @@ def _manifest(data_file: Path, frames: FrameRecipe, over_time: SequenceTrainingR
         "license": LICENSE,
         "labels": list(LABELS),
         "input": {**INPUT["input"], "crop": {"scale": 1.0, "align": "eyes"}},
-        "state": [{"input": "state_h", "output": "new_state_h", "shape": [over_time.hidden]}],
+        "state": [{"input": n, "output": f"new_{n}", "shape": list(s)} for n, s in model.state.items()],
+        "explanations": [{"output": n, "shape": list(s)} for n, s in model.extra.items()],
         "step_hz": 10,
         "trained_window": SequenceRecipe().steps,
         "warm_steps": 5,
@@ -97,7 +101,7 @@ def _manifest(data_file: Path, frames: FrameRecipe, over_time: SequenceTrainingR
 def _fill(
     folder: Path,
     manifest: dict[str, Any],
-    model: StreamingGRU,
+    model: StreamingNetwork,
     classifier: FrameClassifier,
     data: ferplus.FerPlus,
 ) -> dict[str, Any]:
@@ -106,10 +110,11 @@ def _fill(
     rng = np.random.default_rng(3)
     fp32 = folder / "model.fp32.onnx"
     export_step(model, model.state, (1, size, size), fp32)
-    difference = parity(model, fp32, rng.standard_normal((300, 4, 1, size, size)).astype(np.float32))
+    engine = OrtEngine(fp32, threads=2)
+    faces = rng.standard_normal((4, STEPS, 1, size, size)).astype(np.float32)
+    manifest["proof"] = prove(engine, model.state, faces, rolled(model, model.state))
 
     bundle = Bundle(folder, manifest)
-    engine = OrtEngine(fp32, threads=2)
     crops, logits = golden_sequences(engine, bundle)
     np.savez_compressed(folder / "golden.npz", crops=crops, logits=logits)
 
@@ -129,13 +134,13 @@ def _fill(
         bundle.model("int8-cpu").unlink()
         del manifest["files"]["int8-cpu"]
     macs = evaluate.count_macs(
-        model, torch.zeros(1, 1, size, size), torch.zeros(1, model.head.cell.hidden_size)
+        model, torch.zeros(1, 1, size, size), *(torch.zeros(1, *shape) for shape in model.state.values())
     )
     manifest["evaluation"] = {
         "data": "FER+ PublicTest, majority rule, one view",
         "still_steps": evaluate.STILL_STEPS,
         "macs": macs,
-        "parity": difference,
+        "parity": manifest["proof"]["max_abs"],
         "int8_cpu_golden_min_cosine": verdict.min_cosine,
         "precisions": precisions,
         "sequences": _over_time(engine, bundle, classifier, data),
@@ -147,7 +152,7 @@ def _fill(
 def _quantize(
     folder: Path,
     manifest: dict[str, Any],
-    model: StreamingGRU,
+    model: StreamingNetwork,
     data: ferplus.FerPlus,
     rng: np.random.Generator,
 ) -> OrtEngine:

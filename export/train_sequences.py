@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
 from edge.errors import EdgeError
 from export.evaluate import STILL_STEPS
 from export.ferplus import FerPlus, majority, soft_targets
-from export.networks import RecurrentHead, StreamingGRU
+from export.networks import StreamingNetwork
 from export.train_frames import accuracy, predict
 
 
@@ -27,6 +27,7 @@ class SequenceTrainingRecipe:
 
     sequences: int = 4000
     dev_sequences: int = 500
+    family: str = "cnn-gru"
     hidden: int = 96
     epochs: int = 30
     batch: int = 64
@@ -46,10 +47,11 @@ class FeatureSet:
 
 
 def feature_set(
-    data: FerPlus, fold: int, count: int, model: StreamingGRU, folder: Path, seed: int
+    data: FerPlus, fold: int, count: int, model: StreamingNetwork, folder: Path, seed: int
 ) -> FeatureSet:
     """Generate ``count`` sequences from one fold and encode them; kept in ``folder`` for the next run."""
-    cache = folder / f"sequences-v{GENERATOR_VERSION}-fold{fold}-{count}-seed{seed}.npz"
+    kind = "maps" if model.head.wants_maps else "sequences"
+    cache = folder / f"{kind}-v{GENERATOR_VERSION}-fold{fold}-{count}-seed{seed}.npz"
     rows = data.fold == fold
     images, votes = data.images[rows], data.votes[rows]
     labels = majority(votes)
@@ -61,7 +63,7 @@ def feature_set(
         parts = []
         for number in range(count):
             sequence = generate(images, labels, rng, SequenceRecipe())
-            parts.append((predict(model.encoder, sequence.crops), sequence.still))
+            parts.append((_features(model, sequence.crops), sequence.still))
             if number % 100 == 99:
                 print(f"sequences of fold {fold}: {number + 1}/{count}", file=sys.stderr, flush=True)
         features, still = (np.stack(column) for column in zip(*parts, strict=True))
@@ -70,11 +72,25 @@ def feature_set(
     return FeatureSet(torch.from_numpy(features), torch.from_numpy(targets), labels[still])
 
 
+def _features(model: StreamingNetwork, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """What the head of ``model`` takes, for grey stills (N,H,W)."""
+    return predict(_Features(model), images)
+
+
+class _Features(nn.Module):
+    def __init__(self, model: StreamingNetwork) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, face: Tensor) -> Tensor:
+        return self.model.features(face)
+
+
 def train_sequences(
-    data: FerPlus, model: StreamingGRU, recipe: SequenceTrainingRecipe, folder: Path
-) -> StreamingGRU:
+    data: FerPlus, model: StreamingNetwork, recipe: SequenceTrainingRecipe, folder: Path
+) -> StreamingNetwork:
     """Train ``model.head`` with the encoder frozen; keeps the epoch that is best on the development fold."""
-    done = folder / "head.pt"
+    done = folder / f"{recipe.family}.pt"
     if done.is_file():
         saved = torch.load(done, weights_only=True)
         if saved["recipe"] != repr(recipe):
@@ -100,7 +116,7 @@ def train_sequences(
         order = torch.randperm(len(train.features))
         for rows in order[: steps * recipe.batch].reshape(steps, recipe.batch):
             pick = torch.randint(len(stills), (recipe.stills,))
-            held = stills[pick][:, None].expand(-1, STILL_STEPS, -1)
+            held = _hold(stills[pick], STILL_STEPS)
             loss = _loss(head, train.features[rows], train.targets[rows], recipe.input_dropout)
             loss = loss + _loss(
                 head, held, targets[pick][:, None].expand(-1, STILL_STEPS, -1), recipe.input_dropout
@@ -127,31 +143,39 @@ def train_sequences(
 
 
 @torch.inference_mode()
-def roll(head: RecurrentHead, features: Tensor) -> npt.NDArray[np.float32]:
+def roll(head: nn.Module, features: Tensor) -> npt.NDArray[np.float32]:
     """Logits (M,T,K) of sequences (M,T,F) from the zero state."""
     return _unroll(head, features).numpy()
 
 
-def still_logits(head: RecurrentHead, features: Tensor, steps: int = STILL_STEPS) -> npt.NDArray[np.float32]:
+def still_logits(head: nn.Module, features: Tensor, steps: int = STILL_STEPS) -> npt.NDArray[np.float32]:
     """Logits (M,K) of stills (M,F) after ``steps`` equal steps from the zero state."""
-    return roll(head, features[:, None].expand(-1, steps, -1))[:, -1]
+    return roll(head, _hold(features, steps))[:, -1]
 
 
-def _unroll(head: RecurrentHead, features: Tensor) -> Tensor:
-    state = torch.zeros(len(features), head.cell.hidden_size)
+def _hold(features: Tensor, steps: int) -> Tensor:
+    """Features (M,...) for ``steps`` equal steps (M,steps,...)."""
+    return features[:, None].expand(-1, steps, *features.shape[1:])
+
+
+def _unroll(head: nn.Module, features: Tensor) -> Tensor:
+    shapes: dict[str, tuple[int, ...]] = head.state  # type: ignore[assignment]
+    state = [torch.zeros(len(features), *shape) for shape in shapes.values()]
     logits = []
     for step in features.unbind(1):
-        out, state = head(step, state)
+        out, *state = head(step, *state)[: 1 + len(state)]
         logits.append(out)
     return torch.stack(logits, 1)
 
 
-def _loss(head: RecurrentHead, features: Tensor, targets: Tensor, dropout: float) -> Tensor:
+def _loss(head: nn.Module, features: Tensor, targets: Tensor, dropout: float) -> Tensor:
     features = torch.nn.functional.dropout(features, dropout)
     return cross_entropy(_unroll(head, features).flatten(0, 1), targets.flatten(0, 1))
 
 
-def _stills(data: FerPlus, model: StreamingGRU, fold: int, usable_only: bool = True) -> tuple[Tensor, Tensor]:
+def _stills(
+    data: FerPlus, model: StreamingNetwork, fold: int, usable_only: bool = True
+) -> tuple[Tensor, Tensor]:
     targets, usable = soft_targets(data.votes)
     rows = (data.fold == fold) & (usable if usable_only else True)
-    return torch.from_numpy(predict(model.encoder, data.images[rows])), torch.from_numpy(targets[rows])
+    return torch.from_numpy(_features(model, data.images[rows])), torch.from_numpy(targets[rows])

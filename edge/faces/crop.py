@@ -141,6 +141,7 @@ def normalise_crops(images: npt.NDArray[np.uint8], manifest: dict[str, Any]) -> 
 
     ``images`` is ``(N,H,W)`` uint8; the result is ``(N,C,S,S)`` float32 with C and S from
     ``manifest["input"]``. Crops of another size are resized (area when shrinking, else linear).
+    A network with three channels gets the grey picture in each of them.
     """
     spec = manifest["input"]
     size, channels = spec["size"], spec["channels"]
@@ -148,7 +149,12 @@ def normalise_crops(images: npt.NDArray[np.uint8], manifest: dict[str, Any]) -> 
         how = cv2.INTER_AREA if min(images.shape[1:]) > size else cv2.INTER_LINEAR
         images = np.stack([cv2.resize(image, (size, size), interpolation=how) for image in images])
     planes = _NORMALISE[spec["normalisation"]](images.astype(np.float32))
-    return np.repeat(planes[:, None], channels, axis=1)
+    faces = np.repeat(planes[:, None], channels, axis=1)
+    if spec["normalisation"] == "imagenet":
+        if channels != 3:
+            raise BundleError(f"manifest input.normalisation is imagenet with {channels} channel; it needs 3")
+        faces = (faces - _IMAGENET_MEAN) / _IMAGENET_STD
+    return faces
 
 
 def _standardise(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -158,9 +164,14 @@ def _standardise(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return (x - mean) / std
 
 
+# Of red, green and blue, for pixels in 0..1; Russakovsky et al., IJCV 115 (2015), as torchvision uses them.
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
+_IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
+
 _NORMALISE = {
     "none": lambda x: x,
     "unit": lambda x: x / np.float32(255.0),
     "signed": lambda x: x / np.float32(127.5) - np.float32(1.0),
+    "imagenet": lambda x: x / np.float32(255.0),
     "standardise": _standardise,
 }

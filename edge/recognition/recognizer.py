@@ -15,6 +15,14 @@ from edge.protocols import Engine
 from edge.recognition.decision import Decision
 
 
+def is_due(track: Track, now_s: float, step_hz: float) -> bool:
+    """At most one step per tick of ``step_hz``; ticks keep the mean rate at any frame rate."""
+    if track.last_step_s is None:
+        return True
+    # A thousandth of a tick forgives container times that are rounded to milliseconds or less.
+    return floor(now_s * step_hz + 1e-3) > floor(track.last_step_s * step_hz + 1e-3)
+
+
 class Recognizer:
     """Runs the step graph of ``bundle`` on ``engine``, all due faces in one batch."""
 
@@ -26,18 +34,10 @@ class Recognizer:
 
     def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
         """Estimates of all tracks: fresh where the network ran on this frame, else the last one."""
-        due = [track for track in tracks if self._is_due(track, frame.timestamp_s)]
+        due = [track for track in tracks if is_due(track, frame.timestamp_s, self._manifest["step_hz"])]
         if due:
             self._step(frame, due)
         return [_current(track, frame) for track in tracks if track.estimate is not None]
-
-    def _is_due(self, track: Track, now_s: float) -> bool:
-        """At most one step per tick of ``step_hz``; ticks keep the mean rate at any frame rate."""
-        if track.last_step_s is None:
-            return True
-        hz = self._manifest["step_hz"]
-        # A thousandth of a tick forgives container times that are rounded to milliseconds or less.
-        return floor(now_s * hz + 1e-3) > floor(track.last_step_s * hz + 1e-3)
 
     def _step(self, frame: Frame, due: list[Track]) -> None:
         for track in due:

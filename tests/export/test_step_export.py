@@ -15,10 +15,10 @@ STATE = {"state_h": (96,)}
 
 @pytest.fixture(scope="module")
 def model():
-    from export.networks import StreamingGRU
+    from export.networks import StreamingNetwork
 
     torch.manual_seed(0)
-    made = StreamingGRU("residual-s").train()
+    made = StreamingNetwork("residual-s", "cnn-gru").train()
     with torch.no_grad():  # batch norms with statistics worth folding
         for _ in range(3):
             made(torch.randn(8, 1, 48, 48) * 2 + 1, torch.zeros(8, 96))
@@ -35,19 +35,24 @@ def fp32(model, tmp_path_factory):
 
 
 def test_the_step_equals_pytorch_over_300_steps(model, fp32) -> None:
-    from export.to_onnx import parity
+    from export.proof import prove
+    from export.to_onnx import rolled
 
-    faces = np.random.default_rng(0).standard_normal((300, 3, 1, 48, 48)).astype(np.float32)
-    assert parity(model, fp32, faces) <= 1e-4
+    faces = np.random.default_rng(0).standard_normal((3, 300, 1, 48, 48)).astype(np.float32)
+    figures = prove(OrtEngine(fp32), STATE, faces, rolled(model, STATE))
+    assert figures["compared_steps"] == 300
+    assert figures["max_abs"] <= 1e-4
 
 
-def test_parity_fails_for_another_model(fp32) -> None:
-    from export.networks import StreamingGRU
-    from export.to_onnx import parity
+def test_the_proof_fails_for_another_model(fp32) -> None:
+    from export.networks import StreamingNetwork
+    from export.proof import prove
+    from export.to_onnx import rolled
 
-    faces = np.zeros((2, 1, 1, 48, 48), np.float32)
-    with pytest.raises(EdgeError, match="differs from PyTorch"):
-        parity(StreamingGRU("residual-s").eval(), fp32, faces)
+    faces = np.zeros((2, 4, 1, 48, 48), np.float32)
+    other = StreamingNetwork("residual-s", "cnn-gru").eval()
+    with pytest.raises(EdgeError, match="differs from its original"):
+        prove(OrtEngine(fp32), STATE, faces, rolled(other, STATE))
 
 
 def test_the_graph_is_plain(fp32) -> None:

@@ -69,16 +69,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> No
 def test_the_head_is_kept_with_its_recipe(data, tmp_path) -> None:
     from dataclasses import replace
 
-    from export.networks import StreamingGRU
+    from export.networks import StreamingNetwork
     from export.train_sequences import SequenceTrainingRecipe, train_sequences
 
     recipe = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
     torch.manual_seed(0)
-    model = StreamingGRU("plain-s", 8).eval()
+    model = StreamingNetwork("plain-s", "cnn-gru", 8).eval()
     before = weights(model.head)
     trained = weights(train_sequences(data, model, recipe, tmp_path).head)
     assert not torch.equal(before, trained)
-    fresh = StreamingGRU("plain-s", 8).eval()
+    fresh = StreamingNetwork("plain-s", "cnn-gru", 8).eval()
     assert torch.equal(weights(train_sequences(data, fresh, recipe, tmp_path).head), trained)
     with pytest.raises(EdgeError, match="another recipe"):
         train_sequences(data, fresh, replace(recipe, seed=5), tmp_path)
@@ -97,3 +97,16 @@ def test_the_input_grid_and_the_ceiling_hold() -> None:
     add_rounding_noise(relu)
     noise = (relu.train()(face) - relu.eval()(face)).abs()
     assert 0 < noise.max() <= CEILING / 255 / 2
+
+
+@pytest.mark.parametrize("family", ["cnn", "cnn-lstm", "cnn-gru-spatial-attention", "cnn-temporal-attention"])
+def test_every_family_trains(data, tmp_path, family: str) -> None:
+    from export.networks import StreamingNetwork
+    from export.train_sequences import SequenceTrainingRecipe, train_sequences
+
+    recipe = SequenceTrainingRecipe(
+        sequences=4, dev_sequences=2, family=family, hidden=8, epochs=1, batch=2, stills=4
+    )
+    model = StreamingNetwork("plain-s", family, 8).eval()
+    before = weights(model.head)
+    assert not torch.equal(before, weights(train_sequences(data, model, recipe, tmp_path).head))

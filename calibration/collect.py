@@ -1,0 +1,72 @@
+"""Real face sequences: what the tracker hands the network, taken from videos, folders or a camera."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge import build, config
+from edge.errors import EdgeError
+from edge.faces.crop import crop_faces
+from edge.faces.tracker import Tracker
+from edge.recognition.recognizer import is_due
+
+Uint8 = npt.NDArray[np.uint8]
+
+
+def face_sequences(
+    source: str, manifest: dict[str, Any], detector: str = "", max_frames: int | None = None
+) -> list[Uint8]:
+    """Crops (n,S,S) of each track of ``source`` at the manifest's step rate, longest track first.
+
+    ``source`` is what ``emotion-edge run`` takes, ``detector`` the path of a YuNet file or empty.
+    """
+    settings = config.load(None, [f"source.address={source}", f"detector.model={detector}"])
+    tracks: dict[int, list[Uint8]] = {}
+    with ExitStack() as stack:
+        camera = stack.enter_context(build.source(settings))
+        finder = stack.enter_context(build.detector(settings, Path()))
+        tracker = Tracker()
+        for frame in islice(camera.frames(), max_frames):
+            seen = tracker.update(finder.detect(frame), frame.timestamp_s)
+            due = [track for track in seen if is_due(track, frame.timestamp_s, manifest["step_hz"])]
+            for track, crop in zip(due, crop_faces(frame, [t.face for t in due], manifest), strict=True):
+                track.last_step_s = frame.timestamp_s
+                tracks.setdefault(track.id, []).append(crop)
+    return sorted((np.stack(crops) for crops in tracks.values()), key=len, reverse=True)
+
+
+def load_sequences(data: str, manifest: dict[str, Any], count: int, steps: int) -> Uint8:
+    """Sequences (count,steps,S,S) from an .npz with ``crops`` (M,T,S,S), or from anything that has faces.
+
+    Where there are fewer or shorter ones, each serves several times from different beginnings, and goes on
+    from its end backwards and forwards, so that no step jumps.
+    """
+    if data.endswith(".npz"):
+        try:
+            with np.load(data) as archive:
+                found = list(archive["crops"])
+        except (OSError, KeyError, ValueError) as error:
+            raise EdgeError(f"{data} holds no array 'crops' (M,T,S,S): {error}") from error
+    else:
+        found = face_sequences(data, manifest)
+    if not found:
+        raise EdgeError(f"no face was found in {data}; pass --data with faces of at least 48 pixels")
+    rows = []
+    for number in range(count):
+        sequence = found[number % len(found)]
+        first = number // len(found) * max(len(sequence) * len(found) // count, 1)
+        rows.append(sequence[_there_and_back(len(sequence), first, steps)])
+    return np.stack(rows)
+
+
+def _there_and_back(length: int, first: int, steps: int) -> npt.NDArray[np.int64]:
+    """``steps`` indices, from ``first`` on, of the walk 0, 1, ..., length-1, length-2, ..., 0, 1, ..."""
+    period = max(2 * length - 2, 1)
+    at = np.arange(first, first + steps) % period
+    return np.where(at < length, at, period - at)

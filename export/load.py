@@ -1,0 +1,150 @@
+"""A user's PyTorch network: built by a function, weights as data, parts named in a file."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge.errors import EdgeError
+
+PARTS = ("encoder", "recurrent", "head")
+
+
+def build_model(entry: str, weights: Path) -> nn.Module:
+    """Call ``pkg.mod:function`` and load ``weights`` (.safetensors, or a state dict) into the result.
+
+    Raises EdgeError for anything that cannot be imported, built or loaded, and for pickled modules.
+    """
+    module_name, colon, function = entry.partition(":")
+    if not (colon and module_name and function):
+        raise EdgeError(f"--model {entry!r} is not of the form package.module:function")
+    sys.path.insert(0, "")  # the user's own module lies in the current folder more often than not
+    try:
+        model = getattr(importlib.import_module(module_name), function)()
+    except Exception as error:  # the user's code may raise anything
+        raise EdgeError(f"--model {entry}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove("")
+    if not isinstance(model, nn.Module):
+        raise EdgeError(f"--model {entry} gave a {type(model).__name__}, expected a torch.nn.Module")
+    _load_weights(model, weights)
+    return model.eval()
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    state = _read_weights(path)
+    bad = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if bad:
+        raise EdgeError(f"{path}: {bad[0]!r} holds values that are not finite; take an earlier checkpoint")
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise EdgeError(f"{path} does not fit the model: {reason[:300]}") from error
+
+
+def _read_weights(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise EdgeError(f"no weights at {path}; pass --weights a .safetensors file or a saved state dict")
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            tensors: Mapping[str, Tensor] = load_file(path)
+        except (SafetensorError, ValueError) as error:
+            raise EdgeError(f"{path} is no valid safetensors file ({error}); save it again") from error
+        return tensors
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise EdgeError(
+            f"{path} is a pickled module, which may run any code when it is read: refused; save the weights "
+            "alone with torch.save(model.state_dict(), ...) or as safetensors"
+        ) from error
+    except Exception as error:
+        raise EdgeError(f"{path} cannot be read ({error}); save model.state_dict() again") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise EdgeError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
+    return state
+
+
+class PartsStep(nn.Module):
+    """One step from the named parts of a window network.
+
+    ``encoder`` maps a face (N,C,S,S) to features (N,F), ``recurrent`` is a torch GRU, LSTM or cell,
+    ``head`` maps its last hidden state (N,H) to logits (N,K).
+    """
+
+    def __init__(self, model: nn.Module, parts: Mapping[str, str]) -> None:
+        super().__init__()
+        found = {name: _part(model, parts, name) for name in PARTS}
+        self.encoder, self.head = found["encoder"], found["head"]
+        self.lstm, self.cells = _cells(found["recurrent"], parts["recurrent"])
+        names = [
+            f"state_{letter}{n}" for n in range(len(self.cells)) for letter in ("hc" if self.lstm else "h")
+        ]
+        self.state = dict.fromkeys(names, (self.cells[0].hidden_size,))
+
+    def forward(self, face: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """Logits (N,K) and the new states (N,H)."""
+        x, new = self.encoder(face).flatten(1), []
+        for number, cell in enumerate(self.cells):
+            if self.lstm:
+                x, c = cell(x, (state[2 * number], state[2 * number + 1]))
+                new += [x, c]
+            else:
+                x = cell(x, state[number])
+                new.append(x)
+        return self.head(x), *new
+
+
+def _part(model: nn.Module, parts: Mapping[str, str], name: str) -> nn.Module:
+    try:
+        return model.get_submodule(parts[name])
+    except KeyError:
+        raise EdgeError(f"[parts] has no {name!r}; it needs {', '.join(PARTS)}") from None
+    except AttributeError as error:
+        names = ", ".join(child for child, _ in model.named_children())
+        raise EdgeError(
+            f"[parts] {name} = {parts[name]!r} is no part of the model; it has {names}"
+        ) from error
+
+
+def _cells(layer: nn.Module, name: str) -> tuple[bool, nn.ModuleList]:
+    """Whether it is an LSTM, and one cell per layer with the layer's own weights."""
+    if isinstance(layer, nn.GRUCell | nn.LSTMCell):
+        return isinstance(layer, nn.LSTMCell), nn.ModuleList([layer])
+    if not isinstance(layer, nn.GRU | nn.LSTM):
+        raise EdgeError(f"[parts] recurrent = {name!r} is a {type(layer).__name__}, expected GRU or LSTM")
+    if layer.bidirectional:
+        raise EdgeError(
+            f"{name!r} is bidirectional: it needs frames that have not happened yet; train it forward"
+        )
+    if layer.proj_size:
+        raise EdgeError(f"{name!r} has proj_size {layer.proj_size}, which is not supported; train it without")
+    kind = nn.LSTMCell if isinstance(layer, nn.LSTM) else nn.GRUCell
+    cells = nn.ModuleList()
+    for number in range(layer.num_layers):
+        width = layer.input_size if number == 0 else layer.hidden_size
+        cell = kind(width, layer.hidden_size, bias=layer.bias)
+        cell.load_state_dict({key: getattr(layer, f"{key}_l{number}") for key in cell.state_dict()})
+        cells.append(cell)
+    return isinstance(layer, nn.LSTM), cells
+
+
+def step_module(model: nn.Module, parts: Mapping[str, Any] | None) -> nn.Module | None:
+    """The step of ``model``: itself where it has the reference family's interface, else from its parts.
+
+    None where it has neither, so that its whole window must be exported.
+    """
+    if parts:
+        return PartsStep(model, parts).eval()
+    return model if isinstance(getattr(model, "state", None), dict) else None
