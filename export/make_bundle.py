@@ -29,7 +29,7 @@ from export.to_onnx import export_step, rolled, to_onnx
 from export.window import Window
 from export.write_bundle import write_bundle
 
-SEQUENCES = 8
+SEQUENCES = 16
 Float32 = npt.NDArray[np.float32]
 
 

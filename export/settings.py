@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ def read(args: argparse.Namespace) -> tuple[Options, dict[str, str] | None]:
         raise ConfigError(f"normalise is {given['normalise']!r}, expected one of {', '.join(NORMALISE)}")
     if not given["step_hz"] > 0:
         raise ConfigError(f"step_hz is {given['step_hz']}, expected more than 0")
+    if "name" not in given:
+        given["name"] = (
+            re.sub(r"[^a-z0-9._-]+", "-", args.out.resolve().name.lower()).strip("._-") or "custom"
+        )
     parts = given.pop("parts", None)
     return Options(**given), parts
 
