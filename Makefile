@@ -12,7 +12,7 @@ STAMP := installed-for-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-runtime test-keras lint format clean python
+.PHONY: help demo test test-runtime test-keras judge lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -26,6 +26,9 @@ test: lint ## everything: lint, types and all tests (installs PyTorch)
 
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
 	$(RUNTIME)/bin/python -m pytest -m "not export"
+
+judge: .venv/$(STAMP) ## TensorRT-RTX (95 MB, no GPU needed): its parser judges int8-trt in the tests
+	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116
 
 test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs TensorFlow (300 MB) beside the rest
 	.venv/bin/python -m pytest tests/export/test_keras.py

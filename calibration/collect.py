@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calibration import calibration_set
+from calibration.sequences import SequenceRecipe, generate
 from edge import build, config
 from edge.errors import EdgeError
 from edge.faces.crop import crop_faces
@@ -41,20 +43,36 @@ def face_sequences(
     return sorted((np.stack(crops) for crops in tracks.values()), key=len, reverse=True)
 
 
+def load_sequences_of(
+    data: str, manifest: dict[str, Any], detector: str = "", max_frames: int | None = None
+) -> list[Uint8]:
+    """Sequences (T,S,S) of a calibration set, an .npz, or anything that has faces.
+
+    An .npz holds ``crops`` (M,T,S,S), or ``images`` (N,S,S) with ``labels`` (N,), 0 = neutral, from which
+    sequences are generated.
+    """
+    if (Path(data) / "set.json").is_file():
+        return calibration_set.read(Path(data))[0]
+    if not data.endswith(".npz"):
+        return face_sequences(data, manifest, detector, max_frames)
+    try:
+        with np.load(data) as archive:
+            if "crops" in archive:
+                return list(archive["crops"])
+            images, labels = archive["images"], archive["labels"]
+    except (OSError, KeyError, ValueError) as error:
+        raise EdgeError(f"{data} holds neither 'crops' nor 'images' and 'labels': {error}") from error
+    rng = np.random.default_rng(0)
+    return [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(min(len(images), 200))]
+
+
 def load_sequences(data: str, manifest: dict[str, Any], count: int, steps: int) -> Uint8:
     """Sequences (count,steps,S,S) from an .npz with ``crops`` (M,T,S,S), or from anything that has faces.
 
     Where there are fewer or shorter ones, each serves several times from different beginnings, and goes on
     from its end backwards and forwards, so that no step jumps.
     """
-    if data.endswith(".npz"):
-        try:
-            with np.load(data) as archive:
-                found = list(archive["crops"])
-        except (OSError, KeyError, ValueError) as error:
-            raise EdgeError(f"{data} holds no array 'crops' (M,T,S,S): {error}") from error
-    else:
-        found = face_sequences(data, manifest)
+    found = load_sequences_of(data, manifest)
     if not found:
         raise EdgeError(f"no face was found in {data}; pass --data with faces of at least 48 pixels")
     rows = []

@@ -90,6 +90,10 @@ def _yunet(config: Config, model: Path | None) -> FaceDetector:
 def engine(config: Config, loaded: Bundle) -> Engine:
     """The step graph in the chosen precision; any but fp32 must reproduce golden.npz here first."""
     precision = config.bundle.precision
+    if precision == "int8-trt":
+        raise BundleError(
+            "int8-trt is for TensorRT, and ONNX Runtime crawls on it; set bundle.precision=int8-cpu"
+        )
     built = ENGINES["onnxruntime"](loaded.model(precision), config)
     if precision != "fp32" and not (verdict := reproduces(built, loaded)).passed:
         raise BundleError(

@@ -97,6 +97,8 @@ def demo(config: Config, folder: Path) -> None:
 
 def _try_precision(config: Config, bundle: Bundle, precision: str) -> str:
     """One line: the golden verdict of a precision on this machine, or why it does not run."""
+    if precision == "int8-trt":
+        return "is for TensorRT, not tried here"
     try:
         with build.ENGINES["onnxruntime"](bundle.model(precision), config) as engine:
             verdict = reproduces(engine, bundle)

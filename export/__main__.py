@@ -53,6 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     add_options(bundle)
     bundle.set_defaults(command=_bundle)
 
+    quantize = commands.add_parser("quantize", help="add INT8 and float16 files to a bundle")
+    quantize.add_argument("bundle", type=Path, metavar="BUNDLE")
+    quantize.add_argument("--ranges", type=Path, required=True, help="from emotion-calibrate ranges")
+    quantize.add_argument("--dialect", choices=("cpu", "trt", "both"), default="both")
+    quantize.add_argument("--fp16", action="store_true", help="model.fp16.onnx, too")
+    quantize.add_argument(
+        "--recurrent", action="store_true", help="the products of the recurrent cell in INT8, too"
+    )
+    quantize.set_defaults(command=_quantize)
+
     verify = commands.add_parser("verify", help="repeat from disk what was proven of a bundle")
     verify.add_argument("bundle", type=Path, metavar="BUNDLE")
     verify.add_argument("--reference", type=Path, metavar="window.onnx", help="the graph it was made from")
@@ -110,6 +120,14 @@ def _bundle(args: argparse.Namespace) -> None:
         else:
             make_bundle.bundle_step(step, model, args.out, options)
     print(f"wrote {args.out}; see {args.out / 'proof.html'}; run it: emotion-edge run --bundle {args.out}")
+
+
+def _quantize(args: argparse.Namespace) -> None:
+    from export.quantize import quantize_bundle
+
+    dialects = ["cpu", "trt"] if args.dialect == "both" else [args.dialect]
+    if not quantize_bundle(args.bundle, args.ranges, dialects + ["fp16"] * args.fp16, args.recurrent):
+        raise SystemExit(1)
 
 
 def _verify(args: argparse.Namespace) -> None:

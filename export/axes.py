@@ -3,7 +3,7 @@
 Each axis of a tensor is a tuple of atoms ``(name, size)``: ``("B", 2)``, ``("T", 16)`` or ``("", 48)``.
 Reshapes split and join atoms, transposes move them, and an operator that would join different times
 is recorded as mixing. So the rewriter knows what a reshape means, not only which numbers it holds.
-``export.trace`` has the rules per operator.
+``export.layouts`` has the rules per operator.
 """
 
 from __future__ import annotations

@@ -6,15 +6,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 
+from calibration import ranges
 from edge.engines.ort import OrtEngine
 from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
 from export.evaluate import count_macs
 from export.ferplus import FerPlus, majority
-from export.networks import INPUT_STEP, FrameClassifier
-from export.quantize import quantize_cpu
+from export.networks import FrameClassifier
+from export.quantize import write_int8
 from export.to_onnx import export_step
 from export.train_frames import INPUT, accuracy, predict
 
@@ -37,7 +39,9 @@ def row(name: str, model: FrameClassifier, data: FerPlus, folder: Path) -> str:
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
     export_step(model, {}, (1, 48, 48), fp32)
     faces = data.images[data.fold == 0][:_CALIBRATION_FACES]
-    quantize_cpu(fp32, int8, normalise_crops(faces, INPUT), {}, INPUT_STEP)
+    step = onnx.load(str(fp32))
+    seen = ranges.observe(step, {}, [normalise_crops(faces, INPUT)])
+    write_int8(step, int8, ranges.summarise(seen, "minmax"), "cpu")
     acc, uar = accuracy(predict(model, images), labels)
     quantized = OrtEngine(int8, threads=1)
     out = quantized.run({"face": normalise_crops(images, INPUT)})["logits"]

@@ -19,9 +19,9 @@ from edge.errors import EdgeError
 from export import cells
 from export.axes import Axes, Layout, attribute, holds, label, size
 from export.cells import Nodes
+from export.layouts import trace
 from export.phases import RESETS, Phases
 from export.recurrence import Recurrence
-from export.trace import trace
 from export.window import IR_VERSION, OPSET, Window, logits_of, run_all
 
 RECURRENT = ("GRU", "LSTM")

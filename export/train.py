@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 
+from calibration import ranges
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
 from edge.bundle import Bundle, sha256
 from edge.engines.ort import OrtEngine
@@ -20,9 +22,9 @@ from edge.recognition.golden import reproduces, roll
 from export import evaluate, ferplus
 from export.card import model_card
 from export.golden import golden_sequences
-from export.networks import INPUT_STEP, LABELS, FrameClassifier, StreamingNetwork
+from export.networks import LABELS, FrameClassifier, StreamingNetwork
 from export.proof import STEPS, prove
-from export.quantize import quantize_cpu
+from export.quantize import write_int8
 from export.to_onnx import export_step, rolled
 from export.train_frames import INPUT, FrameRecipe, predict, train_frames
 from export.train_sequences import SequenceTrainingRecipe, train_sequences
@@ -159,11 +161,12 @@ def _quantize(
     rows = data.fold == 0
     images, labels = data.images[rows], ferplus.majority(data.votes[rows])
     crops = [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(_CALIBRATION_SEQUENCES)]
-    faces = normalise_crops(np.concatenate(crops), manifest)
+    step = onnx.load(str(folder / "model.fp32.onnx"))
+    seen = ranges.observe(step, model.state, [normalise_crops(part, manifest) for part in crops])
     path = folder / "model.int8-cpu.onnx"
-    convs = quantize_cpu(folder / "model.fp32.onnx", path, faces, model.state, INPUT_STEP)
+    write_int8(step, path, ranges.summarise(seen, "minmax"), "cpu")
     manifest["files"]["int8-cpu"] = {"path": path.name}
-    manifest["calibration"] = {"method": "min-max", "crops": len(faces), "quantized_convolutions": convs}
+    manifest["calibration"] = {"method": "minmax", "steps": sum(map(len, crops))}
     return OrtEngine(path, threads=2)
 
 

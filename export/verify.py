@@ -43,7 +43,7 @@ def verify(folder: Path, reference: Path | None, data: str, out: Path | None) ->
 
 
 def _of_precision(bundle: Bundle, precision: str, faces: proof.Float32) -> list[Check]:
-    engine = OrtEngine(bundle.model(precision))
+    engine = OrtEngine(bundle.model(precision), optimize=precision != "int8-trt")
     state = {tensor.input: tensor.shape for tensor in bundle.state}
     proof.check_interface(engine, state)
     verdict = reproduces(engine, bundle)

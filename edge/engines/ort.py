@@ -16,13 +16,19 @@ _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
 class OrtEngine:
-    """One ONNX step graph. ``threads`` 0 leaves the number to ONNX Runtime (all cores)."""
+    """One ONNX step graph. ``threads`` 0 leaves the number to ONNX Runtime (all cores).
 
-    def __init__(self, model: Path, threads: int = 1) -> None:
+    ``optimize`` False computes the graph node by node as it is written: slow, and the way to judge a file
+    that is meant for another runtime.
+    """
+
+    def __init__(self, model: Path, threads: int = 1, optimize: bool = True) -> None:
         ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        if not optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 3  # its warnings concern the exporter, not the user
         try:
             self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

@@ -11,6 +11,7 @@ import pytest
 from edge.engines.ort import OrtEngine
 
 pytestmark = pytest.mark.export
+onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[2]
@@ -53,16 +54,20 @@ def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_int8_of_a_family_stays_close(family: str, tmp_path) -> None:
-    from export.networks import INPUT_STEP
+    from calibration import ranges
+    from export.lint import fused_convolutions
     from export.proof import roll
-    from export.quantize import quantize_cpu
+    from export.quantize import write_int8
     from export.to_onnx import export_step
 
     model = network(family)
     fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
     export_step(model, model.state, (1, 48, 48), fp32)
     faces = np.random.default_rng(0).standard_normal((64, 1, 48, 48)).astype(np.float32)
-    assert quantize_cpu(fp32, int8, faces, model.state, INPUT_STEP) == 9
+    step = onnx.load(str(fp32))
+    table = ranges.summarise(ranges.observe(step, model.state, [faces]), "minmax")
+    write_int8(step, int8, table, "cpu")
+    assert fused_convolutions(int8) == (9, 9)
     seen = faces.reshape(2, 32, 1, 48, 48)
     a, b = roll(OrtEngine(fp32), model.state, seen), roll(OrtEngine(int8), model.state, seen)
     cosine = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)

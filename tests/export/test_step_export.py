@@ -69,53 +69,6 @@ def test_the_graph_is_plain(fp32) -> None:
     assert list(engine.outputs) == ["logits", "new_state_h"]
 
 
-def test_int8_quantizes_every_convolution_and_no_recurrence(fp32, tmp_path) -> None:
-    from export.quantize import quantize_cpu
-
-    faces = np.random.default_rng(0).standard_normal((64, 1, 48, 48)).astype(np.float32)
-    int8 = tmp_path / "int8.onnx"
-    convs = sum(node.op_type == "Conv" for node in onnx.load(str(fp32)).graph.node)
-    assert quantize_cpu(fp32, int8, faces, STATE) == convs
-    nodes = onnx.load(str(int8)).graph.node
-    from_dq = {out for node in nodes if node.op_type == "DequantizeLinear" for out in node.output}
-    assert not any(set(node.input) & from_dq for node in nodes if node.op_type == "Gemm")
-    feeds = {"face": faces[:4], "state_h": np.zeros((4, 96), np.float32)}
-    a, b = OrtEngine(fp32).run(feeds)["logits"], OrtEngine(int8).run(feeds)["logits"]
-    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    assert cosine.min() > 0.999
-    assert not any(set(node.input[:1]) & from_dq for node in nodes if node.op_type in ("Relu", "Clip"))
-
-
-def test_int8_with_the_networks_own_grid_rounds_no_input(fp32, tmp_path) -> None:
-    from export.networks import INPUT_STEP
-    from export.quantize import quantize_cpu
-
-    faces = np.random.default_rng(0).standard_normal((32, 1, 48, 48)).astype(np.float32)
-    quantize_cpu(fp32, tmp_path / "int8.onnx", faces, STATE, INPUT_STEP)
-    graph = onnx.load(str(tmp_path / "int8.onnx")).graph
-    values = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
-    conv = next(node for node in graph.node if node.op_type == "Conv")
-    dequantize = next(node for node in graph.node if conv.input[0] in node.output)
-    assert values[dequantize.input[1]] == pytest.approx(INPUT_STEP)
-    assert values[dequantize.input[2]] == 128
-
-
-def test_int8_rounded_before_the_relu_is_refused(fp32, tmp_path, monkeypatch) -> None:
-    from functools import partial
-
-    from export import quantize
-
-    faces = np.zeros((16, 1, 48, 48), np.float32)
-    before_relu = partial(quantize.quantize_static, op_types_to_quantize=["Conv", "Add"])
-    monkeypatch.setattr(quantize, "quantize_static", lambda *a, **k: before_relu(*a, **_without(k)))
-    with pytest.raises(EdgeError, match="before instead of after the ReLU"):
-        quantize.quantize_cpu(fp32, tmp_path / "int8.onnx", faces, STATE)
-
-
-def _without(options: dict) -> dict:
-    return {key: value for key, value in options.items() if key != "op_types_to_quantize"}
-
-
 def test_no_path_of_the_exporting_machine_stays_inside(fp32) -> None:
     assert b"site-packages" not in fp32.read_bytes()
     assert b"networks.py" not in fp32.read_bytes()

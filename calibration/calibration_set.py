@@ -1,0 +1,145 @@
+"""A calibration set: a folder of real face sequences with where they come from and who agreed.
+
+``sequences.npz`` holds ``crops`` (N,S,S) uint8 of all sequences in a row and ``lengths`` (M,);
+``set.json`` says sources, consent and counts; ``preview.png`` shows them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import EdgeError
+
+log = logging.getLogger("calibration")
+Uint8 = npt.NDArray[np.uint8]
+MIN_SEQUENCES, MIN_STEPS, MIN_LENGTH = 8, 256, 8
+ONE_SIDED = 0.8  # share of one class above which a warning is due
+ALIKE = 0.995  # correlation of two sequences' middle faces that makes them duplicates
+BRIGHTNESS = (85, 170)  # mean grey levels between dark, medium and bright
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Crops (T,S,S), the class that the fp32 network saw most often, and the source."""
+
+    crops: Uint8
+    label: str
+    source: str
+
+    @property
+    def brightness(self) -> str:
+        at = int(np.digitize(self.crops.mean(), BRIGHTNESS))
+        return ("dark", "medium", "bright")[at]
+
+
+def choose(found: list[Sequence], per_cell: int) -> list[Sequence]:
+    """At most ``per_cell`` of each class and brightness, no near duplicates; EdgeError where too few stay."""
+    kept: list[Sequence] = []
+    faces: list[npt.NDArray[np.float64]] = []
+    cells: Counter[tuple[str, str]] = Counter()
+    for sequence in found:
+        face = _signature(sequence.crops)
+        cell = (sequence.label, sequence.brightness)
+        if cells[cell] < per_cell and not any(float(face @ other) > ALIKE for other in faces):
+            kept.append(sequence)
+            faces.append(face)
+            cells[cell] += 1
+    check([len(sequence.crops) for sequence in kept])
+    classes = Counter(sequence.label for sequence in kept)
+    common, count = classes.most_common(1)[0]
+    if count > ONE_SIDED * len(kept):
+        log.warning("%d of %d sequences look like %s; add sources with other faces", count, len(kept), common)
+    lights = Counter(sequence.brightness for sequence in kept)
+    if len(lights) == 1:
+        log.warning("all sequences are %s; add sources in another light", next(iter(lights)))
+    return kept
+
+
+def check(lengths: list[int]) -> None:
+    """EdgeError where the sequences cannot calibrate a recurrent network."""
+    short = [length for length in lengths if length < MIN_LENGTH]
+    if short:
+        raise EdgeError(
+            f"{len(short)} sequences have under {MIN_LENGTH} steps: their state stays near zero, and ranges "
+            "from a zero state are wrong; collect longer ones"
+        )
+    if len(lengths) < MIN_SEQUENCES or sum(lengths) < MIN_STEPS:
+        raise EdgeError(
+            f"{len(lengths)} sequences with {sum(lengths)} steps are too few, needed {MIN_SEQUENCES} with "
+            f"{MIN_STEPS}; add sources"
+        )
+
+
+def _signature(crops: Uint8) -> npt.NDArray[np.float64]:
+    """The middle face as a vector of length one and mean zero."""
+    small = cv2.resize(crops[len(crops) // 2], (16, 16), interpolation=cv2.INTER_AREA).astype(np.float64)
+    flat = (small - small.mean()).reshape(-1)
+    return flat / max(float(np.linalg.norm(flat)), 1e-9)
+
+
+def write(folder: Path, kept: list[Sequence], consent: str) -> None:
+    """Write the set; the folder must be new or a set."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / "set.json").is_file():
+        raise EdgeError(f"{folder} exists and is no calibration set; choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    lengths = np.array([len(sequence.crops) for sequence in kept], np.int64)
+    np.savez_compressed(
+        folder / "sequences.npz", crops=np.concatenate([s.crops for s in kept]), lengths=lengths
+    )
+    about = {
+        "consent": consent,
+        "sources": dict(Counter(sequence.source for sequence in kept)),
+        "sequences": len(kept),
+        "steps": int(lengths.sum()),
+        "classes": dict(Counter(sequence.label for sequence in kept)),
+        "brightness": dict(Counter(sequence.brightness for sequence in kept)),
+        "sha256": digest(folder),
+    }
+    (folder / "set.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    cv2.imwrite(str(folder / "preview.png"), preview(kept))
+
+
+def read(folder: Path) -> tuple[list[Uint8], dict[str, Any]]:
+    """Sequences (T,S,S) of a set and what set.json says; EdgeError where it is none or was altered."""
+    try:
+        about: dict[str, Any] = json.loads((folder / "set.json").read_text("utf-8"))
+        with np.load(folder / "sequences.npz") as archive:
+            crops, lengths = archive["crops"], archive["lengths"]
+    except (OSError, ValueError, KeyError) as error:
+        raise EdgeError(
+            f"{folder} is no calibration set ({error}); make one with emotion-calibrate collect"
+        ) from error
+    if about.get("sha256") != digest(folder):
+        raise EdgeError(f"{folder}/sequences.npz is not the file that set.json describes; collect again")
+    check(lengths.tolist())
+    return np.split(crops, np.cumsum(lengths)[:-1]), about
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the sequences."""
+    return hashlib.sha256((folder / "sequences.npz").read_bytes()).hexdigest()
+
+
+def preview(kept: list[Sequence], side: int = 64) -> Uint8:
+    """Sheet of first, middle and last face of each sequence with its class, four sequences in a row."""
+    tiles = []
+    for sequence in kept:
+        faces = [sequence.crops[at] for at in (0, len(sequence.crops) // 2, -1)]
+        tile = np.hstack([cv2.resize(face, (side, side)) for face in faces])
+        bar = np.full((16, tile.shape[1]), 255, np.uint8)
+        text = f"{sequence.label}, {len(sequence.crops)} steps"
+        cv2.putText(bar, text, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.38, 0, 1, cv2.LINE_AA)
+        tiles.append(np.pad(np.vstack([tile, bar]), 4, constant_values=255))
+    blank = np.full_like(tiles[0], 255)
+    tiles += [blank] * (-len(tiles) % 4)
+    return np.vstack([np.hstack(tiles[at : at + 4]) for at in range(0, len(tiles), 4)])

@@ -1,0 +1,145 @@
+"""Ranges of a step graph's tensors over real sequences, with states rolled forward, in fixed memory.
+
+A histogram whose width doubles when a value does not fit holds each tensor's distribution, so that
+percentiles cost no second pass and no more memory than 2,048 numbers per tensor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import EdgeError, require
+
+BINS = 2048  # half of them below zero
+FORMAT = 1
+_HINT = "pip install 'emotion-edge[export]'"
+_AGAIN = "make it with emotion-calibrate ranges"
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass
+class Histogram:
+    """Counts of a tensor's values between -width and +width; width doubles as needed."""
+
+    width: float = 1e-3
+    low: float = np.inf
+    high: float = -np.inf
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+
+    def add(self, values: Float32) -> None:
+        """Count the finite ``values``; EdgeError where one is not, because no range would hold it."""
+        low, high = float(values.min()), float(values.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise EdgeError("a tensor holds values that are not finite; the network cannot be quantized")
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        while max(-low, high) > self.width:
+            self._double()
+        found, _ = np.histogram(values, BINS, (-self.width, self.width))
+        self.counts += found
+
+    def _double(self) -> None:
+        """Twice the width: two bins become one, in the middle half."""
+        pairs = self.counts.reshape(-1, 2).sum(axis=1)
+        self.counts[:] = 0
+        self.counts[BINS // 4 : BINS // 4 + BINS // 2] = pairs
+        self.width *= 2
+
+    def quantile(self, share: float) -> float:
+        """Value under which ``share`` of all lie, to the width of a bin, within what was seen."""
+        edges = np.linspace(-self.width, self.width, BINS + 1)
+        below = np.concatenate([[0], np.cumsum(self.counts)]) / max(int(self.counts.sum()), 1)
+        return float(np.clip(np.interp(share, below, edges), self.low, self.high))
+
+
+def observe(
+    model: Any, state: Mapping[str, tuple[int, ...]], sequences: Iterable[Float32]
+) -> dict[str, Histogram]:
+    """Histogram of each float tensor of the ONNX ``model`` over normalised faces (T,C,S,S) per sequence.
+
+    States start at zero with each sequence and are rolled forward, as in a stream.
+    """
+    names = _float_tensors(model)
+    run = _session_with(model, names)
+    seen = {name: Histogram() for name in (*names, "face", *state)}
+    new = [f"new_{name}" for name in state]
+    wanted = list(dict.fromkeys([*names, *new]))
+    for faces in sequences:
+        now = {name: np.zeros((1, *shape), np.float32) for name, shape in state.items()}
+        for face in faces:
+            feeds = {"face": face[None], **now}
+            found = dict(zip(wanted, run.run(wanted, feeds), strict=True))
+            for name, value in {**{n: found[n] for n in names}, **feeds}.items():
+                seen[name].add(value)
+            now = {name: found[f"new_{name}"] for name in state}
+    return seen
+
+
+def _float_tensors(model: Any) -> list[str]:
+    """Outputs of nodes that are float32, in order."""
+    onnx = require("onnx", _HINT)
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    kinds = {v.name: v.type.tensor_type.elem_type for v in (*inferred.value_info, *inferred.output)}
+    made = [name for node in model.graph.node for name in node.output]
+    return [name for name in made if kinds.get(name) == onnx.TensorProto.FLOAT]
+
+
+def _session_with(model: Any, names: list[str]) -> Any:
+    onnx, ort = (
+        require("onnx", "pip install 'emotion-edge[export]'"),
+        require("onnxruntime", "pip install onnxruntime"),
+    )
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    known = {value.name for value in whole.graph.output}
+    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def summarise(seen: Mapping[str, Histogram], method: str) -> dict[str, list[float]]:
+    """``[low, high]`` per tensor: ``minmax``, or ``percentile-99.99`` which cuts that share on each side."""
+    if method == "minmax":
+        return {name: [h.low, h.high] for name, h in seen.items()}
+    try:
+        share = float(method.removeprefix("percentile-")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0.5 < share < 1:
+        raise EdgeError(
+            f"method {method!r} is unknown; there are minmax and percentile-P with P from 50 to 100"
+        )
+    return {name: [h.quantile(1 - share), h.quantile(share)] for name, h in seen.items()}
+
+
+def write(path: Path, ranges: Mapping[str, list[float]], about: Mapping[str, Any]) -> None:
+    """Write ranges.json; ``about`` says method, hash of data and model, and how many steps."""
+    found = {"format": FORMAT, **about, "tensors": dict(ranges)}
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read ranges.json; EdgeError where it is none or a range is no range."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        tensors = found["tensors"]
+        bad = [
+            n for n, (low, high) in tensors.items() if not (np.isfinite([low, high]).all() and low <= high)
+        ]
+    except OSError as error:
+        raise EdgeError(f"cannot read {path}: {error.strerror}; {_AGAIN}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EdgeError(f"{path} is no ranges file ({error}); {_AGAIN}") from error
+    if found.get("format") != FORMAT:
+        raise EdgeError(f"{path} has format {found.get('format')!r}, expected {FORMAT}; {_AGAIN}")
+    if bad:
+        raise EdgeError(f"{path}: the range of {bad[0]!r} is {tensors[bad[0]]}; {_AGAIN}")
+    return found

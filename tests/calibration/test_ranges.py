@@ -1,0 +1,85 @@
+"""Histograms that double their width, and ranges over sequences whose state moves."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calibration import ranges
+from edge.errors import EdgeError
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=200), st.floats(0.51, 0.99))
+def test_a_quantile_is_right_to_the_width_of_a_bin(values: list[float], share: float) -> None:
+    seen = ranges.Histogram()
+    for part in np.array_split(np.array(values, np.float32), 3):
+        if len(part):
+            seen.add(part)
+    assert (seen.low, seen.high) == (min(values), max(values))
+    assert seen.counts.sum() == len(values)
+    bin_width = 2 * seen.width / ranges.BINS
+    below = np.mean(np.array(values) <= seen.quantile(share) + bin_width)
+    assert below >= share - 1e-9
+    assert seen.low <= seen.quantile(1 - share) <= seen.quantile(share) <= seen.high
+
+
+def test_not_a_number_is_refused() -> None:
+    with pytest.raises(EdgeError, match="not finite"):
+        ranges.Histogram().add(np.array([1, np.nan], np.float32))
+
+
+def test_the_memory_does_not_grow() -> None:
+    seen = ranges.Histogram()
+    for scale in (1e-3, 1.0, 1e6):
+        seen.add(np.full(1000, scale, np.float32))
+    assert seen.counts.size == ranges.BINS
+    assert seen.width >= 1e6
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no ranges file"),
+        ('{"format": 7, "tensors": {}}', "format 7"),
+        ('{"format": 1, "tensors": {"a": [1, 0]}}', "'a'"),
+        ('{"format": 1, "tensors": {"a": [0, Infinity]}}', "'a'"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, text: str, words: str) -> None:
+    path = tmp_path / "ranges.json"
+    path.write_text(text)
+    with pytest.raises(EdgeError, match=words):
+        ranges.read(path)
+
+
+def test_what_was_written_is_read(tmp_path) -> None:
+    path = tmp_path / "ranges.json"
+    ranges.write(path, {"a": [-1.0, 2.0]}, {"method": "minmax"})
+    assert ranges.read(path)["tensors"] == {"a": [-1.0, 2.0]}
+    assert json.loads(path.read_text())["method"] == "minmax"
+
+
+def test_methods() -> None:
+    seen = {"x": ranges.Histogram()}
+    seen["x"].add(np.linspace(0, 1, 10_001, dtype=np.float32))
+    assert ranges.summarise(seen, "minmax")["x"] == [0, 1]
+    low, high = ranges.summarise(seen, "percentile-99")["x"]
+    assert high == pytest.approx(0.99, abs=2e-3)
+    assert low == pytest.approx(0.01, abs=2e-3)
+    with pytest.raises(EdgeError, match="unknown"):
+        ranges.summarise(seen, "entropy")
+
+
+def test_states_are_rolled_forward(tmp_path) -> None:
+    onnx = pytest.importorskip("onnx")
+    import tiny
+
+    model = onnx.load_model_from_string(tiny.MODEL)
+    faces = np.full((10, 1, 8, 8), 0.5, np.float32)
+    seen = ranges.observe(model, {"state_h": (2,)}, [faces, faces])
+    assert seen["state_h"].high == pytest.approx(4.5), "nine steps of 0.5, and from zero again"
+    assert seen["state_h"].low == 0
+    assert seen["logits"].high == pytest.approx(5.0)
