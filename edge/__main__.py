@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def _settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", type=Path, metavar="FILE.toml")
     parser.add_argument("--bundle", metavar="DIR", help="bundle to run (default: the one that ships)")
+    parser.add_argument("--precision", help="fp32, int8-cpu, ... (default: auto, what `check` found fastest)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override one setting"
     )
@@ -79,7 +80,7 @@ def _load(args: argparse.Namespace) -> Config:
     given = vars(args)
     named = {
         "source": {"address": given.get("source")},
-        "bundle": {"path": given.get("bundle")},
+        "bundle": {"path": given.get("bundle"), "precision": given.get("precision")},
         "output": {
             key: given.get(key) for key in ("jsonl", "annotate", "trajectory", "max_frames", "every_frame")
         },

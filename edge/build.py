@@ -20,6 +20,7 @@ from edge.faces.yunet import YuNetDetector
 from edge.fetch import cached_detector
 from edge.pipeline import Pipeline
 from edge.protocols import Engine, FaceDetector, Sink, Source
+from edge.recognition.choose import recall
 from edge.recognition.decision import Decision
 from edge.recognition.golden import reproduces
 from edge.recognition.recognizer import Recognizer
@@ -38,8 +39,8 @@ DETECTORS: dict[str, Callable[[Config, Path | None], FaceDetector]] = {
     "yunet": lambda c, model: _yunet(c, model),
     "haar": lambda _, model: HaarDetector(),
 }
-ENGINES: dict[str, Callable[[Path, Config], Engine]] = {
-    "onnxruntime": lambda model, c: OrtEngine(model, c.bundle.threads),
+ENGINES: dict[str, Callable[[Path, int], Engine]] = {
+    "onnxruntime": lambda model, threads: OrtEngine(model, threads),
 }
 SINKS: dict[str, Callable[[Config, Bundle], Sink]] = {
     "jsonl": lambda c, b: JsonlSink(c.output.jsonl, b.labels, c.output.every_frame),
@@ -88,13 +89,25 @@ def _yunet(config: Config, model: Path | None) -> FaceDetector:
 
 
 def engine(config: Config, loaded: Bundle) -> Engine:
-    """The step graph in the chosen precision; any but fp32 must reproduce golden.npz here first."""
+    """The step graph in the chosen precision; any but fp32 must reproduce golden.npz here first.
+
+    With precision "auto" it is what `check` measured on this machine, where it did; else fp32.
+    """
     precision = config.bundle.precision
+    if precision == "auto":
+        known = recall(loaded)
+        if known is not None and known.precision in loaded.precisions:
+            log.info("%s on %d threads (%s)", known.precision, known.threads, known.why)
+            return ENGINES["onnxruntime"](loaded.model(known.precision), known.threads)
+        log.info(
+            "fp32 on %d threads; `emotion-edge check` measures what is fastest here", config.bundle.threads
+        )
+        precision = "fp32"
     if precision == "int8-trt":
         raise BundleError(
             "int8-trt is for TensorRT, and ONNX Runtime crawls on it; set bundle.precision=int8-cpu"
         )
-    built = ENGINES["onnxruntime"](loaded.model(precision), config)
+    built = ENGINES["onnxruntime"](loaded.model(precision), config.bundle.threads)
     if precision != "fp32" and not (verdict := reproduces(built, loaded)).passed:
         raise BundleError(
             f"{precision} does not reproduce golden.npz on this machine ({verdict}); "

@@ -46,8 +46,8 @@ class TrackerConfig:
 @dataclass(frozen=True)
 class BundleConfig:
     path: str = ""  # folder; empty: the reference bundle that ships
-    precision: str = "fp32"
-    threads: int = 1  # of the inference engine; 0 = all cores
+    precision: str = "auto"  # auto: what `check` measured to be fastest here, else fp32
+    threads: int = 1  # of the inference engine where precision is given; 0 = all cores
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from edge.capture.slot import NewestFrames
 from edge.config import Config
 from edge.errors import ConfigError, EdgeError, SourceError
 from edge.progress import with_progress
+from edge.recognition import choose
 from edge.recognition.golden import reproduces
 from edge.sinks import SinkClosed
 from edge.sinks.trajectory import TrackSummary, TrajectorySink
@@ -52,7 +53,11 @@ def check(config: Config) -> None:
     bundle = build.bundle(config)
     print(f"bundle    {bundle.manifest['name']} {bundle.manifest['version']}, all hashes right")
     for precision in bundle.precisions:
-        print(f"network   {precision}: {_try_precision(config, bundle, precision)}")
+        print(f"network   {precision}: {_try_precision(bundle, precision)}")
+    if config.bundle.precision == "auto":
+        choice = choose.measure(bundle, build.ENGINES["onnxruntime"])
+        choose.remember(bundle, choice)
+        print(f"chosen    {choice.precision} on {choice.threads} threads: {choice.why}")
     with ExitStack() as stack:
         source = stack.enter_context(build.source(config))
         step = stack.enter_context(build.engine(config, bundle))
@@ -95,12 +100,12 @@ def demo(config: Config, folder: Path) -> None:
         print(f"wrote {path}")
 
 
-def _try_precision(config: Config, bundle: Bundle, precision: str) -> str:
+def _try_precision(bundle: Bundle, precision: str) -> str:
     """One line: the golden verdict of a precision on this machine, or why it does not run."""
     if precision == "int8-trt":
         return "is for TensorRT, not tried here"
     try:
-        with build.ENGINES["onnxruntime"](bundle.model(precision), config) as engine:
+        with build.ENGINES["onnxruntime"](bundle.model(precision), 1) as engine:
             verdict = reproduces(engine, bundle)
     except EdgeError as error:
         return f"does not run here: {error}"

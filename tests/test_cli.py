@@ -158,8 +158,16 @@ def test_every_frame_repeats_the_last_estimate() -> None:
     assert len(per_frame) == len(set(per_frame))
 
 
-def test_check_says_what_it_found() -> None:
+def test_check_says_what_it_found_and_run_takes_what_it_chose(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = edge("run", "demo", "--max-frames", "1")
+    assert "`emotion-edge check` measures" in done.stderr
     done = edge("check", "demo")
     assert done.returncode == 0, done.stderr
+    chosen = next(line for line in done.stdout.splitlines() if line.startswith("chosen")).split()[1]
+    assert f"{chosen} on " in edge("run", "demo", "--max-frames", "1").stderr
+    forced = edge("run", "demo", "--max-frames", "1", "--precision", "fp32")
+    assert "fastest" not in forced.stderr
+    assert "ms a face" not in forced.stderr
     assert "fp32: reproduces golden.npz" in done.stdout
     assert "int8-cpu: reproduces golden.npz" in done.stdout

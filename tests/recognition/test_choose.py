@@ -1,0 +1,79 @@
+"""The choice of a precision: what is faster and right wins, what is wrong is named, a cache may fail."""
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from edge import bundle as bundles
+from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError
+from edge.recognition import choose
+
+
+@pytest.fixture
+def reference():
+    return bundles.load(bundles.REFERENCE)
+
+
+class Engine:
+    """fp32 behind another face: slower by ``pause_s``, or wrong by ``error``."""
+
+    def __init__(self, pause_s: float = 0.0, error: float = 0.0) -> None:
+        self._real = OrtEngine(bundles.load(bundles.REFERENCE).model("fp32"))
+        self._pause_s, self._error = pause_s, error
+        self.inputs, self.outputs = self._real.inputs, self._real.outputs
+
+    def run(self, feeds):
+        time.sleep(self._pause_s)
+        out = self._real.run(feeds)
+        out["logits"] = out["logits"] + np.float32(self._error) * np.arange(8, dtype=np.float32)
+        return out
+
+
+@pytest.mark.parametrize(("slow", "fast"), [("fp32", "int8-cpu"), ("int8-cpu", "fp32")])
+def test_the_faster_wins(reference, slow: str, fast: str) -> None:
+    def make(path, threads):
+        return Engine(0.004 if slow in path.name else 0.0)
+
+    choice = choose.measure(reference, make, budget_s=0.1)
+    assert choice.precision == fast
+    assert "ms a face" in choice.why
+
+
+def test_a_faster_one_that_is_wrong_is_named_and_left_out(reference) -> None:
+    def make(path, threads):
+        return Engine(0.004) if "fp32" in path.name else Engine(error=1.0)
+
+    choice = choose.measure(reference, make, budget_s=0.05)
+    assert choice.precision == "fp32"
+    assert "int8-cpu does not reproduce golden.npz" in choice.why
+
+
+def test_nothing_right_is_an_error(reference) -> None:
+    with pytest.raises(EdgeError, match="no precision"):
+        choose.measure(reference, lambda path, threads: Engine(error=1.0), budget_s=0.05)
+
+
+def test_it_is_remembered_per_bundle(reference, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert choose.recall(reference) is None
+    choice = choose.Choice("int8-cpu", 2, "because")
+    choose.remember(reference, choice)
+    assert choose.recall(reference) == choice
+    folder = tmp_path / "other"
+    shutil.copytree(reference.folder, folder)
+    other = bundles.load(folder)
+    other.manifest["files"]["fp32"]["sha256"] = "0" * 64
+    assert choose.recall(other) is None
+    file = next((tmp_path / "cache" / "emotion-edge").iterdir())
+    file.write_text("{")
+    assert choose.recall(reference) is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault(reference, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    choose.remember(reference, choose.Choice("fp32", 1, "because"))
+    assert choose.recall(reference) is None
