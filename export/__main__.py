@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     quantize = commands.add_parser("quantize", help="add INT8 and float16 files to a bundle")
     quantize.add_argument("bundle", type=Path, metavar="BUNDLE")
     quantize.add_argument("--ranges", type=Path, required=True, help="from emotion-calibrate ranges")
+    quantize.add_argument(
+        "--data", type=Path, metavar="SET", help="labelled faces: run the gate before listing"
+    )
+    quantize.add_argument("--budgets", type=Path, metavar="gate.toml", help="what a quantized file may lose")
     quantize.add_argument("--dialect", choices=("cpu", "trt", "both"), default="both")
     quantize.add_argument("--fp16", action="store_true", help="model.fp16.onnx, too")
     quantize.add_argument(
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("bundle", type=Path, metavar="BUNDLE")
     verify.add_argument("--reference", type=Path, metavar="window.onnx", help="the graph it was made from")
     verify.add_argument("--data", default="demo", metavar="SET", help="real sequences (default: %(default)s)")
+    verify.add_argument("--budgets", type=Path, metavar="gate.toml", help="what a quantized file may lose")
     verify.add_argument("--page", type=Path, help="write the result as an HTML page, too")
     verify.set_defaults(command=_verify)
 
@@ -123,17 +128,23 @@ def _bundle(args: argparse.Namespace) -> None:
 
 
 def _quantize(args: argparse.Namespace) -> None:
+    from export.gate import read_budgets, read_labelled
     from export.quantize import quantize_bundle
 
-    dialects = ["cpu", "trt"] if args.dialect == "both" else [args.dialect]
-    if not quantize_bundle(args.bundle, args.ranges, dialects + ["fp16"] * args.fp16, args.recurrent):
+    kinds = (["cpu", "trt"] if args.dialect == "both" else [args.dialect]) + ["fp16"] * args.fp16
+    data = read_labelled(args.data) if args.data else None
+    if args.data and data is None:
+        raise EdgeError(f"{args.data} holds no labelled faces; pass an .npz with 'images' and 'labels'")
+    budgets = read_budgets(args.budgets)
+    if not quantize_bundle(args.bundle, args.ranges, kinds, args.recurrent, data, budgets):
         raise SystemExit(1)
 
 
 def _verify(args: argparse.Namespace) -> None:
+    from export.gate import read_budgets
     from export.verify import verify
 
-    if not verify(args.bundle, args.reference, args.data, args.page):
+    if not verify(args.bundle, args.reference, args.data, args.page, read_budgets(args.budgets)):
         raise SystemExit(1)
 
 

@@ -66,6 +66,25 @@ def checks(rows: list[tuple[str, str, str, bool]]) -> str:
     )
 
 
+def per_class(figures: dict[str, dict[str, Any]]) -> str:
+    """Table of precision, recall and F1 of every class and precision; nothing where there are no figures."""
+    lines = []
+    for name, found in figures.items():
+        heads = "".join(f"<th>{head}</th>" for head in ("n", "precision", "recall", "95 %", "F1"))
+        lines.append(f"<tr><th>{escape(name)}</th>{heads}</tr>")
+        for label, row in found["classes"].items():
+            low, high = row["recall_95"]
+            lines.append(
+                f"<tr><td>{escape(label)}</td><td>{row['n']}</td><td>{row['precision']:.1%}</td>"
+                f"<td>{row['recall']:.1%}</td><td>{low:.0%} to {high:.0%}</td><td>{row['f1']:.2f}</td></tr>"
+            )
+        lines.append(
+            f"<tr><td>all</td><td>{found['n']}</td><td></td><td>{found['accuracy']:.2%} right</td>"
+            f"<td>UAR {found['uar']:.2%}</td><td>ECE {found['ece']:.3f}</td></tr>"
+        )
+    return f"<h2>Per class</h2><table>{''.join(lines)}</table>" if lines else ""
+
+
 def _facts(manifest: dict[str, Any]) -> str:
     spec = manifest["input"]
     state = (

@@ -18,6 +18,7 @@ from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.recognition.golden import reproduces
 from export import qdq
+from export.gate import Budgets, Labelled, gate
 from export.half import to_half
 from export.lint import fused_convolutions, lint
 from export.write_bundle import write_bundle
@@ -26,10 +27,18 @@ KINDS = ("cpu", "trt", "fp16")
 FILES = {"cpu": "int8-cpu", "trt": "int8-trt", "fp16": "fp16"}
 
 
-def quantize_bundle(folder: Path, table: Path, kinds: Sequence[str], recurrent: bool) -> bool:
+def quantize_bundle(
+    folder: Path,
+    table: Path,
+    kinds: Sequence[str],
+    recurrent: bool,
+    data: Labelled | None = None,
+    budgets: Budgets = Budgets(),  # noqa: B008
+) -> bool:
     """Add files of ``kinds`` to the bundle at ``folder`` by the ranges in ``table``.
 
-    One that does not reproduce golden.npz is named and left out. Returns whether all were listed.
+    One that does not reproduce golden.npz, or fails the gate on ``data``, is named and left out. Returns
+    whether all were listed.
     """
     bundle = bundles.load(folder)
     found = ranges.read(table)
@@ -44,7 +53,8 @@ def quantize_bundle(folder: Path, table: Path, kinds: Sequence[str], recurrent: 
         manifest = dict(bundle.manifest)
         model = onnx.load(str(bundle.model("fp32")))
         for kind in kinds:
-            passed.append(_add(fresh, manifest, model, found["tensors"], kind, recurrent))
+            path = _write(fresh, manifest, model, found["tensors"], kind, recurrent)
+            passed.append(_judge(Bundle(fresh, manifest), path, kind, data, budgets))
         about = {key: found[key] for key in ("method", "data_sha256", "steps")}
         manifest["calibration"] = {**about, "recurrent_in_int8": recurrent}
         return manifest
@@ -53,24 +63,37 @@ def quantize_bundle(folder: Path, table: Path, kinds: Sequence[str], recurrent: 
     return all(passed)
 
 
-def _add(
+def _write(
     folder: Path, manifest: dict[str, Any], model: ModelProto, table: qdq.Ranges, kind: str, recurrent: bool
-) -> bool:
-    precision = FILES[kind]
-    path = folder / f"model.{precision}.onnx"
+) -> Path:
+    path = folder / f"model.{FILES[kind]}.onnx"
     if kind == "fp16":
         onnx.save_model(to_half(model), str(path))
     else:
         write_int8(model, path, table, kind, recurrent, half=kind == "trt")
-    manifest["files"] = {**manifest["files"], precision: {"path": path.name}}
+    manifest["files"] = {**manifest["files"], FILES[kind]: {"path": path.name}}
+    return path
+
+
+def _judge(bundle: Bundle, path: Path, kind: str, data: Labelled | None, budgets: Budgets) -> bool:
+    """Whether the new file may stay in the bundle; it is taken out again where it may not."""
     # ONNX Runtime 1.31 fuses float16 roundings wrongly (cosine 0.95 instead of 0.9996), and never runs this.
-    verdict = reproduces(OrtEngine(path, optimize=kind != "trt"), Bundle(folder, manifest))
+    engine = OrtEngine(path, threads=2, optimize=kind != "trt")
+    verdict = reproduces(engine, bundle)
+    faults = [] if verdict.passed else [f"golden.npz: {verdict}"]
+    if data is not None and verdict.passed:
+        checks, _ = gate(
+            bundle, {"fp32": OrtEngine(bundle.model("fp32"), threads=2), FILES[kind]: engine}, data, budgets
+        )
+        faults = [
+            f"{what} is {found}, allowed {allowed}" for what, found, allowed, held in checks if not held
+        ]
     size = path.stat().st_size / 1e6
-    print(f"{precision}: {size:.2f} MB, {verdict}{'' if verdict.passed else '; NOT listed'}")
-    if not verdict.passed:
+    print(f"{FILES[kind]}: {size:.2f} MB, {f'NOT listed: {faults[0]}' if faults else verdict}")
+    if faults:
         path.unlink()
-        del manifest["files"][precision]
-    return verdict.passed
+        del bundle.manifest["files"][FILES[kind]]
+    return not faults
 
 
 def write_int8(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,22 @@ from edge.faces.crop import normalise_crops
 from edge.recognition.golden import MAX_LABEL_CHANGES, MIN_COSINE, reproduces
 from export import page, proof, window
 from export.agreement import agreement, table
+from export.gate import Budgets, Check, Labelled, gate, read_labelled
 from export.make_bundle import SEQUENCES, fresh, window_logits
 from export.rewrite import rewrite
 
-Check = tuple[str, str, str, bool]
 
+def verify(
+    folder: Path, reference: Path | None, data: str, out: Path | None, budgets: Budgets | None = None
+) -> bool:
+    """Print one line per check and return whether all hold; ``out`` takes the same as a page.
 
-def verify(folder: Path, reference: Path | None, data: str, out: Path | None) -> bool:
-    """Print one line per check and return whether all hold; ``out`` takes the same as a page."""
+    Where ``data`` has labels, every precision passes the gate, too.
+    """
     bundle = bundles.load(folder)
+    labelled = read_labelled(Path(data))
+    if labelled is not None and reference is None:
+        return _say(bundle, *_gate(bundle, labelled, budgets or Budgets()), out)
     window_steps = bundle.manifest["trained_window"]
     crops = load_sequences(data, bundle.manifest, SEQUENCES, max(proof.STEPS, 20 * window_steps))
     faces = np.stack([normalise_crops(sequence, bundle.manifest) for sequence in crops])
@@ -33,11 +41,27 @@ def verify(folder: Path, reference: Path | None, data: str, out: Path | None) ->
         checks += _of_precision(bundle, precision, faces)
     if reference:
         checks += _against(bundle, reference, faces)
+    return _say(bundle, checks, {}, out)
+
+
+def _gate(bundle: Bundle, data: Labelled, budgets: Budgets) -> tuple[list[Check], dict[str, dict[str, Any]]]:
+    names = bundle.precisions
+    engines = {name: OrtEngine(bundle.model(name), 2, optimize=name != "int8-trt") for name in names}
+    return gate(bundle, engines, data, budgets)
+
+
+def _say(bundle: Bundle, checks: list[Check], figures: dict[str, dict[str, Any]], out: Path | None) -> bool:
+    for name, row in figures.items():
+        print(
+            f"{name}: accuracy {row['accuracy']:.2%}, UAR {row['uar']:.2%}, ECE {row['ece']:.3f} "
+            f"on {row['n']} faces"
+        )
     for what, found, allowed, passed in checks:
         print(f"{'holds ' if passed else 'BROKEN'}  {what}: {found} (allowed {allowed})")
     if out:
-        body = f"<h1>{bundle.manifest['name']}</h1>" + page.checks(checks)
-        out.write_text(page.page(f"{bundle.manifest['name']}: verified", body), "utf-8")
+        name = bundle.manifest["name"]
+        body = f"<h1>{escape(name)}</h1>" + page.checks(checks) + page.per_class(figures)
+        out.write_text(page.page(f"{name}: verified", body), "utf-8")
         print(f"wrote {out}")
     return all(passed for *_, passed in checks)
 
