@@ -67,6 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     quantize.set_defaults(command=_quantize)
 
+    layers = commands.add_parser(
+        "sensitivity", help="which layer costs how much in INT8, which to leave in float"
+    )
+    layers.add_argument("bundle", type=Path, metavar="BUNDLE")
+    layers.add_argument("--ranges", type=Path, required=True, help="from emotion-calibrate ranges")
+    layers.add_argument("--data", type=Path, required=True, metavar="SET", help="labelled faces")
+    layers.add_argument("--dialect", choices=("cpu", "trt"), default="cpu")
+    layers.add_argument("--budgets", type=Path, metavar="gate.toml")
+    layers.add_argument("--plot", type=Path, metavar="OUT.png")
+    layers.set_defaults(command=_sensitivity)
+
     verify = commands.add_parser("verify", help="repeat from disk what was proven of a bundle")
     verify.add_argument("bundle", type=Path, metavar="BUNDLE")
     verify.add_argument("--reference", type=Path, metavar="window.onnx", help="the graph it was made from")
@@ -128,16 +139,22 @@ def _bundle(args: argparse.Namespace) -> None:
 
 
 def _quantize(args: argparse.Namespace) -> None:
-    from export.gate import read_budgets, read_labelled
+    from export.gate import need_labelled, read_budgets
     from export.quantize import quantize_bundle
 
     kinds = (["cpu", "trt"] if args.dialect == "both" else [args.dialect]) + ["fp16"] * args.fp16
-    data = read_labelled(args.data) if args.data else None
-    if args.data and data is None:
-        raise EdgeError(f"{args.data} holds no labelled faces; pass an .npz with 'images' and 'labels'")
+    data = need_labelled(args.data) if args.data else None
     budgets = read_budgets(args.budgets)
     if not quantize_bundle(args.bundle, args.ranges, kinds, args.recurrent, data, budgets):
         raise SystemExit(1)
+
+
+def _sensitivity(args: argparse.Namespace) -> None:
+    from export.gate import need_labelled, read_budgets
+    from export.sensitivity import run
+
+    data, budgets = need_labelled(args.data), read_budgets(args.budgets)
+    run(args.bundle, args.ranges, args.dialect, data, budgets, args.plot)
 
 
 def _verify(args: argparse.Namespace) -> None:

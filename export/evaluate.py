@@ -82,7 +82,7 @@ def calibration_error(
     rows = labels >= 0
     p = Decision((), temperature, 0, 0).probabilities(logits[rows])
     right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
-    parts = np.array_split(np.argsort(sure), bins)
+    parts = np.array_split(np.argsort(sure), min(bins, len(sure)))
     return round(float(sum(len(b) * abs(right[b].mean() - sure[b].mean()) for b in parts) / len(sure)), 4)
 
 

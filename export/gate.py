@@ -87,6 +87,14 @@ def read_labelled(path: Path) -> Labelled | None:
     return Labelled(data.images[rows], ferplus.majority(data.votes[rows]))
 
 
+def need_labelled(path: Path) -> Labelled:
+    """As ``read_labelled``; EdgeError where there are no labels."""
+    data = read_labelled(path)
+    if data is None:
+        raise EdgeError(f"{path} holds no labelled faces; pass an .npz with 'images' and 'labels'")
+    return data
+
+
 def figures(engine: Engine, bundle: Bundle, data: Labelled) -> dict[str, Any]:
     """Accuracy, UAR, per class precision, recall and F1 with n and 95 % interval, ECE; and the logits."""
     logits = still_logits(engine, bundle, data.images)[:, -1]

@@ -118,3 +118,40 @@ def test_what_has_no_labels_is_no_labelled_set(tmp_path) -> None:
     (tmp_path / "b.npz").write_text("no archive")
     with pytest.raises(EdgeError, match=r"b\.npz"):
         read_labelled(tmp_path / "b.npz")
+
+
+def test_sensitivity_finds_the_layer_that_was_spoilt(reference, data, tmp_path, capsys, monkeypatch) -> None:
+    import json
+
+    import onnx
+
+    from calibration import ranges
+    from edge.faces.crop import normalise_crops
+    from export import sensitivity
+
+    model = onnx.load(str(reference.model("fp32")))
+    faces = normalise_crops(data.images, reference.manifest)
+    table = ranges.summarise(ranges.observe(model, {"state_h": (96,)}, [faces]), "minmax")
+    spoilt = next(node for node in model.graph.node if node.op_type == "Conv")
+    table[spoilt.input[0]] = [40 * end for end in table[spoilt.input[0]]]  # steps forty times too coarse
+    few = Labelled(data.images[:12], data.labels[:12])
+    streams = sensitivity.streams
+    monkeypatch.setattr(sensitivity, "streams", lambda *given: streams(*given)[:2])  # for speed
+    probe = sensitivity.Probe(reference, table, "cpu", few)
+    alone, upto = sensitivity.sensitivity(probe)
+    assert max(alone, key=lambda cost: cost.error).name == spoilt.name
+    assert upto[-1].error > 10 * min(cost.error for cost in alone)
+    kept, cost = sensitivity.choose_float(probe, alone, Budgets(accuracy_loss=0.2, min_cosine=0.99))
+    assert kept[0] == spoilt.name
+    assert cost.min_cosine >= 0.99
+    with pytest.raises(EdgeError, match="no layer"):
+        sensitivity.choose_float(probe, alone, Budgets(min_cosine=1.1))
+
+    np.savez(tmp_path / "few.npz", images=few.images, labels=few.labels)
+    (tmp_path / "r.json").write_text(json.dumps({"format": 1, "tensors": table}))
+    (tmp_path / "gate.toml").write_text("accuracy_loss = 0.2\nmin_cosine = 0.99\n")
+    given = ["sensitivity", str(reference.folder), "--ranges", str(tmp_path / "r.json")]
+    given += ["--data", str(tmp_path / "few.npz"), "--budgets", str(tmp_path / "gate.toml")]
+    assert main([*given, "--plot", str(tmp_path / "s.png")]) == 0
+    assert f"leave in float: {spoilt.name}" in capsys.readouterr().out
+    assert (tmp_path / "s.png").stat().st_size > 10_000
