@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import EdgeError, require
+from edge.command import finish
+from edge.errors import require
 
 MAX_LENGTH = 96  # steps; longer tracks are cut, so that one face does not fill the set
 
@@ -20,16 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 2 a fault the user can mend, 130 interrupted."""
     logging.basicConfig(format="emotion-calibrate: %(levelname)s: %(message)s", level=logging.INFO)
     args = _parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         require("cv2", "pip install 'emotion-edge[cpu]'")
         args.command(args)
-    except EdgeError as error:
-        print(f"emotion-calibrate: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nemotion-calibrate: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+
+    return finish("emotion-calibrate", work, "nothing was written")
 
 
 def _parser() -> argparse.ArgumentParser:

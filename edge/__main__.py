@@ -9,25 +9,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge import __version__, config
+from edge.command import finish
 from edge.config import Config
-from edge.errors import EdgeError, require
+from edge.errors import require
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 2 a fault the user can mend, 130 interrupted."""
     logging.basicConfig(format="emotion-edge: %(levelname)s: %(message)s", level=logging.INFO)
     args = _parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         # The one library that every room imports at its top: ask for it before they do.
         require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
         args.command(args)
-    except EdgeError as error:
-        print(f"emotion-edge: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nemotion-edge: interrupted; everything up to here is written", file=sys.stderr)
-        return 130
-    return 0
+
+    return finish("emotion-edge", work, "everything up to here is written")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -80,7 +80,7 @@ class Config:
 def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     """Defaults, then the TOML file, then each ``table.key=value``; ConfigError names the key."""
     config = Config()
-    for table, entries in (_read(path) if path else {}).items():
+    for table, entries in (read_toml(path) if path else {}).items():
         if not isinstance(entries, dict):
             raise ConfigError(f"{path}: {table} stands outside a table; write it under [table]")
         for key, value in entries.items():
@@ -103,7 +103,8 @@ def merge(config: Config, given: dict[str, dict[str, Any]]) -> Config:
     return config
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; ConfigError where it cannot be read."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edge.command import finish
 from edge.errors import EdgeError, require
 from export.options import add_options
 
@@ -15,17 +16,13 @@ from export.options import add_options
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     args = _parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         for module in ("cv2", "torch", "onnx", "onnxruntime"):
             require(module, "pip install -c constraints.txt 'emotion-edge[export]'")
         args.command(args)
-    except EdgeError as error:
-        print(f"emotion-export: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nemotion-export: interrupted; the same command resumes after the last epoch", file=sys.stderr)
-        return 130
-    return 0
+
+    return finish("emotion-export", work, "nothing is half-written; training resumes after its last epoch")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import sqrt
@@ -14,16 +13,12 @@ import numpy.typing as npt
 
 from calibration.sequences import SequenceRecipe, generate
 from edge.bundle import Bundle
+from edge.config import read_toml
 from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
 from export import proof
 from export.evaluate import calibration_error, still_logits
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 STREAMS, STREAM_STEPS = 16, 300
 Check = tuple[str, str, str, bool]
@@ -52,12 +47,7 @@ def read_budgets(path: Path | None) -> Budgets:
     """Defaults, or the TOML file's values; ConfigError names an unknown key."""
     if path is None:
         return Budgets()
-    try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+    found = read_toml(path)
     known = [entry.name for entry in fields(Budgets)]
     for key, value in found.items():
         if key not in known:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+from edge.config import read_toml
 from edge.errors import ConfigError
 from export.make_bundle import Options
 from export.options import NORMALISE
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _KEYS = {
     "labels": list, "normalise": str, "step_hz": float, "name": str, "license": str, "window": int,
@@ -53,12 +48,7 @@ def read(args: argparse.Namespace) -> tuple[Options, dict[str, str] | None]:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+    found = read_toml(path)
     for key, value in found.items():
         if key not in _KEYS:
             raise ConfigError(f"{path}: unknown key {key!r}; there are {', '.join(_KEYS)}")

@@ -1,0 +1,21 @@
+"""How every command of this package ends: 0 done, 2 a fault the user can mend, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from edge.errors import EdgeError
+
+
+def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
+    """Do ``work`` and return the exit code; a fault is one line on stderr, never a traceback."""
+    try:
+        work()
+    except EdgeError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
+        return 130
+    return 0
