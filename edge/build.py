@@ -70,8 +70,10 @@ def detector(config: Config, folder: Path) -> FaceDetector:
     if kind == "auto":
         kind = "yunet" if model else "haar"
         if model is None:
-            log.warning("no YuNet file found: using the Haar cascade, which finds fewer faces and more false")
-            log.warning("ones; run `emotion-edge fetch` once, or set detector.model")
+            log.warning(
+                "no YuNet file found: the Haar cascade stands in, with fewer faces and more false ones; "
+                "run `emotion-edge fetch` once, or set detector.model"
+            )
     return DETECTORS[kind](config, model)
 
 
@@ -128,7 +130,16 @@ def decision(config: Config, loaded: Bundle) -> Decision:
 
 
 def sinks(config: Config, loaded: Bundle) -> list[Sink]:
-    """One sink for each entry of [output] that is set."""
+    """One sink for each entry of [output] that is set; ConfigError where one would overwrite another file."""
+    taken = {Path(config.source.address).resolve(): "the source"}
+    for kind in SINKS:
+        path = getattr(config.output, kind)
+        if not path or path == "-":
+            continue
+        where = Path(path).resolve()
+        if where in taken:
+            raise ConfigError(f"output.{kind} is {path}, which is {taken[where]}; give it a file of its own")
+        taken[where] = f"output.{kind}, too"
     return [make(config, loaded) for kind, make in SINKS.items() if getattr(config.output, kind)]
 
 
@@ -141,7 +152,5 @@ def pipeline(
         lost_s=config.tracker.lost_s,
         confirm=config.tracker.confirm,
     )
-    if config.detector.every < 1:
-        raise ConfigError(f"detector.every is {config.detector.every}, expected 1 or more frames")
     recognizer = Recognizer(step, loaded, decision(config, loaded))
     return Pipeline(finder, tracker, recognizer, outlets, config.detector.every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -9,7 +10,11 @@ from edge.errors import EdgeError
 
 
 def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
-    """Do ``work`` and return the exit code; a fault is one line on stderr, never a traceback."""
+    """Do ``work`` and return the exit code; a fault is one line on stderr, never a traceback.
+
+    A service manager's SIGTERM ends a command as Ctrl-C does, with everything closed.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work()
     except EdgeError as error:

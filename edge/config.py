@@ -77,6 +77,24 @@ class Config:
     output: OutputConfig = field(default_factory=OutputConfig)
 
 
+# Smallest and largest value of what is not free; only values that are set are checked.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "source.width": (1, 16384),
+    "source.height": (1, 16384),
+    "source.fps": (0.01, 1000),
+    "detector.input_width": (32, 4096),
+    "detector.score_threshold": (0, 1),
+    "detector.every": (1, 1000),
+    "tracker.iou_threshold": (0, 1),
+    "tracker.lost_s": (0, 3600),
+    "tracker.confirm": (1, 100),
+    "bundle.threads": (0, 256),
+    "decision.abstain_below": (0, 1),
+    "decision.min_face_px": (0, 16384),
+    "output.max_frames": (1, 2**31),
+}
+
+
 def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     """Defaults, then the TOML file, then each ``table.key=value``; ConfigError names the key."""
     config = Config()
@@ -138,5 +156,8 @@ def _with(config: Config, table: str, key: str, value: Any) -> Config:
     if type(value) not in allowed:
         names = " or ".join(kind.__name__ for kind in allowed if kind is not type(None))
         raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {names}")
+    low, high = _BOUNDS.get(f"{table}.{key}", (float("-inf"), float("inf")))
+    if isinstance(value, int | float) and not low <= value <= high:
+        raise ConfigError(f"{table}.{key} is {value}, expected {low:g} to {high:g}")
     changed: Config = replace(config, **{table: replace(section, **{key: value})})
     return changed

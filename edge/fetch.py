@@ -151,4 +151,7 @@ def _put_in_place(part: Path, path: Path) -> None:
 
 
 def _by_hand(path: Path) -> str:
-    return f"download {YUNET_URL} by hand to {path}, or set detector.model to a copy of it"
+    return (
+        f"download {YUNET_URL} elsewhere and pass it with --from FILE, copy it to {path}, "
+        "or set detector.model to it"
+    )

@@ -35,6 +35,8 @@ def run(config: Config) -> list[TrackSummary]:
         step = stack.enter_context(build.engine(config, bundle))
         finder = stack.enter_context(build.detector(config, bundle.folder))
         sinks = [stack.enter_context(sink) for sink in build.sinks(config, bundle)]
+        if not sinks:
+            log.warning("no output is set: pass --jsonl -, --annotate OUT.mp4 or --trajectory OUT.png")
         pipeline = build.pipeline(config, bundle, finder, step, sinks)
         frames = stack.enter_context(NewestFrames(source))
         watched = with_progress(frames, source.frame_count)

@@ -33,8 +33,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, required=True, help="ferplus_webp.npz")
     train.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     train.add_argument("--work", type=Path, default=Path("work"), help="checkpoints (default: %(default)s)")
-    train.add_argument("--encoder", help="one of export.networks.ENCODERS")
-    train.add_argument("--family", help="one of export.heads.FAMILIES (default: cnn-gru)")
+    train.add_argument(
+        "--encoder", help="plain-m (default), plain-s, residual-m, residual-s or residual-strided"
+    )
+    train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
     train.add_argument("--epochs", type=int, help="of the frame stage")
     train.add_argument("--seed", type=int)
     train.set_defaults(command=_train)
@@ -132,7 +134,8 @@ def _bundle(args: argparse.Namespace) -> None:
             make_bundle.bundle_window_module(model, args.out, options)
         else:
             make_bundle.bundle_step(step, model, args.out, options)
-    print(f"wrote {args.out}; see {args.out / 'proof.html'}; run it: emotion-edge run --bundle {args.out}")
+    page, run = args.out / "proof.html", f"emotion-edge run SOURCE --bundle {args.out} --jsonl -"
+    print(f"wrote {args.out}; see {page}; run it: {run}")
 
 
 def _quantize(args: argparse.Namespace) -> None:

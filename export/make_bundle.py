@@ -88,6 +88,10 @@ def bundle_onnx(path: Path, out: Path, options: Options, origin: nn.Module | Non
 
 def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options) -> None:
     """Export the step ``model``; ``origin`` is itself, or the window network whose parts it is made of."""
+    if options.reset != "never":
+        raise EdgeError(
+            f"--reset {options.reset} needs a whole window, not parts: leave [parts] out, or pass --onnx"
+        )
     state: dict[str, tuple[int, ...]] = model.state  # type: ignore[assignment]
     steps = options.window or 32
     manifest = _manifest(options, options.size, options.channels, steps, state)

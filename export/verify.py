@@ -30,6 +30,8 @@ def verify(
     Where ``data`` has labels, every precision passes the gate, too.
     """
     bundle = bundles.load(folder)
+    if reference is not None and not reference.is_file():
+        raise EdgeError(f"no file {reference}; --reference is the window graph that the bundle was made from")
     labelled = read_labelled(Path(data))
     if labelled is not None and reference is None:
         return _say(bundle, *_gate(bundle, labelled, budgets or Budgets()), out)
@@ -61,7 +63,10 @@ def _say(bundle: Bundle, checks: list[Check], figures: dict[str, dict[str, Any]]
     if out:
         name = bundle.manifest["name"]
         body = f"<h1>{escape(name)}</h1>" + page.checks(checks) + page.per_class(figures)
-        out.write_text(page.page(f"{name}: verified", body), "utf-8")
+        try:
+            out.write_text(page.page(f"{name}: verified", body), "utf-8")
+        except OSError as error:
+            raise EdgeError(f"cannot write {out} ({error.strerror}); pass another --page") from error
         print(f"wrote {out}")
     return all(passed for *_, passed in checks)
 

@@ -19,8 +19,13 @@ def write_bundle(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
     ``fill`` names its files under "files", "golden" and "card" by path only; hashes are added here.
     Either the whole bundle appears at once or the old one stays; BundleError where it is not valid.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise BundleError(
+            f"cannot write into {folder.parent} ({error.strerror}); choose another folder"
+        ) from error
     try:
         manifest = fill(fresh)
         _add_hashes(manifest, fresh)

@@ -171,3 +171,41 @@ def test_check_says_what_it_found_and_run_takes_what_it_chose(tmp_path: Path, mo
     assert "ms a face" not in forced.stderr
     assert "fp32: reproduces golden.npz" in done.stdout
     assert "int8-cpu: reproduces golden.npz" in done.stdout
+
+
+def test_no_output_overwrites_the_source_or_another_output(tmp_path: Path, fast: list[object]) -> None:
+    clip = write_clip(tmp_path / "clip.mp4")
+    before = clip.read_bytes()
+    check_refusal(edge("run", clip, "--jsonl", clip, *fast), "output.jsonl", "the source")
+    check_refusal(edge("run", clip, "--annotate", clip, *fast), "output.annotate", "the source")
+    both = tmp_path / "out.mp4"
+    check_refusal(edge("run", clip, "--annotate", both, "--jsonl", both, *fast), "out.mp4")
+    assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--max-frames", "-3"], "output.max_frames is -3"),
+        (["--set", "detector.input_width=0"], "detector.input_width is 0"),
+        (["--set", "decision.abstain_below=7"], "decision.abstain_below is 7"),
+        (["--set", "tracker.confirm=0"], "tracker.confirm is 0"),
+        (["--set", "bundle.threads=-1"], "bundle.threads is -1"),
+    ],
+)
+def test_values_that_make_no_sense(given: list[str], words: str) -> None:
+    check_refusal(edge("run", "demo", *given), words)
+
+
+def test_a_service_manager_ends_it_as_ctrl_c_does(tmp_path: Path) -> None:
+    out, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "edge", "run", "demo", "--jsonl", str(out), "--annotate", str(video)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not (out.is_file() and out.stat().st_size > 2000) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.terminate()
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130, errors
+    assert video.is_file()
+    assert not list(tmp_path.glob(".*")), "nothing hidden is left behind"

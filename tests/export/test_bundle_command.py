@@ -108,6 +108,7 @@ def test_verify_repeats_it_and_can_fail(bundle: Path, graph: Path, sequences: Pa
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BROKEN" not in done.stdout
     assert page.is_file()
+    check_refusal(export("verify", bundle, "--reference", "none.onnx", "--data", sequences), "none.onnx")
     other = tmp_path / "other.onnx"
     onnx.save(build(Recipe(seed=7)), str(other))
     check_refusal(export("verify", bundle, "--reference", other, "--data", sequences), "is not the file")
@@ -193,6 +194,7 @@ def test_pytorch_by_its_window(pytorch: Path, sequences: Path, tmp_path) -> None
         (["--weights", "w.pt", "--model", "user_net"], ["package.module:function"]),
         (["--weights", "backwards.pt", "--model", "user_net:backwards"], ["bidirectional", "not happened"]),
         (["--weights", "w.pt", "--labels", "a,b"], ["2 labels", "3 outputs"]),
+        (["--weights", "w.pt", "--reset", "every-T"], ["--reset every-T", "[parts]"]),
     ],
 )
 def test_pytorch_refusals(pytorch: Path, sequences: Path, given, parts, tmp_path) -> None:
