@@ -28,7 +28,7 @@ test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYT
 	$(RUNTIME)/bin/python -m pytest -m "not export"
 
 judge: .venv/$(STAMP) ## TensorRT-RTX (95 MB, no GPU needed): its parser judges int8-trt in the tests
-	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116
+	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116 polygraphy==0.53.6
 
 test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs TensorFlow (300 MB) beside the rest
 	.venv/bin/python -m pytest tests/export/test_keras.py

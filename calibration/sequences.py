@@ -47,7 +47,8 @@ def generate(
 ) -> Sequence:
     """One sequence of ``recipe.steps`` steps from stills (N,S,S) with ``labels`` (N,), 0 = neutral.
 
-    Neighbouring segments carry different labels. Rows with label -1 are never drawn.
+    Neighbouring segments carry different labels; where all frames of a short middle segment are dropped,
+    its neighbours meet and may carry the same one. Rows with label -1 are never drawn.
     """
     share = rng.uniform(0, recipe.drop)
     raw = int(np.ceil(recipe.steps / (1 - recipe.drop))) + 1

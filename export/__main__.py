@@ -39,6 +39,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
     train.add_argument("--epochs", type=int, help="of the frame stage")
     train.add_argument("--seed", type=int)
+    train.add_argument(
+        "--fine-tune", type=int, default=0, metavar="EPOCHS",
+        help="of quantization-aware training after the frame stage, where INT8 loses too much",
+    )  # fmt: skip
     train.set_defaults(command=_train)
 
     bundle = commands.add_parser("bundle", help="make a streaming bundle of a trained CNN-GRU or CNN-LSTM")
@@ -114,7 +118,7 @@ def _train(args: argparse.Namespace) -> None:
     if family not in FAMILIES:
         raise EdgeError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
     over_time = replace(SequenceTrainingRecipe(), seed=frames.seed, family=family)
-    train.train(args.data, args.work, args.out, frames, over_time)
+    train.train(args.data, args.work, args.out, frames, over_time, args.fine_tune)
 
 
 def _bundle(args: argparse.Namespace) -> None:

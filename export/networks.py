@@ -10,6 +10,7 @@ Belief Networks on CIFAR-10, 2010), because without one a few large activations 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,27 +22,31 @@ from export.heads import FAMILIES
 FACE = 48  # side of a crop in pixels
 INPUT_STEP = 0.025  # of the standardised face; 127 steps each way reach 3.175 standard deviations
 CEILING = 4.0
+Rounding = Callable[[Tensor], Tensor] | None  # export/rounding.py
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 
 
 class BoundedReLU(nn.Module):
-    """``min(max(x, 0), CEILING)``; while training with ``noisy``, with the error of 8-bit rounding added."""
+    """``min(max(x, 0), CEILING)``, and in training what ``rounding`` makes of it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.noisy = False
+        self.rounding: Rounding = None
 
     def forward(self, x: Tensor) -> Tensor:
         y = hardtanh(x, 0.0, CEILING)
-        return y + (torch.rand_like(y) - 0.5) * (CEILING / 255) if self.noisy and self.training else y
+        return self.rounding(y) if self.rounding and self.training else y
 
 
-def add_rounding_noise(model: nn.Module) -> None:
-    """From now on, train ``model`` with uniform noise of one 8-bit step on every activation."""
-    for module in model.modules():
-        if isinstance(module, BoundedReLU):
-            module.noisy = True
+class Conv(nn.Conv2d):
+    """A convolution whose weights go through ``rounding`` where there is one."""
+
+    rounding: Rounding = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.rounding(self.weight) if self.rounding else self.weight
+        return self._conv_forward(x, weight, self.bias)
 
 
 def to_grid(face: Tensor) -> Tensor:
@@ -52,7 +57,7 @@ def to_grid(face: Tensor) -> Tensor:
 def conv_bn(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     """Convolution and batch norm; the exporter folds the norm into the convolution."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
+        Conv(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
     )
 
 
@@ -101,6 +106,7 @@ ENCODERS = {
     "plain-m": EncoderSpec("plain", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
     "residual-s": EncoderSpec("residual", (32, 3, 1), ((32, 1, 2), (64, 1, 2), (128, 1, 2), (256, 1, 2))),
     "residual-m": EncoderSpec("residual", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
+    "residual-l": EncoderSpec("residual", (32, 3, 1), ((48, 2, 2), (96, 2, 2), (192, 2, 2))),
     "residual-strided": EncoderSpec("residual", (32, 5, 2), ((48, 1, 1), (96, 1, 2), (192, 1, 2))),
 }
 

@@ -26,7 +26,7 @@ from export.networks import LABELS, FrameClassifier, StreamingNetwork
 from export.proof import STEPS, prove
 from export.quantize import write_int8
 from export.to_onnx import export_step, rolled
-from export.train_frames import INPUT, FrameRecipe, predict, train_frames
+from export.train_frames import INPUT, FrameRecipe, fine_tune, predict, train_frames
 from export.train_sequences import SequenceTrainingRecipe, train_sequences
 from export.write_bundle import write_bundle
 
@@ -38,19 +38,30 @@ _CALIBRATION_SEQUENCES, _REPORT_SEQUENCES = 24, 300
 
 
 def train(
-    data_file: Path, work: Path, out: Path, frames: FrameRecipe, over_time: SequenceTrainingRecipe
+    data_file: Path,
+    work: Path,
+    out: Path,
+    frames: FrameRecipe,
+    over_time: SequenceTrainingRecipe,
+    fine_tune_epochs: int = 0,
 ) -> None:
-    """Train both stages with checkpoints in ``work`` and write the bundle to ``out``."""
+    """Train both stages with checkpoints in ``work`` and write the bundle to ``out``.
+
+    ``fine_tune_epochs`` of quantization-aware training come between them, in a folder of their own.
+    """
     _keep_memory()
-    work.mkdir(parents=True, exist_ok=True)
     data = ferplus.load(data_file)
     classifier = train_frames(data, frames, work)
+    if fine_tune_epochs:
+        work = work / f"fine-tuned-{fine_tune_epochs}"
+        classifier = fine_tune(data, classifier, frames, fine_tune_epochs, work)
     model = StreamingNetwork(frames.encoder, over_time.family, over_time.hidden)
     model.encoder.load_state_dict(classifier.encoder.state_dict())
     model = train_sequences(data, model.eval(), over_time, work)
 
     def fill(folder: Path) -> dict[str, Any]:
         manifest = _manifest(data_file, frames, over_time, model)
+        manifest["training"]["fine_tune_epochs"] = fine_tune_epochs
         return _fill(folder, manifest, model, classifier, data)
 
     write_bundle(out, fill)
@@ -132,7 +143,8 @@ def _fill(
     lost = precisions["fp32"]["accuracy"] - precisions["int8-cpu"]["accuracy"]
     verdict = reproduces(int8, bundle)
     if lost > MAX_INT8_LOSS or not verdict.passed:
-        print(f"int8-cpu is left out: it loses {lost:.2%} accuracy; {verdict}", file=sys.stderr)
+        hint = "train --fine-tune 3 adapts the network to INT8"
+        print(f"int8-cpu is left out: it loses {lost:.2%} accuracy; {verdict}; {hint}", file=sys.stderr)
         bundle.model("int8-cpu").unlink()
         del manifest["files"]["int8-cpu"]
     macs = evaluate.count_macs(

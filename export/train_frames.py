@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from calibration.degrade import augment
 from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
 from export.ferplus import FerPlus, majority, soft_targets
-from export.networks import LABELS, FrameClassifier, add_rounding_noise
+from export.networks import LABELS, FrameClassifier
+from export.rounding import add_rounding_noise, keep_rounded, round_in_training
 
 INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "standardise"}}
 
@@ -36,11 +37,14 @@ class FrameRecipe:
     encoder: str = "plain-m"
     epochs: int = 40
     noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
+    rounded_epochs: int = 0  # the last ones, with the rounding itself in the graph
     batch: int = 128
     peak_lr: float = 0.15
     weight_decay: float = 5e-4
     balance: float = 0.25  # sampling weight of a class = frequency ** -balance
     ema: float = 0.998  # per step; the averaged weights are the ones that are kept
+    mixup: float = 0.0  # faces and targets are mixed by shares from Beta(mixup, mixup); 0 = not at all
+    distil: float = 0.0  # share of the teachers' answer in the target
     seed: int = 1
 
 
@@ -63,8 +67,14 @@ def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -
     return np.concatenate(parts)
 
 
-def train_frames(data: FerPlus, recipe: FrameRecipe, folder: Path) -> FrameClassifier:
-    """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights."""
+def train_frames(
+    data: FerPlus, recipe: FrameRecipe, folder: Path, start: FrameClassifier | None = None
+) -> FrameClassifier:
+    """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights.
+
+    ``start`` is the network to fine-tune; without it, training begins with random weights.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     cv2.setNumThreads(1)
     targets, usable = soft_targets(data.votes)
@@ -73,7 +83,8 @@ def train_frames(data: FerPlus, recipe: FrameRecipe, folder: Path) -> FrameClass
     dev = data.fold == 1
     dev_images, dev_labels = data.images[dev], majority(data.votes[dev])
 
-    model = FrameClassifier(recipe.encoder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = copy.deepcopy(start) if start else FrameClassifier(recipe.encoder)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(model)
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
@@ -94,7 +105,10 @@ def train_frames(data: FerPlus, recipe: FrameRecipe, folder: Path) -> FrameClass
     for epoch in range(first, recipe.epochs):
         torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
         model.train()
-        if epoch >= recipe.epochs - recipe.noisy_epochs:
+        if epoch >= recipe.epochs - recipe.rounded_epochs:
+            round_in_training(model)
+            round_in_training(averaged)
+        elif epoch >= recipe.epochs - recipe.noisy_epochs:
             add_rounding_noise(model)
         started, total = time.monotonic(), 0.0
         for done, (faces, wanted) in enumerate(_batches(data, targets, pool, weights, recipe, epoch, steps)):
@@ -117,7 +131,18 @@ def train_frames(data: FerPlus, recipe: FrameRecipe, folder: Path) -> FrameClass
             flush=True,
         )
         _save(folder / "frames.pt", parts, recipe, epoch + 1)
+    keep_rounded(averaged)
     return averaged.eval()
+
+
+def fine_tune(
+    data: FerPlus, classifier: FrameClassifier, recipe: FrameRecipe, epochs: int, folder: Path
+) -> FrameClassifier:
+    """Quantization-aware fine-tuning: a few ``epochs`` at a twentieth of the learning rate of ``recipe``."""
+    gentle = replace(
+        recipe, epochs=epochs, noisy_epochs=0, rounded_epochs=epochs, peak_lr=recipe.peak_lr / 20
+    )
+    return train_frames(data, gentle, folder, start=classifier)
 
 
 @torch.no_grad()
@@ -134,6 +159,19 @@ def _class_weights(targets: npt.NDArray[np.float32], balance: float) -> npt.NDAr
     frequency = np.bincount(labels, minlength=len(LABELS)) / len(labels)
     weights = np.maximum(frequency, 1e-6)[labels] ** -balance
     return weights / weights.sum()
+
+
+def _mix(
+    faces: npt.NDArray[np.float32], targets: npt.NDArray[np.float32], alpha: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mix each face (N,1,S,S) and target (N,K) with another's; Zhang et al., mixup, ICLR 2018."""
+    share = rng.beta(alpha, alpha, len(faces)).astype(np.float32)
+    other = rng.permutation(len(faces))
+    at = share[:, None, None, None]
+    return (
+        at * faces + (1 - at) * faces[other],
+        share[:, None] * targets + (1 - share[:, None]) * targets[other],
+    )
 
 
 def _batches(
@@ -153,7 +191,10 @@ def _batches(
         order = rng.choice(pool, steps * recipe.batch, p=weights)
         for rows in order.reshape(steps, recipe.batch):
             crops = np.stack([augment(data.images[row], rng) for row in rows])
-            ready.put((torch.from_numpy(normalise_crops(crops, INPUT)), torch.from_numpy(targets[rows])))
+            faces, wanted = normalise_crops(crops, INPUT), targets[rows]
+            if recipe.mixup:
+                faces, wanted = _mix(faces, wanted, recipe.mixup, rng)
+            ready.put((torch.from_numpy(faces), torch.from_numpy(wanted)))
 
     threading.Thread(target=produce, daemon=True).start()
     for _ in range(steps):

@@ -1,13 +1,17 @@
 """Histograms that double their width, and ranges over sequences whose state moves."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration import ranges
+from calibration import calibration_set, ranges
+from edge import bundle as bundles
 from edge.errors import EdgeError
 
 
@@ -37,6 +41,22 @@ def test_the_memory_does_not_grow() -> None:
         seen.add(np.full(1000, scale, np.float32))
     assert seen.counts.size == ranges.BINS
     assert seen.width >= 1e6
+
+
+@pytest.mark.export
+def test_the_command_stays_under_600_mb(tmp_path) -> None:
+    """The whole process, on the reference network; more steps need no more (129 MiB for 5,024 of them)."""
+    pytest.importorskip("onnx")
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 256, (8, 48, 48, 48)).astype(np.uint8)
+    calibration_set.write(tmp_path, [calibration_set.Sequence(c, "neutral", "noise") for c in crops], "none")
+    command = [sys.executable, "-m", "calibration", "ranges", bundles.REFERENCE, tmp_path]
+    process = subprocess.Popen([*command, "-o", tmp_path / "r.json"])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert ranges.read(tmp_path / "r.json")["steps"] == 384
+    assert usage.ru_maxrss < 600 * 1024
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,14 @@ def test_shape_labels_and_repeatability(seed: int, steps: int, drop: float) -> N
     np.testing.assert_array_equal(made.crops, again.crops)
     changes = np.flatnonzero(np.diff(made.still))
     assert len(changes) <= 2, "at most three stills"
-    for at in changes:
-        assert LABELS[made.still[at]] != LABELS[made.still[at + 1]], "a change of still without one of class"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(16, 48))
+def test_a_change_of_still_changes_the_class_unless_its_frames_were_dropped(seed: int, steps: int) -> None:
+    still = generate(IMAGES, LABELS, np.random.default_rng(seed), SequenceRecipe(steps=steps, drop=0)).still
+    for at in np.flatnonzero(np.diff(still)):
+        assert LABELS[still[at]] != LABELS[still[at + 1]]
 
 
 def test_many_sequences_change_class_and_start_neutral() -> None:

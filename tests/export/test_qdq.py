@@ -1,7 +1,11 @@
 """The two dialects: what each keeps, what the linter catches, and NVIDIA's own parser as the judge."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,6 +227,26 @@ def test_nvidias_parser_refuses_the_processors_dialect(model, table, judge, tmp_
     accepted, _, complaint = judge(write(qdq.quantize(model, table, "cpu"), tmp_path))
     assert not accepted
     assert "Int32" in complaint or "shiftIsAllZeros" in complaint
+
+
+@pytest.mark.parametrize("dialect", ["cpu", "trt"])
+def test_polygraphy_agrees_with_the_parser(model, table, dialect: str, tmp_path) -> None:
+    """``polygraphy inspect capability`` is what users of TensorRT ask; it names the node it refuses."""
+    pytest.importorskip("polygraphy", reason="no Polygraphy; make judge installs it")
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT-RTX; make judge installs it")
+    made = write(qdq.quantize(model, table, dialect), tmp_path)
+    told = subprocess.run(
+        [Path(sys.executable).with_name("polygraphy"), "inspect", "capability", made],
+        env={**os.environ, "POLYGRAPHY_USE_TENSORRT_RTX": "1"},
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    said = told.stdout + told.stderr
+    assert told.returncode == 0, said
+    if dialect == "trt":
+        assert "fully supported" in said.lower(), said
+    else:
+        assert "shiftIsAllZeros" in said, said
+        assert "QuantizeLinear" in said, "the node is not named"
 
 
 def test_json_of_ranges_is_plain(table) -> None:

@@ -85,7 +85,8 @@ def test_the_head_is_kept_with_its_recipe(data, tmp_path) -> None:
 
 
 def test_the_input_grid_and_the_ceiling_hold() -> None:
-    from export.networks import CEILING, INPUT_STEP, BoundedReLU, add_rounding_noise, to_grid
+    from export.networks import CEILING, INPUT_STEP, BoundedReLU, to_grid
+    from export.rounding import add_rounding_noise
 
     face = torch.linspace(-9, 9, 1001)
     steps = to_grid(face) / INPUT_STEP
