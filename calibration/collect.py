@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from edge import build, config
 from edge.errors import EdgeError
 from edge.faces.crop import crop_faces
 from edge.faces.tracker import Tracker
+from edge.protocols import FaceDetector
 from edge.recognition.recognizer import is_due
 
 Uint8 = npt.NDArray[np.uint8]
@@ -28,11 +28,16 @@ def face_sequences(
 
     ``source`` is what ``emotion-edge run`` takes, ``detector`` the path of a YuNet file or empty.
     """
-    settings = config.load(None, [f"source.address={source}", f"detector.model={detector}"])
+    with build.detector(config.load(None, [f"detector.model={detector}"]), Path()) as finder:
+        return track_crops(source, manifest, finder, max_frames)
+
+
+def track_crops(
+    source: str, manifest: dict[str, Any], finder: FaceDetector, max_frames: int | None = None
+) -> list[Uint8]:
+    """As ``face_sequences``, with a detector that serves many sources."""
     tracks: dict[int, list[Uint8]] = {}
-    with ExitStack() as stack:
-        camera = stack.enter_context(build.source(settings))
-        finder = stack.enter_context(build.detector(settings, Path()))
+    with build.source(config.load(None, [f"source.address={source}"])) as camera:
         tracker = Tracker()
         for frame in islice(camera.frames(), max_frames):
             seen = tracker.update(finder.detect(frame), frame.timestamp_s)

@@ -89,6 +89,18 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--page", type=Path, help="write the result as an HTML page, too")
     verify.set_defaults(command=_verify)
 
+    measure = commands.add_parser("evaluate", help="figures on a labelled set, per class and per group")
+    measure.add_argument("bundle", type=Path, metavar="BUNDLE")
+    measure.add_argument("path", type=Path, metavar="PATH", help="of the set")
+    measure.add_argument("--dataset", required=True, help="crema-d, ravdess, afew, dfew, ferplus or folder")
+    measure.add_argument("--limit", type=int, metavar="N", help="a random choice of N clips")
+    measure.add_argument("--cropped", action="store_true", help="stills are faces already: no detector")
+    measure.add_argument(
+        "--detector", default="", metavar="FILE", help="a YuNet file (default: the fetched one)"
+    )
+    measure.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    measure.set_defaults(command=_evaluate)
+
     inspect = commands.add_parser("inspect", help="what a bundle holds and where it can run")
     inspect.add_argument("bundle", type=Path, metavar="DIR")
     inspect.add_argument("--json", action="store_true", help="machine-readable")
@@ -167,6 +179,22 @@ def _verify(args: argparse.Namespace) -> None:
 
     if not verify(args.bundle, args.reference, args.data, args.page, read_budgets(args.budgets)):
         raise SystemExit(1)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    import json
+
+    from export.evaluate_set import evaluate
+    from export.set_report import table
+
+    if args.json and not args.json.parent.is_dir():  # before hours of work, not after
+        raise EdgeError(f"no folder {args.json.parent}; make it, or pass another --json")
+    if args.limit is not None and args.limit < 1:
+        raise EdgeError(f"--limit is {args.limit}, expected 1 or more clips")
+    found = evaluate(args.bundle, args.dataset, args.path, args.limit, args.cropped, args.detector)
+    print(table(found))
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def _inspect(args: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from calibration.sequences import SequenceRecipe, generate
 from edge.bundle import Bundle
 from edge.config import read_toml
+from edge.engines.ort import OrtEngine
 from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
@@ -158,6 +159,11 @@ def compare(
          growth <= budgets.drift_growth),
     ]  # fmt: skip
     return checks
+
+
+def engines_of(bundle: Bundle) -> dict[str, Engine]:
+    """Every precision of the bundle through ONNX Runtime; int8-trt as it is written, unfused."""
+    return {name: OrtEngine(bundle.model(name), 2, optimize=name != "int8-trt") for name in bundle.precisions}
 
 
 def gate(

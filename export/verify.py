@@ -17,7 +17,7 @@ from edge.faces.crop import normalise_crops
 from edge.recognition.golden import MAX_LABEL_CHANGES, MIN_COSINE, reproduces
 from export import page, proof, window
 from export.agreement import agreement, table
-from export.gate import Budgets, Check, Labelled, gate, read_labelled
+from export.gate import Budgets, Check, Labelled, engines_of, gate, read_labelled
 from export.make_bundle import SEQUENCES, fresh, window_logits
 from export.rewrite import rewrite
 
@@ -47,9 +47,7 @@ def verify(
 
 
 def _gate(bundle: Bundle, data: Labelled, budgets: Budgets) -> tuple[list[Check], dict[str, dict[str, Any]]]:
-    names = bundle.precisions
-    engines = {name: OrtEngine(bundle.model(name), 2, optimize=name != "int8-trt") for name in names}
-    return gate(bundle, engines, data, budgets)
+    return gate(bundle, engines_of(bundle), data, budgets)
 
 
 def _say(bundle: Bundle, checks: list[Check], figures: dict[str, dict[str, Any]], out: Path | None) -> bool:

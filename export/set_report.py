@@ -1,0 +1,122 @@
+"""Figures of a labelled set with bootstrap intervals: whole, per class, per group of people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.datasets import Clip
+
+RESAMPLES = 1000
+MIN_GROUP = 30  # clips under which a group's figure is left out of the gap
+
+
+def report(p: npt.NDArray[np.float32], clips: Sequence[Clip], labels: Sequence[str]) -> dict[str, Any]:
+    """WAR, UAR, recall per class and per group, each with a bootstrap interval.
+
+    WAR is the share of right clips (weighted average recall), UAR the mean recall of the classes that the
+    set has. A clip without a face counts as wrong. Where subjects are known, whole subjects are drawn:
+    clips of one person are no independent witnesses.
+    """
+    wanted = np.array([list(labels).index(clip.label) for clip in clips])
+    right = np.where(np.isnan(p[:, 0]), -1, np.nan_to_num(p).argmax(axis=1)) == wanted
+    among = np.isin(np.arange(len(labels)), wanted)
+    closed = np.where(np.isnan(p[:, 0]), -1, np.where(among, np.nan_to_num(p), -1).argmax(axis=1)) == wanted
+    subjects = np.array([clip.subject or str(at) for at, clip in enumerate(clips)])
+    everyone = np.ones(len(clips), bool)
+    found = {
+        "war": _interval(right, wanted, subjects, everyone, _war),
+        "uar": _interval(right, wanted, subjects, everyone, _uar),
+        "war_among_its_labels": _interval(closed, wanted, subjects, everyone, _war),
+        "classes": {
+            labels[k]: _interval(right, wanted, subjects, wanted == k, _war) for k in np.unique(wanted)
+        },
+        "groups": {},
+    }
+    members: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for at, clip in enumerate(clips):
+        for group, value in clip.groups.items():
+            members[group][value].append(at)
+    for group, values in sorted(members.items()):
+        rows = {}
+        for value, places in sorted(values.items()):
+            inside = np.isin(np.arange(len(clips)), places)
+            rows[value] = _interval(right, wanted, subjects, inside, _war)
+        shares = [row["value"] for row in rows.values() if row["n"] >= MIN_GROUP]
+        gap = round(max(shares) - min(shares), 4) if len(shares) > 1 else None
+        found["groups"][group] = {"values": rows, "worst_gap": gap}
+    return found
+
+
+def _war(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> float:
+    return float(right.mean())
+
+
+def _uar(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> float:
+    return float(np.mean([right[wanted == k].mean() for k in np.unique(wanted)]))
+
+
+def _interval(
+    right: npt.NDArray[np.bool_],
+    wanted: npt.NDArray[np.int64],
+    subjects: npt.NDArray[np.str_],
+    rows: npt.NDArray[np.bool_],
+    figure: Callable[[npt.NDArray[np.bool_], npt.NDArray[np.int64]], float],
+) -> dict[str, Any]:
+    """Figure over ``rows`` with n and the middle 95 % of RESAMPLES draws of whole subjects."""
+    right, wanted, subjects = right[rows], wanted[rows], subjects[rows]
+    _, person = np.unique(subjects, return_inverse=True)
+    places = np.split(np.argsort(person, kind="stable"), np.cumsum(np.bincount(person))[:-1])
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(RESAMPLES):
+        at = np.concatenate([places[k] for k in rng.integers(0, len(places), len(places))])
+        drawn.append(figure(right[at], wanted[at]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return {
+        "n": len(right),
+        "value": round(figure(right, wanted), 4),
+        "interval_95": [round(float(low), 4), round(float(high), 4)],
+    }
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    names = list(found["precisions"])
+    lines = [
+        f"{found['clips']} clips of {found['dataset']}, {found['without_a_face']} of them without a face "
+        "(counted as wrong)",
+        "",
+        "| figure | n | " + " | ".join(names) + " |",
+        "|---|---|" + "---|" * len(names),
+    ]
+
+    def add(title: str, *keys: str) -> None:
+        picked = [_at(found["precisions"][name], keys) for name in names]
+        cells = ["{:.1%} ({:.1%} to {:.1%})".format(one["value"], *one["interval_95"]) for one in picked]
+        lines.append(f"| {title} | {picked[0]['n']} | " + " | ".join(cells) + " |")
+
+    add("WAR", "war")
+    add("UAR", "uar")
+    add("WAR among the set's own labels", "war_among_its_labels")
+    first = found["precisions"][names[0]]
+    for label in first["classes"]:
+        add(f"recall of {label}", "classes", label)
+    for group, rows in first["groups"].items():
+        for value in rows["values"]:
+            add(f"{group}: {value}", "groups", group, "values", value)
+        if rows["worst_gap"] is not None:
+            gaps = [f"{found['precisions'][name]['groups'][group]['worst_gap']:.1%}" for name in names]
+            title = f"{group}: gap between best and worst (n >= {MIN_GROUP})"
+            lines.append(f"| {title} | | " + " | ".join(gaps) + " |")
+    return "\n".join(lines)
+
+
+def _at(found: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        found = found[key]
+    return found

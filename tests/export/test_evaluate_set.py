@@ -1,0 +1,181 @@
+"""Somebody's labelled set: the published layouts, and figures that count what they should."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import bundle as bundles
+from edge.errors import EdgeError
+
+pytestmark = pytest.mark.export
+pytest.importorskip("torch")
+
+from edge.capture.demo import DemoSource  # noqa: E402
+from export import datasets  # noqa: E402
+from export.datasets import Clip  # noqa: E402
+from export.set_report import report  # noqa: E402
+
+LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+TREES = {
+    "crema-d": (
+        ["VideoFlash/1001_DFA_ANG_XX.flv", "VideoFlash/1002_IEO_HAP_HI.flv", "AudioWAV/1001_DFA_ANG_XX.wav"],
+        {"1001_DFA_ANG_XX": ("anger", "1001", {"sex": "Male", "race": "Caucasian",
+                                                "ethnicity": "Not Hispanic", "age": "45 to 59"}),
+         "1002_IEO_HAP_HI": ("happiness", "1002", {})},
+    ),
+    "ravdess": (
+        ["Actor_01/01-01-03-02-01-01-01.mp4", "Actor_02/02-01-08-01-02-01-02.mp4",
+         "Actor_02/01-01-02-01-01-01-02.mp4", "Actor_02/03-01-03-01-01-01-02.wav"],
+        {"01-01-03-02-01-01-01": ("happiness", "01", {"sex": "male"}),
+         "02-01-08-01-02-01-02": ("surprise", "02", {"sex": "female"})},
+    ),
+    "afew": (
+        ["Train_AFEW/Happy/000111.avi", "Val_AFEW/Angry/000046280.avi", "Val_AFEW/Sad/000055.avi"],
+        {"000046280": ("anger", "", {}), "000055": ("sadness", "", {})},
+    ),
+    "dfew": (
+        ["Clip/original/1.mp4", "Clip/clip_224x224/00002/00001.jpg", "Clip/original/3.mp4"],
+        {"1": ("fear", "", {}), "00002": ("happiness", "", {})},
+    ),
+    "folder": (
+        ["happy/a.mp4", "happy/b.jpg", "Fear/frames/1.png", "Fear/notes.txt"],
+        {"a": ("happiness", "", {}), "b": ("happiness", "", {}), "frames": ("fear", "", {})},
+    ),
+}  # fmt: skip
+
+
+def plant(root: Path, kind: str) -> None:
+    for name in TREES[kind][0]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    if kind == "crema-d":
+        (root / "VideoDemographics.csv").write_text(
+            "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n"
+        )
+    if kind == "dfew":
+        for number in (1, 2):
+            part = root / "EmoLabel_DataSplit" / "test(single-labeled)"
+            part.mkdir(parents=True, exist_ok=True)
+            (part / f"set_{number}.csv").write_text(f"video_name,label\n{number},{(7, 1)[number - 1]}\n")
+        train = root / "EmoLabel_DataSplit" / "train(single-labeled)"
+        train.mkdir()
+        (train / "set_1.csv").write_text("video_name,label\n3,2\n")
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_a_published_layout_is_read(kind: str, tmp_path) -> None:
+    plant(tmp_path, kind)
+    found = {
+        clip.path.stem: (clip.label, clip.subject, dict(clip.groups))
+        for clip in datasets.read(kind, tmp_path)
+    }
+    assert found == TREES[kind][1]
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_another_folder_is_refused_with_what_was_expected(kind: str, tmp_path) -> None:
+    (tmp_path / "readme.txt").touch()
+    with pytest.raises(EdgeError, match="expected"):
+        datasets.read(kind, tmp_path)
+    with pytest.raises(EdgeError, match="no folder"):
+        datasets.read(kind, tmp_path / "nowhere")
+
+
+def test_unknown_names_are_refused(tmp_path) -> None:
+    (tmp_path / "hapiness").mkdir()
+    with pytest.raises(EdgeError, match="hapiness"):
+        datasets.read("folder", tmp_path)
+    with pytest.raises(EdgeError, match="ferplus, crema-d"):
+        datasets.read("cremad", tmp_path)
+
+
+def test_figures_of_a_set_whose_answers_are_known() -> None:
+    """40 men, all right; 40 women, half of them right, ten without a face; one clip of a rare class wrong."""
+    clips = [Clip(Path("m"), "anger", f"m{i // 4}", {"sex": "male"}) for i in range(40)]
+    clips += [Clip(Path("w"), "anger", f"w{i // 4}", {"sex": "female"}) for i in range(40)]
+    clips += [Clip(Path("s"), "sadness", "x", {"sex": "other"})]
+    p = np.full((81, 8), 0.05, np.float32)
+    p[:60, LABELS.index("anger")] = 0.6
+    p[60:70, LABELS.index("contempt")], p[60:70, LABELS.index("anger")] = 0.5, 0.3
+    p[70:80] = np.nan
+    p[80, 0] = 0.9
+    found = report(p, clips, LABELS)
+    assert found["war"]["value"] == pytest.approx(60 / 81, abs=1e-4)
+    assert found["uar"]["value"] == pytest.approx(60 / 80 / 2, abs=1e-4)
+    assert found["war_among_its_labels"]["value"] == pytest.approx(70 / 81, abs=0.02)
+    assert found["classes"]["anger"]["n"] == 80
+    sexes = found["groups"]["sex"]
+    assert sexes["values"]["male"]["interval_95"] == [1.0, 1.0]
+    assert sexes["values"]["female"]["value"] == 0.5
+    assert sexes["worst_gap"] == 0.5, "a group of one clip is no group"
+    low, high = found["war"]["interval_95"]
+    assert low < 60 / 81 < high
+    alone = [Clip(clip.path, clip.label) for clip in clips]
+    narrow = report(p, alone, LABELS)["war"]["interval_95"]
+    assert high - low > 1.3 * (narrow[1] - narrow[0]), "clips of one person were taken as independent"
+
+
+def film(path: Path, pictures) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = {".flv": "FLV1", ".avi": "MJPG", ".mp4": "mp4v"}[path.suffix]
+    height, width = pictures[0].shape[:2]
+    out = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*kind), 10, (width, height))
+    assert out.isOpened()
+    for picture in pictures:
+        out.write(picture)
+    out.release()
+
+
+def evaluate(*args) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "export", "evaluate", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_clips_through_the_shipped_command(tmp_path) -> None:
+    """Faces of the demo's photographs as CREMA-D would name them; one film without a face, one broken."""
+    with DemoSource() as demo:
+        frames = [frame.image for _, frame in zip(range(56), demo.frames(), strict=False)]
+    clips = tmp_path / "set" / "VideoFlash"
+    film(clips / "1001_DFA_HAP_XX.flv", frames[36:])
+    film(clips / "1002_DFA_HAP_XX.flv", [np.zeros_like(frames[0])] * 12)
+    (clips / "1003_DFA_SAD_XX.flv").write_bytes(b"not a film")
+    out = tmp_path / "figures.json"
+    told = evaluate(bundles.REFERENCE, tmp_path / "set", "--dataset", "crema-d", "--json", out)
+    assert told.returncode == 0, told.stderr
+    found = json.loads(out.read_text())
+    assert (found["clips"], found["without_a_face"]) == (3, 2)
+    assert set(found["precisions"]) == {"fp32", "int8-cpu", "int8-trt", "fp16"}
+    for row in found["precisions"].values():
+        assert row["war"]["value"] <= 0.3334, "a clip without a face is not right"
+    assert "1003_DFA_SAD_XX.flv counts as a clip without a face" in told.stderr
+    assert "| WAR | 3 |" in told.stdout
+
+
+def test_stills_that_are_faces_already(tmp_path) -> None:
+    with np.load(bundles.REFERENCE / "golden.npz") as golden:
+        crops, logits = golden["crops"], golden["logits"]
+    for number in range(0, 12):
+        label = LABELS[int(logits[number, 0].argmax())]
+        (tmp_path / label).mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / label / f"{number}.png"), crops[number, 0])
+    told = evaluate(bundles.REFERENCE, tmp_path, "--dataset", "folder", "--cropped")
+    assert told.returncode == 0, told.stderr
+    assert "| WAR | 12 | 100.0%" in told.stdout, told.stdout
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [(["--dataset", "imagenet"], "unknown dataset"),
+     (["--dataset", "folder", "--limit", "0"], "--limit is 0"),
+     (["--dataset", "folder", "--json", "no/where.json"], "no folder")],
+)  # fmt: skip
+def test_faults_are_one_line(tmp_path, extra, words: str) -> None:
+    told = evaluate(bundles.REFERENCE, tmp_path, *extra)
+    assert told.returncode == 2
+    assert words in told.stderr
+    assert "Traceback" not in told.stderr
