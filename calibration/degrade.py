@@ -83,3 +83,33 @@ def augment(image: Image, rng: np.random.Generator) -> Image:
         x, y, w, h = rng.uniform(0, 0.8), rng.uniform(0, 0.8), rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.4)
         out = occlude(out, (x, y, x + w, y + h), int(rng.integers(0, 256)))
     return out
+
+
+def no_face(image: Image, rng: np.random.Generator) -> Image:
+    """A picture of the size of ``image`` that shows no face: noise, blobs, stripes, or its parts shuffled."""
+    side = image.shape[0]
+    kind = int(rng.integers(4))
+    if kind == 0:
+        coarse = int(rng.integers(2, side + 1))
+        grain = rng.integers(0, 256, (coarse, coarse), np.uint8)
+        return np.asarray(cv2.resize(grain, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+    if kind == 1:
+        along = np.linspace(0, rng.uniform(2, 25), side)
+        wave = np.sin(
+            np.add.outer(along * rng.uniform(-1, 1), along * rng.uniform(-1, 1) + rng.uniform(0, 6.3))
+        )
+        return np.clip(127 + rng.uniform(30, 127) * wave, 0, 255).astype(np.uint8)
+    if kind == 2:
+        out = np.full((side, side), rng.integers(0, 256), np.uint8)
+        for _ in range(int(rng.integers(1, 12))):
+            x0, y0, w, h = (float(v) for v in rng.uniform(0, 0.8, 4))
+            out = occlude(out, (x0, y0, x0 + w, y0 + h), int(rng.integers(0, 256)))
+        return blur(out, float(rng.uniform(0.3, 3)))
+    parts = int(rng.integers(3, 7))
+    cell = side // parts
+    out = image.copy()
+    for to, source in enumerate(rng.permutation(parts * parts)):
+        (row, column), (top, left) = divmod(to, parts), divmod(int(source), parts)
+        piece = image[top * cell : (top + 1) * cell, left * cell : (left + 1) * cell]
+        out[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = piece
+    return out

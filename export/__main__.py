@@ -33,12 +33,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, required=True, help="ferplus_webp.npz")
     train.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     train.add_argument("--work", type=Path, default=Path("work"), help="checkpoints (default: %(default)s)")
-    train.add_argument(
-        "--encoder", help="plain-m (default), plain-s, residual-m, residual-s or residual-strided"
-    )
+    train.add_argument("--encoder", help="plain-strided (default), plain-m, ...: any other word lists them")
     train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
     train.add_argument("--epochs", type=int, help="of the frame stage")
     train.add_argument("--seed", type=int)
+    train.add_argument("--alone", action="store_true", help="without teachers, hours shorter")
     train.add_argument(
         "--fine-tune", type=int, default=0, metavar="EPOCHS",
         help="of quantization-aware training after the frame stage, where INT8 loses too much",
@@ -124,6 +123,8 @@ def _train(args: argparse.Namespace) -> None:
     from export.train_sequences import SequenceTrainingRecipe
 
     given = {"encoder": args.encoder, "epochs": args.epochs, "seed": args.seed}
+    if args.alone:
+        given["distil"] = 0.0
     frames = replace(FrameRecipe(), **{key: value for key, value in given.items() if value is not None})
     _known([frames.encoder])
     family = args.family or SequenceTrainingRecipe.family

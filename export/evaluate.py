@@ -9,6 +9,7 @@ import numpy.typing as npt
 from torch import nn
 
 from edge.bundle import Bundle
+from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
 from edge.recognition.golden import roll
@@ -86,15 +87,9 @@ def calibration_error(
     return round(float(sum(len(b) * abs(right[b].mean() - sure[b].mean()) for b in parts) / len(sure)), 4)
 
 
-def steadiness(logits: Float32, truth: npt.NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy per step and label changes beyond the true ones per sequence, logits (M,T,K), truth (M,T)."""
-    answer = logits.argmax(axis=-1)
-    known = truth >= 0
-    changes = (answer[:, 1:] != answer[:, :-1]).sum(axis=1) - (truth[:, 1:] != truth[:, :-1]).sum(axis=1)
-    return {
-        "accuracy_per_step": round(float((answer == truth)[known].mean()), 4),
-        "extra_label_changes": round(float(changes.mean()), 2),
-    }
+def normalised(sequences: npt.NDArray[np.uint8], bundle: Bundle) -> Float32:
+    """Network input (M,T,C,S,S) of grey sequences (M,T,S,S)."""
+    return np.stack([normalise_crops(crops, bundle.manifest) for crops in sequences])
 
 
 def count_macs(model: nn.Module, *inputs: Any) -> int:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge.errors import BundleError
 
 EMOTIONS = 8  # the first eight vote columns; the last two are "unknown" and "not a face"
+NOT_A_FACE = 9  # the last vote column
 TWIN_CORRELATION = 0.99
 DEV_SHARE = 10  # one twin group in ten becomes the development fold
 

@@ -107,6 +107,7 @@ ENCODERS = {
     "residual-s": EncoderSpec("residual", (32, 3, 1), ((32, 1, 2), (64, 1, 2), (128, 1, 2), (256, 1, 2))),
     "residual-m": EncoderSpec("residual", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
     "residual-l": EncoderSpec("residual", (32, 3, 1), ((48, 2, 2), (96, 2, 2), (192, 2, 2))),
+    "plain-strided": EncoderSpec("plain", (32, 5, 2), ((48, 1, 1), (96, 1, 2), (192, 1, 2))),
     "residual-strided": EncoderSpec("residual", (32, 5, 2), ((48, 1, 1), (96, 1, 2), (192, 1, 2))),
 }
 

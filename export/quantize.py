@@ -45,22 +45,39 @@ def quantize_bundle(
     made_from = found.get("model_sha256")
     if made_from != sha256(bundle.model("fp32")):
         raise EdgeError(f"{table} was made from another model than {folder} holds; make the ranges again")
-    passed = []
+    passed: list[bool] = []
 
     def fill(fresh: Path) -> dict[str, Any]:
         for file in folder.iterdir():
             shutil.copy2(file, fresh / file.name)
         manifest = dict(bundle.manifest)
         model = onnx.load(str(bundle.model("fp32")))
-        for kind in kinds:
-            path = _write(fresh, manifest, model, found["tensors"], kind, recurrent)
-            passed.append(_judge(Bundle(fresh, manifest), path, kind, data, budgets))
+        passed.extend(
+            add_precisions(Bundle(fresh, manifest), model, found["tensors"], kinds, recurrent, data, budgets)
+        )
         about = {key: found[key] for key in ("method", "data_sha256", "steps")}
         manifest["calibration"] = {**about, "recurrent_in_int8": recurrent}
         return manifest
 
     write_bundle(folder, fill)
     return all(passed)
+
+
+def add_precisions(
+    bundle: Bundle,
+    model: ModelProto,
+    table: qdq.Ranges,
+    kinds: Sequence[str],
+    recurrent: bool = False,
+    data: Labelled | None = None,
+    budgets: Budgets = Budgets(),  # noqa: B008
+) -> list[bool]:
+    """Write files of ``kinds`` beside the fp32 ``model`` of a bundle in the making; which of them stay."""
+    passed = []
+    for kind in kinds:
+        path = _write(bundle.folder, bundle.manifest, model, table, kind, recurrent)
+        passed.append(_judge(bundle, path, kind, data, budgets))
+    return passed
 
 
 def _write(

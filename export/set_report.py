@@ -29,11 +29,11 @@ def report(p: npt.NDArray[np.float32], clips: Sequence[Clip], labels: Sequence[s
     subjects = np.array([clip.subject or str(at) for at, clip in enumerate(clips)])
     everyone = np.ones(len(clips), bool)
     found = {
-        "war": _interval(right, wanted, subjects, everyone, _war),
-        "uar": _interval(right, wanted, subjects, everyone, _uar),
-        "war_among_its_labels": _interval(closed, wanted, subjects, everyone, _war),
+        "war": interval(right, wanted, subjects, everyone, "war"),
+        "uar": interval(right, wanted, subjects, everyone, "uar"),
+        "war_among_its_labels": interval(closed, wanted, subjects, everyone, "war"),
         "classes": {
-            labels[k]: _interval(right, wanted, subjects, wanted == k, _war) for k in np.unique(wanted)
+            labels[k]: interval(right, wanted, subjects, wanted == k, "war") for k in np.unique(wanted)
         },
         "groups": {},
     }
@@ -45,7 +45,7 @@ def report(p: npt.NDArray[np.float32], clips: Sequence[Clip], labels: Sequence[s
         rows = {}
         for value, places in sorted(values.items()):
             inside = np.isin(np.arange(len(clips)), places)
-            rows[value] = _interval(right, wanted, subjects, inside, _war)
+            rows[value] = interval(right, wanted, subjects, inside, "war")
         shares = [row["value"] for row in rows.values() if row["n"] >= MIN_GROUP]
         gap = round(max(shares) - min(shares), 4) if len(shares) > 1 else None
         found["groups"][group] = {"values": rows, "worst_gap": gap}
@@ -60,14 +60,24 @@ def _uar(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> float:
     return float(np.mean([right[wanted == k].mean() for k in np.unique(wanted)]))
 
 
-def _interval(
+FIGURES: dict[str, Callable[[npt.NDArray[np.bool_], npt.NDArray[np.int64]], float]] = {
+    "war": _war,
+    "uar": _uar,
+}
+
+
+def interval(
     right: npt.NDArray[np.bool_],
     wanted: npt.NDArray[np.int64],
     subjects: npt.NDArray[np.str_],
     rows: npt.NDArray[np.bool_],
-    figure: Callable[[npt.NDArray[np.bool_], npt.NDArray[np.int64]], float],
+    kind: str,
 ) -> dict[str, Any]:
-    """Figure over ``rows`` with n and the middle 95 % of RESAMPLES draws of whole subjects."""
+    """ "war" or "uar" over ``rows`` with n and the middle 95 % of RESAMPLES draws of whole subjects.
+
+    ``right``, ``wanted`` (class), ``subjects`` and ``rows`` (bool) all have one entry per clip.
+    """
+    figure = FIGURES[kind]
     right, wanted, subjects = right[rows], wanted[rows], subjects[rows]
     _, person = np.unique(subjects, return_inverse=True)
     places = np.split(np.argsort(person, kind="stable"), np.cumsum(np.bincount(person))[:-1])

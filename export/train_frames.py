@@ -8,7 +8,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from calibration.degrade import augment
+from calibration.degrade import augment, no_face
 from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
 from export.ferplus import FerPlus, majority, soft_targets
@@ -34,8 +34,8 @@ INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "
 class FrameRecipe:
     """Hyper-parameters of the frame stage."""
 
-    encoder: str = "plain-m"
-    epochs: int = 40
+    encoder: str = "plain-strided"
+    epochs: int = 50
     noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
     rounded_epochs: int = 0  # the last ones, with the rounding itself in the graph
     batch: int = 128
@@ -43,8 +43,9 @@ class FrameRecipe:
     weight_decay: float = 5e-4
     balance: float = 0.25  # sampling weight of a class = frequency ** -balance
     ema: float = 0.998  # per step; the averaged weights are the ones that are kept
-    mixup: float = 0.0  # faces and targets are mixed by shares from Beta(mixup, mixup); 0 = not at all
-    distil: float = 0.0  # share of the teachers' answer in the target
+    mixup: float = 0.2  # faces and targets are mixed by shares from Beta(mixup, mixup); 0 = not at all
+    no_faces: float = 0.04  # share of pictures without a face, whose target is every class alike
+    distil: float = 0.7  # share of the teachers' answer in the target
     seed: int = 1
 
 
@@ -68,11 +69,17 @@ def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -
 
 
 def train_frames(
-    data: FerPlus, recipe: FrameRecipe, folder: Path, start: FrameClassifier | None = None
+    data: FerPlus,
+    recipe: FrameRecipe,
+    folder: Path,
+    start: FrameClassifier | None = None,
+    teachers: Sequence[FrameClassifier] = (),
 ) -> FrameClassifier:
     """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights.
 
-    ``start`` is the network to fine-tune; without it, training begins with random weights.
+    ``start`` is the network to fine-tune; without it, training begins with random weights. Where there are
+    ``teachers``, ``recipe.distil`` of the target is their mean answer to the very view that the network sees
+    (Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Beyer et al., CVPR 2022).
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
@@ -111,9 +118,13 @@ def train_frames(
         elif epoch >= recipe.epochs - recipe.noisy_epochs:
             add_rounding_noise(model)
         started, total = time.monotonic(), 0.0
-        for done, (faces, wanted) in enumerate(_batches(data, targets, pool, weights, recipe, epoch, steps)):
+        batches = _batches(data, targets, pool, weights, recipe, epoch, steps)
+        for done, (faces, wanted, is_face) in enumerate(batches):
+            faces = faces.contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                loss = cross_entropy(model(faces.contiguous(memory_format=torch.channels_last)), wanted)
+                if teachers:
+                    wanted = torch.lerp(wanted, _answer(teachers, faces), recipe.distil * is_face)
+                loss = cross_entropy(model(faces), wanted)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
@@ -143,6 +154,12 @@ def fine_tune(
         recipe, epochs=epochs, noisy_epochs=0, rounded_epochs=epochs, peak_lr=recipe.peak_lr / 20
     )
     return train_frames(data, gentle, folder, start=classifier)
+
+
+@torch.inference_mode()
+def _answer(teachers: Sequence[FrameClassifier], faces: Tensor) -> Tensor:
+    """Mean of the teachers' probabilities (N,K) for normalised faces."""
+    return torch.stack([teacher(faces).float().softmax(dim=1) for teacher in teachers]).mean(dim=0)
 
 
 @torch.no_grad()
@@ -182,9 +199,12 @@ def _batches(
     recipe: FrameRecipe,
     epoch: int,
     steps: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches, made one thread ahead; the draw depends on seed and epoch only."""
-    ready: queue.Queue[tuple[Tensor, Tensor]] = queue.Queue(8)
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Augmented faces (N,1,S,S), targets (N,K), 1 or 0 for a face or none (N,1), made one thread ahead.
+
+    The draw depends on seed and epoch only.
+    """
+    ready: queue.Queue[tuple[Tensor, Tensor, Tensor]] = queue.Queue(8)
 
     def produce() -> None:
         rng = np.random.default_rng((recipe.seed, epoch))
@@ -194,7 +214,12 @@ def _batches(
             faces, wanted = normalise_crops(crops, INPUT), targets[rows]
             if recipe.mixup:
                 faces, wanted = _mix(faces, wanted, recipe.mixup, rng)
-            ready.put((torch.from_numpy(faces), torch.from_numpy(wanted)))
+            is_face = np.ones((len(faces), 1), np.float32)
+            if recipe.no_faces:
+                for at in np.flatnonzero(rng.random(len(faces)) < recipe.no_faces):
+                    faces[at] = normalise_crops(no_face(crops[at], rng)[None], INPUT)[0]
+                    wanted[at], is_face[at] = 1 / wanted.shape[1], 0
+            ready.put((torch.from_numpy(faces), torch.from_numpy(wanted), torch.from_numpy(is_face)))
 
     threading.Thread(target=produce, daemon=True).start()
     for _ in range(steps):

@@ -39,3 +39,14 @@ def test_augment_is_repeatable_and_keeps_the_shape(seed: int) -> None:
     assert one.shape == FACE.shape
     assert one.dtype == np.uint8
     np.testing.assert_array_equal(one, degrade.augment(FACE, np.random.default_rng(seed)))
+
+
+def test_no_face_keeps_the_form_and_loses_the_face() -> None:
+    rng = np.random.default_rng(0)
+    likeness = []
+    for _ in range(100):
+        picture = degrade.no_face(FACE, rng)
+        assert picture.shape == FACE.shape
+        assert picture.dtype == np.uint8
+        likeness.append(np.corrcoef(picture.ravel(), FACE.ravel() + rng.normal(0, 1e-3, FACE.size))[0, 1])
+    assert np.nanmax(np.abs(likeness)) < 0.6

@@ -111,3 +111,21 @@ def test_every_family_trains(data, tmp_path, family: str) -> None:
     model = StreamingNetwork("plain-s", family, 8).eval()
     before = weights(model.head)
     assert not torch.equal(before, weights(train_sequences(data, model, recipe, tmp_path).head))
+
+
+def test_a_student_takes_the_answer_of_its_teachers_and_none_for_no_face(data, recipe, tmp_path) -> None:
+    from dataclasses import replace
+
+    from export.networks import FrameClassifier
+    from export.train_frames import predict, train_frames
+
+    teacher = FrameClassifier("plain-s").eval()
+    torch.nn.init.zeros_(teacher.head.weight)
+    teacher.head.bias.data = torch.tensor([0.0, 0, 0, 0, 0, 9, 0, 0])
+    told = replace(recipe, distil=1.0, mixup=0.2, no_faces=0.0, ema=0.5)
+    student = train_frames(data, told, tmp_path / "faces", teachers=[teacher])
+    assert (predict(student, data.images).argmax(axis=1) == 5).all(), "no voter ever chose class 5"
+    untold = replace(told, no_faces=1.0)
+    student = train_frames(data, untold, tmp_path / "none", teachers=[teacher])
+    p = torch.from_numpy(predict(student, data.images)).softmax(dim=1)
+    assert p.max() < 0.5, "pictures without a face were given the teacher's answer"

@@ -1,0 +1,160 @@
+"""Every figure of the model card, measured on the fold that no choice has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from calibration import degrade
+from calibration.sequences import SequenceRecipe, generate
+from edge.bundle import Bundle
+from edge.protocols import Engine
+from edge.recognition.decision import Decision
+from edge.recognition.golden import roll
+from export import evaluate, over_time, robustness
+from export.ferplus import NOT_A_FACE, FerPlus, majority
+from export.networks import StreamingNetwork
+from export.set_report import interval
+from export.to_onnx import rolled
+
+SEQUENCES = 300
+DROPPED = 0.3
+Uint8 = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+def measure(
+    bundle: Bundle,
+    engines: Mapping[str, Engine],
+    model: StreamingNetwork,
+    per_frame: StreamingNetwork,
+    data: FerPlus,
+) -> dict[str, Any]:
+    """Figures of a bundle and its ``engines`` by precision; ``per_frame`` is ``model`` without memory."""
+    rows = data.fold == 2
+    images, votes = data.images[rows], data.votes[rows]
+    labels = majority(votes)
+    known = labels >= 0
+    size = bundle.manifest["input"]["size"]
+    states = (torch.zeros(1, *shape) for shape in model.state.values())
+    both = {name: engine for name, engine in engines.items() if name in ("fp32", "int8-cpu")}
+    return {
+        "data": "FER+ PublicTest, majority rule, one view",
+        "still_steps": evaluate.STILL_STEPS,
+        "macs": evaluate.count_macs(model, torch.zeros(1, 1, size, size), *states),
+        "precisions": {name: _stills(engine, bundle, images, labels) for name, engine in engines.items()},
+        "robustness": robustness.curves(both, bundle, images[known], labels[known]),
+        "abstention": _abstention(engines["fp32"], bundle, images, votes),
+        "over_time": _over_time(engines["fp32"], bundle, per_frame, images, labels),
+    }
+
+
+def _stills(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> dict[str, Any]:
+    """Accuracy, UAR and recall per class with intervals, calibration error, and answers against coverage."""
+    logits = evaluate.still_logits(engine, bundle, images)
+    known, temperature = labels >= 0, bundle.manifest["temperature"]
+    decision = Decision(bundle.labels, temperature, 0, 0)
+    wanted, last = labels[known], logits[known, -1]
+    right = last.argmax(axis=-1) == wanted
+    everyone = np.arange(len(right)).astype(str)
+    every = np.ones(len(right), bool)
+    return {
+        **evaluate.score(logits[:, -1], labels, bundle.labels),
+        "accuracy_95": interval(right, wanted, everyone, every, "war")["interval_95"],
+        "uar_95": interval(right, wanted, everyone, every, "uar")["interval_95"],
+        "recall_95": {
+            bundle.labels[k]: interval(right, wanted, everyone, wanted == k, "war")["interval_95"]
+            for k in np.unique(wanted)
+        },
+        "accuracy_step_1": evaluate.score(logits[:, 0], labels, bundle.labels)["accuracy"],
+        "calibration_error": evaluate.calibration_error(logits[:, -1], labels, temperature),
+        "coverage": _coverage(decision.probabilities(last), right, bundle.manifest["abstain_below"]),
+    }
+
+
+def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: float) -> list[dict[str, float]]:
+    """Share of faces answered and share of right answers by threshold; the ``own`` comes first."""
+    rows = []
+    for threshold in (own, *np.arange(0.2, 1.0, 0.05).round(2)):
+        answered = p.max(axis=1) >= threshold
+        rows.append(
+            {
+                "threshold": float(threshold),
+                "answered": round(float(answered.mean()), 4),
+                "accuracy": round(float(right[answered].mean()), 4) if answered.any() else 1.0,
+            }
+        )
+    return rows
+
+
+def _abstention(engine: Engine, bundle: Bundle, images: Uint8, votes: Uint8) -> dict[str, Any]:
+    """How often what is no clear face gets "uncertain", at the bundle's threshold."""
+    rng, size = np.random.default_rng(2), images.shape[1]
+    ramp = np.linspace(0, 12, size)
+    waves = [np.add.outer(ramp * a, ramp * b) for a, b in rng.uniform(-3, 3, (200, 2))]
+    kinds = {
+        "pictures that voters called no face": images[votes.argmax(axis=1) == NOT_A_FACE],
+        "noise": rng.integers(0, 256, (200, size, size)).astype(np.uint8),
+        "stripes": (127 + 120 * np.sin(waves)).astype(np.uint8),
+        "faces of 12 pixels": np.stack([degrade.shrink(image, 12) for image in images[:200]]),
+        "photographs and pages without a face": _photographs(size, rng),
+    }
+    decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
+    found = {}
+    for name, pictures in kinds.items():
+        if len(pictures):
+            p = decision.probabilities(evaluate.still_logits(engine, bundle, pictures)[:, -1])
+            share = float((p.max(axis=1) < bundle.manifest["abstain_below"]).mean())
+            found[name] = {"n": len(pictures), "uncertain": round(share, 4)}
+    return found
+
+
+def _photographs(size: int, rng: np.random.Generator) -> Uint8:
+    """Squares (200,size,size) cut from pictures of scikit-image that show no face."""
+    from skimage import data
+
+    shown = [data.brick, data.coffee, data.coins, data.gravel, data.grass, data.moon, data.page, data.rocket]
+    squares = []
+    for at in range(200):
+        picture: Uint8 = shown[at % len(shown)]()  # type: ignore[no-untyped-call]
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) if picture.ndim == 3 else picture
+        side = int(rng.integers(size, min(grey.shape)))
+        y, x = (int(rng.integers(0, edge - side + 1)) for edge in grey.shape)
+        squares.append(
+            cv2.resize(grey[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
+        )
+    return np.stack(squares).astype(np.uint8)
+
+
+def _over_time(
+    engine: Engine, bundle: Bundle, per_frame: StreamingNetwork, images: Uint8, labels: Labels
+) -> dict[str, Any]:
+    """The recurrent step beside per-frame answers with smoothing, on sequences of unseen stills."""
+    rng = np.random.default_rng(11)
+    made = [generate(images, labels, rng, SequenceRecipe()) for _ in range(SEQUENCES)]
+    crops, truth = np.stack([s.crops for s in made]), labels[np.stack([s.still for s in made])]
+    steps = truth.shape[1]
+    decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
+    baseline = rolled(per_frame, per_frame.state)
+
+    def answers(sequences: Uint8) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        faces = evaluate.normalised(sequences, bundle)
+        return (
+            decision.probabilities(roll(engine, bundle, sequences)),
+            decision.probabilities(baseline(faces)[1]),
+        )
+
+    kept = over_time.kept_steps(len(crops), steps, DROPPED, rng)
+    thinned = np.stack([sequence[rows] for sequence, rows in zip(crops, kept, strict=True)])
+    recurrent, alone = (over_time.hold(p, kept, steps) for p in answers(thinned))
+    shaken = np.stack([over_time.unseen(sequence, rng) for sequence in crops])
+    return {
+        "generated": over_time.compare(*answers(crops), truth),
+        f"{DROPPED:.0%} of the frames lost": over_time.compare(recurrent, alone, truth),
+        "camera and faults unseen in training": over_time.compare(*answers(shaken), truth),
+    }

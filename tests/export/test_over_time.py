@@ -1,0 +1,87 @@
+"""Smoothing baselines and their measures, where the right answer is known by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.export
+pytest.importorskip("torch")
+
+from export import over_time  # noqa: E402
+
+
+def sure(labels) -> np.ndarray:
+    """Probabilities that are certain of ``labels`` (M,T)."""
+    return np.eye(3, dtype=np.float32)[np.array(labels)]
+
+
+def test_measures_by_hand() -> None:
+    truth = np.array([[0, 0, 0, 1, 1, 1, 1, 2]])
+    answer = np.array([[0, 1, 0, 0, 0, 1, 1, 0]])
+    assert over_time.measures(answer, truth) == {
+        "accuracy": 0.5,
+        "extra_changes": 4 - 2,
+        "delay_steps": (2 + 1) / 2,
+    }
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2), min_size=9, max_size=9), min_size=1, max_size=4))
+def test_weak_smoothing_changes_nothing(labels) -> None:
+    truth = np.array(labels)
+    for smoothed in (
+        over_time.ema(sure(labels), 1.0),
+        over_time.majority_window(sure(labels), 1),
+        over_time.hidden_markov(sure(labels) + 1e-6, 1 / 3),
+    ):
+        np.testing.assert_array_equal(smoothed, truth)
+
+
+def test_strong_smoothing_removes_a_flicker_and_delays_a_change() -> None:
+    flicker, change = [0] * 6 + [1] + [0] * 6, [0] * 6 + [1] * 7
+    for smooth in (
+        lambda p: over_time.ema(p, 0.3),
+        lambda p: over_time.majority_window(p, 5),
+        lambda p: over_time.hidden_markov(p * 0.4 + 0.2, 0.9),
+    ):
+        answer = smooth(sure([flicker, change]))
+        assert (answer[0] == 0).all()
+        found = over_time.measures(answer[1:], np.array([change]))
+        assert found["extra_changes"] == 0
+        assert 1 <= found["delay_steps"] <= 4
+
+
+def test_a_memory_that_is_right_is_ahead() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.repeat(rng.integers(0, 3, (40, 4)), 8, axis=1)
+    noisy = rng.dirichlet([1, 1, 1], truth.shape).astype(np.float32) + 0.4 * sure(truth)
+    blinking = truth.copy()
+    blinking[:, [4, 12, 20]] = (truth[:, [4, 12, 20]] + 1) % 3
+    found = over_time.compare(sure(blinking), noisy, truth)
+    assert found["recurrent"]["accuracy"] == pytest.approx(29 / 32, abs=1e-4)
+    assert found["points_ahead"] > 2
+    assert found["delay_share"] == 0
+    own = over_time.compare(noisy, noisy, truth)
+    assert own["points_ahead"] < 0, "raw answers were called better than their own smoothing"
+
+
+def test_dropped_steps_hold_the_last_answer() -> None:
+    kept = over_time.kept_steps(3, 10, 0.3, np.random.default_rng(0))
+    assert kept.shape == (3, 7)
+    assert (kept[:, 0] == 0).all()
+    p = kept[:, :, None].astype(np.float32)
+    held = over_time.hold(p, kept, 10)[:, :, 0]
+    for row, steps in zip(held, kept, strict=True):
+        for at in range(10):
+            assert row[at] == max(step for step in steps if step <= at)
+
+
+def test_unseen_faults_touch_frames_and_keep_their_form() -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (40, 48, 48)).astype(np.uint8)
+    made = over_time.unseen(crops, np.random.default_rng(1))
+    again = over_time.unseen(crops, np.random.default_rng(1))
+    assert made.shape == crops.shape
+    assert made.dtype == np.uint8
+    np.testing.assert_array_equal(made, again)
+    assert (made != crops).any(axis=(1, 2)).all()
