@@ -54,12 +54,36 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
     demo.set_defaults(command=_demo)
 
+    engine = commands.add_parser("engine", help="build the TensorRT engine of a bundle on this machine")
+    add_engine_options(engine)
+    engine.set_defaults(command=run_engine)
+
     fetch = commands.add_parser(
         "fetch", help="download the YuNet face detector (233 kB) into the user's cache"
     )
     fetch.add_argument("--from", dest="origin", metavar="FILE", help="take this file instead of downloading")
     fetch.set_defaults(command=_fetch)
     return parser
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``engine``, which ``emotion-export`` has, too."""
+    parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: the one that ships")
+    parser.add_argument(
+        "--precision", default="auto", help="int8, fp16, fp32 (default: auto, first to build)"
+    )
+    parser.add_argument("--faces", type=int, default=8, help="most faces in one step (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: engines in the user's cache")
+    parser.add_argument("--workspace-mb", type=int, default=256, help="memory of the builder's trials")
+    parser.add_argument("--capability", default="", metavar="8.6", help="of another GPU (TensorRT-RTX only)")
+
+
+def run_engine(args: argparse.Namespace) -> None:
+    """``engine`` of both command lines."""
+    from edge.bundle import REFERENCE
+    from edge.engines.trt_command import engine
+
+    engine(args.bundle or REFERENCE, args.precision, args.faces, args.out, args.workspace_mb, args.capability)
 
 
 def _settings(parser: argparse.ArgumentParser) -> None:

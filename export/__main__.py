@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edge.__main__ import add_engine_options, run_engine
 from edge.command import finish
 from edge.errors import EdgeError, require
 from export.options import add_options
@@ -79,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     layers.add_argument("--budgets", type=Path, metavar="gate.toml")
     layers.add_argument("--plot", type=Path, metavar="OUT.png")
     layers.set_defaults(command=_sensitivity)
+
+    engine = commands.add_parser("engine", help="build the TensorRT engine of a bundle on this machine")
+    add_engine_options(engine)
+    engine.set_defaults(command=run_engine)
 
     verify = commands.add_parser("verify", help="repeat from disk what was proven of a bundle")
     verify.add_argument("bundle", type=Path, metavar="BUNDLE")

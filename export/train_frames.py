@@ -43,7 +43,7 @@ class FrameRecipe:
     weight_decay: float = 5e-4
     balance: float = 0.25  # sampling weight of a class = frequency ** -balance
     ema: float = 0.998  # per step; the averaged weights are the ones that are kept
-    mixup: float = 0.2  # faces and targets are mixed by shares from Beta(mixup, mixup); 0 = not at all
+    mixup: float = 0.0  # faces and targets are mixed by shares from Beta(mixup, mixup); 0 = not at all
     no_faces: float = 0.04  # share of pictures without a face, whose target is every class alike
     distil: float = 0.7  # share of the teachers' answer in the target
     seed: int = 1

@@ -74,6 +74,28 @@ def test_int8_of_a_family_stays_close(family: str, tmp_path) -> None:
     assert cosine.min() > 0.99
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tensorrt_builds_every_family(family: str, tmp_path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT-RTX; make judge installs it")
+    from calibration import ranges
+    from edge.engines import trt_build
+    from export.half import to_half
+    from export.quantize import write_int8
+    from export.to_onnx import export_step
+
+    model = network(family)
+    fp32 = tmp_path / "fp32.onnx"
+    export_step(model, model.state, (1, 48, 48), fp32)
+    faces = np.random.default_rng(0).standard_normal((16, 1, 48, 48)).astype(np.float32)
+    step = onnx.load(str(fp32))
+    table = ranges.summarise(ranges.observe(step, model.state, [faces]), "minmax")
+    write_int8(step, tmp_path / "int8.onnx", table, "trt", half=True)
+    onnx.save_model(to_half(step), str(tmp_path / "fp16.onnx"))
+    for name in ("int8", "fp16"):
+        plan = trt_build.build(tmp_path / f"{name}.onnx", 8, 64, None, "8.6", lambda line: None)
+        assert len(plan) > 500_000, name
+
+
 def test_the_attention_map_shows_where_the_evidence_is(tmp_path) -> None:
     from export.to_onnx import export_step
 

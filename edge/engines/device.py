@@ -1,0 +1,89 @@
+"""The GPU and the JetPack release of this machine: what an engine file is tied to."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import EdgeError
+
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+# NVIDIA, Jetson Linux archive: the first release of each JetPack that brings the TensorRT named beside it.
+_JETPACKS = (
+    ((39, 2), "7.2"), ((38, 4), "7.1"), ((38, 2), "7.0"), ((36, 4), "6.1"), ((36, 3), "6.0"),
+    ((35, 1), "5"), ((32, 1), "4"),
+)  # fmt: skip
+OLDEST = (36, 4)  # JetPack 6.1: TensorRT 10.3
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Name and compute capability, as in ("Orin", "8.7")."""
+
+    name: str
+    capability: str
+
+
+def gpu() -> Gpu:
+    """The first GPU, asked from the driver alone; EdgeError where there is none."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise EdgeError(
+            "no NVIDIA driver on this machine (libcuda.so.1); build engines on the board that runs them"
+        ) from error
+    device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    name = ctypes.create_string_buffer(100)
+    calls: tuple[Callable[[], int], ...] = (
+        lambda: driver.cuInit(0),
+        lambda: driver.cuDeviceGet(ctypes.byref(device), 0),
+        lambda: driver.cuDeviceGetName(name, len(name), device),
+        lambda: driver.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, device),
+        lambda: driver.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, device),
+    )
+    for call in calls:
+        if status := call():
+            raise EdgeError(f"the NVIDIA driver finds no GPU (CUDA error {status}); see nvidia-smi")
+    return Gpu(name.value.decode(), f"{major.value}.{minor.value}")
+
+
+def l4t(sysroot: Path = Path("/")) -> tuple[int, int, str] | None:
+    """Jetson Linux release as (36, 4, "36.4.3"), from its own file or the package list; None elsewhere."""
+    text = _read(sysroot / "etc/nv_tegra_release")
+    found = re.search(r"# R(\d+) \(release\), REVISION: (\d+)\.(\d+)", text)
+    if found is None:
+        package = re.search(
+            r"^Package: nvidia-l4t-core\n(?:.+\n)*?Version: (\d+)\.(\d+)\.(\d+)",
+            _read(sysroot / "var/lib/dpkg/status"),
+            re.MULTILINE,
+        )
+        found = package
+    if found is None:
+        return None
+    major, minor, patch = found.groups()
+    return int(major), int(minor), f"{major}.{minor}.{patch}"
+
+
+def jetpack(sysroot: Path = Path("/")) -> str:
+    """ "6.1 (L4T 36.4.3)" on a Jetson, "" elsewhere; EdgeError on one that is too old for this package."""
+    release = l4t(sysroot)
+    if release is None:
+        return ""
+    number, whole = release[:2], release[2]
+    name = next((jetpack for first, jetpack in _JETPACKS if number >= first), "unknown")
+    if number < OLDEST:
+        raise EdgeError(
+            f"this Jetson runs JetPack {name} (L4T {whole}), whose TensorRT is too old; "
+            "install JetPack 6.1 or newer, or run on the processor: bundle.precision=int8-cpu"
+        )
+    return f"{name} (L4T {whole})"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""

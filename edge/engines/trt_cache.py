@@ -1,0 +1,159 @@
+"""Engine files: built on this machine from a verified bundle, kept with all that they are tied to.
+
+A plan is code. Only plans with a sidecar that this machine wrote, in a folder that nobody else may write to,
+are loaded; whatever does not fit is built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge.bundle import Bundle, sha256
+from edge.engines.device import gpu, jetpack
+from edge.engines.trt_build import BUILDER_MB, WORKSPACE_MB, library, memory_fault, replace
+from edge.errors import EdgeError
+from edge.fetch import cache_folder
+
+
+class Refused(EdgeError):
+    """The builder takes this file not; another precision may do."""
+
+
+# What people ask for -> what the bundle calls it, in the order in which they are tried.
+_SAYS = "trt_build: error: "
+PRECISIONS = {"int8": "int8-trt", "fp16": "fp16", "fp32": "fp32"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """Everything an engine file is tied to."""
+
+    library: str  # tensorrt or tensorrt_rtx
+    version: str
+    gpu: str
+    capability: str
+    jetpack: str
+    model_sha256: str
+    precision: str
+    faces: int
+
+    def stem(self) -> str:
+        """A file name of its own for every key."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return f"{self.precision}-{digest[:16]}"
+
+
+def key_of(bundle: Bundle, precision: str, faces: int, capability: str = "") -> Key:
+    """Key of an engine of ``bundle`` here, or for another ``capability``; EdgeError without TensorRT."""
+    trt = library()
+    here = gpu() if not capability else None
+    return Key(
+        library=trt.__name__,
+        version=trt.__version__,
+        gpu=here.name if here else "another",
+        capability=here.capability if here else capability,
+        jetpack=jetpack(),
+        model_sha256=sha256(bundle.model(precision)),
+        precision=precision,
+        faces=faces,
+    )
+
+
+def default_folder() -> Path:
+    """Where engines are kept: ``engines`` in the user's cache."""
+    return cache_folder() / "engines"
+
+
+def find(folder: Path, key: Key) -> Path | None:
+    """The plan of ``key``, or None where it must be built: none there, another key, other bytes, foreign."""
+    plan, sidecar = _paths(folder, key)
+    try:
+        if _foreign(folder) or _foreign(plan) or _foreign(sidecar):
+            return None
+        kept = json.loads(sidecar.read_text("utf-8"))
+        return plan if kept == {**asdict(key), "plan_sha256": sha256(plan)} else None
+    except (OSError, ValueError):
+        return None
+
+
+def _foreign(path: Path) -> bool:
+    """Whether somebody else owns ``path`` or may write to it."""
+    about = path.stat()
+    return about.st_uid != os.geteuid() or bool(about.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _paths(folder: Path, key: Key) -> tuple[Path, Path]:
+    return folder / f"{key.stem()}.plan", folder / f"{key.stem()}.json"
+
+
+def make(
+    bundle: Bundle, key: Key, folder: Path, say: Callable[[str], None], workspace_mb: int = WORKSPACE_MB
+) -> Path:
+    """Build the plan of ``key`` in a child process and return its path.
+
+    ``say`` takes lines of progress, "42 Building engine", and warnings. EdgeError where the builder refuses
+    the file (in the parser's words), is killed, or the folder cannot be written; no half engine is left.
+    """
+    plan, sidecar = _paths(folder, key)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sidecar.unlink(missing_ok=True)  # a plan without its sidecar is no engine
+        for litter in folder.glob("*.part"):  # of a builder that was killed while it wrote
+            litter.unlink()
+        if _foreign(folder):
+            raise EdgeError(
+                f"{folder} can be written by others; give it to this user alone: chmod 700 {folder}"
+            )
+    except OSError as error:
+        raise EdgeError(
+            f"cannot write {folder} ({error.strerror}); pass another folder with --out"
+        ) from error
+    if fault := memory_fault(BUILDER_MB + workspace_mb):
+        say(f"warning: {fault}")
+    command = [
+        sys.executable, "-m", "edge.engines.trt_build", str(bundle.model(key.precision)), str(plan),
+        "--faces", str(key.faces), "--workspace-mb", str(workspace_mb),
+        "--timing-cache", str(folder / "timing.cache"),
+    ]  # fmt: skip
+    if key.gpu == "another":
+        command += ["--capability", key.capability]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        for line in child.stdout:
+            say(line.strip())
+        _, told = child.communicate()
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+    if child.returncode == 2:
+        raise Refused(_reason(told))
+    if child.returncode:
+        raise EdgeError(_why(child.returncode, told))
+    replace(sidecar, json.dumps({**asdict(key), "plan_sha256": sha256(plan)}, indent=1).encode())
+    return plan
+
+
+def _reason(told: str) -> str:
+    """The builder's one line among what the library printed."""
+    lines = [line for line in told.splitlines() if line.startswith(_SAYS)]
+    return lines[-1].removeprefix(_SAYS) if lines else told[-300:]
+
+
+def _why(code: int, told: str) -> str:
+    if code == -signal.SIGKILL:
+        return (
+            "the builder was killed, most likely by the kernel for want of memory; close other programs, "
+            "add swap (sudo fallocate -l 4G /swapfile; ...), or pass a smaller --workspace-mb"
+        )
+    return f"the builder ended with {code}: {_reason(told)}"
