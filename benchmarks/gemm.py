@@ -83,7 +83,8 @@ def rates(bundle: Bundle) -> dict[str, float]:
 
 
 def _median_s(run: Any, feeds: dict[str, Any]) -> float:
-    times, end = [], time.perf_counter() + SECONDS
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
     while time.perf_counter() < end or len(times) < 3:
         started = time.perf_counter()
         run(feeds)
