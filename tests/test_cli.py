@@ -124,7 +124,11 @@ def test_a_clip_that_breaks_off_gives_what_there_is(tmp_path: Path, fast: list[o
 def test_ctrl_c_ends_cleanly_with_everything_written(tmp_path: Path) -> None:
     out, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     command = [sys.executable, "-m", "edge", "run", "demo", "--jsonl", str(out), "--annotate", str(video)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        # A job in the background inherits an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (out.is_file() and out.stat().st_size > 2000) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -200,7 +204,11 @@ def test_values_that_make_no_sense(given: list[str], words: str) -> None:
 def test_a_service_manager_ends_it_as_ctrl_c_does(tmp_path: Path) -> None:
     out, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     command = [sys.executable, "-m", "edge", "run", "demo", "--jsonl", str(out), "--annotate", str(video)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        # A job in the background inherits an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (out.is_file() and out.stat().st_size > 2000) and time.monotonic() < deadline:
         time.sleep(0.05)
