@@ -27,8 +27,8 @@ test: lint ## everything: lint, types and all tests (installs PyTorch)
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
 	$(RUNTIME)/bin/python -m pytest -m "not export"
 
-judge: .venv/$(STAMP) ## TensorRT-RTX (95 MB, no GPU needed): its parser judges int8-trt in the tests
-	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116 polygraphy==0.53.6
+judge: .venv/$(STAMP) ## TensorRT-RTX and ptxas (140 MB, no GPU needed): they judge int8-trt and the kernels in the tests
+	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116 polygraphy==0.53.6 nvidia-cuda-nvcc==13.5.37
 
 test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs TensorFlow (300 MB) beside the rest
 	.venv/bin/python -m pytest tests/export/test_keras.py

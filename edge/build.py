@@ -12,8 +12,10 @@ from edge.capture.demo import DemoSource
 from edge.capture.images import ImageFolderSource
 from edge.capture.opencv import OpenCVSource
 from edge.config import Config
-from edge.engines.ort import OrtEngine
-from edge.errors import BundleError, ConfigError
+from edge.engines import trt_cache, trt_serve
+from edge.engines.device import l4t
+from edge.engines.ort import CUDA, OrtEngine, cuda_provider
+from edge.errors import BundleError, ConfigError, EdgeError
 from edge.faces.haar import HaarDetector
 from edge.faces.tracker import Tracker
 from edge.faces.yunet import YuNetDetector
@@ -39,8 +41,11 @@ DETECTORS: dict[str, Callable[[Config, Path | None], FaceDetector]] = {
     "yunet": lambda c, model: _yunet(c, model),
     "haar": lambda _, model: HaarDetector(),
 }
-ENGINES: dict[str, Callable[[Path, int], Engine]] = {
-    "onnxruntime": lambda model, threads: OrtEngine(model, threads),
+# Engines take a precision of the bundle and a number of threads.
+ENGINES: dict[str, Callable[[Config, Bundle, str, int], Engine]] = {
+    "onnxruntime": lambda c, b, precision, threads: OrtEngine(b.model(precision), threads),
+    "onnxruntime-cuda": lambda c, b, precision, _: OrtEngine(b.model(precision), 1, provider=CUDA),
+    "tensorrt": lambda c, b, precision, _: trt_serve.load(b, precision, c.engine.faces, _plans(c)),
 }
 SINKS: dict[str, Callable[[Config, Bundle], Sink]] = {
     "jsonl": lambda c, b: JsonlSink(c.output.jsonl, b.labels, c.output.every_frame),
@@ -91,31 +96,83 @@ def _yunet(config: Config, model: Path | None) -> FaceDetector:
 
 
 def engine(config: Config, loaded: Bundle) -> Engine:
-    """The step graph in the chosen precision; any but fp32 must reproduce golden.npz here first.
+    """The step on the wanted engine; any precision but fp32 must reproduce golden.npz here first."""
+    kind, precision, threads = _wanted(config, loaded)
+    if kind != "tensorrt":
+        return _right(ENGINES[kind](config, loaded, precision, threads), loaded, precision)
+    first = trt_serve.RUNGS.index(precision)
+    rungs = [rung for rung in trt_serve.RUNGS[first:] if rung in loaded.precisions]
+    return trt_serve.Serving(loaded, _standby(config, loaded), rungs, config.engine.faces, _plans(config))
 
-    With precision "auto" it is what `check` measured on this machine, where it did; else fp32.
-    """
-    precision = config.bundle.precision
-    if precision == "auto":
-        known = recall(loaded)
-        if known is not None and known.precision in loaded.precisions:
-            log.info("%s on %d threads (%s)", known.precision, known.threads, known.why)
-            return ENGINES["onnxruntime"](loaded.model(known.precision), known.threads)
-        log.info(
-            "fp32 on %d threads; `emotion-edge check` measures what is fastest here", config.bundle.threads
-        )
-        precision = "fp32"
+
+def _wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
+    """Engine, precision and threads: as configured, else as `check` measured, else TensorRT, else fp32."""
+    kind, precision, threads = config.engine.kind, config.bundle.precision, config.bundle.threads
+    if kind not in ("auto", *ENGINES):
+        raise ConfigError(f"engine.kind is {kind!r}, expected auto, {', '.join(ENGINES)}")
+    if kind == "auto" and precision == "auto" and (known := recall(loaded)) is not None:
+        if known.engine in engine_kinds(config) and known.precision in loaded.precisions:
+            log.info("%s (%s)", known, known.why)
+            return known.engine, known.precision, known.threads
+        log.warning("%s, which `check` found fastest, is not there any more; run it again", known)
+    if kind == "auto":
+        for_gpu = precision in ("auto", "int8-trt") and "tensorrt" in engine_kinds(config)
+        kind = "tensorrt" if for_gpu else "onnxruntime"
+    if kind == "tensorrt":
+        if fault := trt_serve.unusable():
+            raise ConfigError(f"engine.kind is tensorrt: {fault}; or set engine.kind=auto")
+        if precision not in ("auto", *trt_serve.RUNGS):
+            raise ConfigError(f"TensorRT does not run {precision}; set engine.kind=auto")
+        return kind, trt_serve.RUNGS[0] if precision == "auto" else precision, threads
     if precision == "int8-trt":
+        fault = trt_serve.unusable() or "engine.kind is another"
         raise BundleError(
-            "int8-trt is for TensorRT, and ONNX Runtime crawls on it; set bundle.precision=int8-cpu"
+            f"int8-trt is for TensorRT ({fault}), and ONNX Runtime crawls on it; "
+            "set bundle.precision=int8-cpu"
         )
-    built = ENGINES["onnxruntime"](loaded.model(precision), config.bundle.threads)
+    if precision == "auto":
+        log.info("fp32 on %d threads; `emotion-edge check` measures what is fastest here", threads)
+        precision = "fp32"
+    return kind, precision, threads
+
+
+def _right(built: Engine, loaded: Bundle, precision: str) -> Engine:
+    """``built``; BundleError where it computes something else than the bundle promises."""
     if precision != "fp32" and not (verdict := reproduces(built, loaded)).passed:
         raise BundleError(
             f"{precision} does not reproduce golden.npz on this machine ({verdict}); "
             "set bundle.precision=fp32"
         )
     return built
+
+
+def engine_kinds(config: Config) -> list[str]:
+    """The engines that this machine has, or the configured one."""
+    if config.engine.kind != "auto":
+        return [config.engine.kind]
+    found = ["onnxruntime"]
+    if cuda_provider():
+        found.append("onnxruntime-cuda")
+    if not (fault := trt_serve.unusable()):
+        found.append("tensorrt")
+    elif l4t():
+        log.warning("TensorRT is not used: %s", fault)
+    return found
+
+
+def _standby(config: Config, loaded: Bundle) -> Engine:
+    """ONNX Runtime in fp32, on the GPU where it can."""
+    if cuda_provider():
+        try:
+            return ENGINES["onnxruntime-cuda"](config, loaded, "fp32", 1)
+        except EdgeError as error:
+            log.warning("%s", error)
+    return ENGINES["onnxruntime"](config, loaded, "fp32", config.bundle.threads)
+
+
+def _plans(config: Config) -> Path:
+    """The folder in which TensorRT engines are kept."""
+    return Path(config.engine.folder) if config.engine.folder else trt_cache.default_folder()
 
 
 def decision(config: Config, loaded: Bundle) -> Decision:

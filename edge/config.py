@@ -47,7 +47,14 @@ class TrackerConfig:
 class BundleConfig:
     path: str = ""  # folder; empty: the reference bundle that ships
     precision: str = "auto"  # auto: what `check` measured to be fastest here, else fp32
-    threads: int = 1  # of the inference engine where precision is given; 0 = all cores
+    threads: int = 1  # of ONNX Runtime where precision is given; 0 = all cores
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    kind: str = "auto"  # auto: what `check` measured, else TensorRT where it runs, else ONNX Runtime
+    faces: int = 8  # most faces in one step of a TensorRT engine; more take turns
+    folder: str = ""  # where TensorRT engines are kept; empty: engines in the user's cache
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Config:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     bundle: BundleConfig = field(default_factory=BundleConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
 
@@ -89,6 +97,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "tracker.lost_s": (0, 3600),
     "tracker.confirm": (1, 100),
     "bundle.threads": (0, 256),
+    "engine.faces": (1, 64),
     "decision.abstain_below": (0, 1),
     "decision.min_face_px": (0, 16384),
     "output.max_frames": (1, 2**31),

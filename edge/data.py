@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,7 @@ class Track:
     face: Face
     last_seen_s: float  # seconds, last frame in which the detector found it
     last_step_s: float | None = None  # seconds, last frame on which the network ran
-    state: tuple[Float32, ...] = ()  # one row (D...) per state tensor; empty = zero state
+    state: tuple[Any, ...] = ()  # one row (D...) per state tensor as the engine gave it; empty = zero state
     steps: int = 0  # network steps since birth or reset
     estimate: EmotionEstimate | None = field(default=None, repr=False)
 

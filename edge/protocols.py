@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-import numpy.typing as npt
-
 from edge.data import EmotionEstimate, Face, Frame, TensorSpec
 
 
@@ -34,13 +32,17 @@ class FaceDetector(AbstractContextManager["FaceDetector"], Protocol):
 
 @runtime_checkable
 class Engine(AbstractContextManager["Engine"], Protocol):
-    """Runs one step of the network."""
+    """Runs one step of the network.
+
+    A state is fed as an array (N,...) or as a list of N rows, each as an earlier step gave it: an engine may
+    keep its rows on a device. Whatever it gives can be indexed by row and read as an array.
+    """
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
 
-    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Run one batch; the returned arrays belong to the caller."""
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Run one batch; what is returned belongs to the caller."""
         ...
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from edge import build
 from edge.bundle import Bundle
 from edge.capture.slot import NewestFrames
 from edge.config import Config
+from edge.engines.ort import OrtEngine
 from edge.errors import ConfigError, EdgeError, SourceError
 from edge.progress import with_progress
+from edge.protocols import Engine
 from edge.recognition import choose
 from edge.recognition.golden import reproduces
 from edge.sinks import SinkClosed
@@ -57,9 +60,10 @@ def check(config: Config) -> None:
     for precision in bundle.precisions:
         print(f"network   {precision}: {_try_precision(bundle, precision)}")
     if config.bundle.precision == "auto":
-        choice = choose.measure(bundle, build.ENGINES["onnxruntime"])
+        make = partial(_make_engine, config, bundle)
+        choice = choose.measure(bundle, make, build.engine_kinds(config))
         choose.remember(bundle, choice)
-        print(f"chosen    {choice.precision} on {choice.threads} threads: {choice.why}")
+        print(f"chosen    {choice}: {choice.why}")
     with ExitStack() as stack:
         source = stack.enter_context(build.source(config))
         step = stack.enter_context(build.engine(config, bundle))
@@ -102,12 +106,16 @@ def demo(config: Config, folder: Path) -> None:
         print(f"wrote {path}")
 
 
+def _make_engine(config: Config, bundle: Bundle, kind: str, precision: str, threads: int) -> Engine:
+    return build.ENGINES[kind](config, bundle, precision, threads)
+
+
 def _try_precision(bundle: Bundle, precision: str) -> str:
     """One line: the golden verdict of a precision on this machine, or why it does not run."""
     if precision == "int8-trt":
         return "is for TensorRT, not tried here"
     try:
-        with build.ENGINES["onnxruntime"](bundle.model(precision), 1) as engine:
+        with OrtEngine(bundle.model(precision)) as engine:
             verdict = reproduces(engine, bundle)
     except EdgeError as error:
         return f"does not run here: {error}"

@@ -68,12 +68,14 @@ def check_engine(engine: Engine, batch_sizes: Sequence[int] = (1, 2, 5)) -> None
             before = {name: array.copy() for name, array in feeds.items()}
             outputs = engine.run(feeds)
             assert set(outputs) == set(engine.outputs), f"outputs {sorted(outputs)}"
-            kept = {name: array.copy() for name, array in outputs.items()}
+            kept = {name: np.array(array) for name, array in outputs.items()}
             one = engine.run({name: array[:1] for name, array in feeds.items()})
             for name, array in outputs.items():
                 assert array.shape[0] == size, f"{name} has {array.shape[0]} rows, expected {size}"
-                assert np.array_equal(array, kept[name]), f"{name} changed under its owner's hands"
-                close = np.allclose(one[name][0], array[0], atol=1e-4)
+                assert np.array_equal(np.asarray(array), kept[name]), (
+                    f"{name} changed under its owner's hands"
+                )
+                close = np.allclose(np.asarray(one[name])[0], np.asarray(array)[0], atol=1e-4)
                 assert close, f"{name}: row 0 alone differs from row 0 in a batch"
             for name, array in feeds.items():
                 assert np.array_equal(array, before[name]), f"run wrote into its input {name}"

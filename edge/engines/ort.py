@@ -7,22 +7,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy.typing as npt
+import numpy as np
 
 from edge.data import TensorSpec
-from edge.errors import BundleError, require
+from edge.errors import BundleError, DependencyError, EdgeError, require
 
+PROCESSOR, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
 class OrtEngine:
     """One ONNX step graph. ``threads`` 0 leaves the number to ONNX Runtime (all cores).
 
+    ``provider`` "CUDAExecutionProvider" runs it on the GPU where ONNX Runtime was built for that.
     ``optimize`` False computes the graph node by node as it is written: slow, and the way to judge a file
     that is meant for another runtime.
     """
 
-    def __init__(self, model: Path, threads: int = 1, optimize: bool = True) -> None:
+    def __init__(
+        self, model: Path, threads: int = 1, optimize: bool = True, provider: str = PROCESSOR
+    ) -> None:
         ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -30,19 +34,30 @@ class OrtEngine:
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 3  # its warnings concern the exporter, not the user
+        if provider not in ort.get_available_providers():
+            raise DependencyError(f"this ONNX Runtime has no {provider}; on a GPU, install onnxruntime-gpu")
+        providers = [PROCESSOR] if provider == PROCESSOR else [provider, PROCESSOR]
         try:
-            self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(str(model), options, providers=providers)
         except Exception as error:  # ONNX Runtime has a class per status and no common base
             reason = str(error).splitlines()[0]
             raise BundleError(
                 f"{model} is no usable ONNX file ({reason}); export the bundle again"
             ) from error
+        if (
+            self._session.get_providers()[0] != provider
+        ):  # it goes on without a word where CUDA does not start
+            raise EdgeError(f"{provider} does not start on this machine; see the versions that it needs")
         self.inputs: Mapping[str, TensorSpec] = _specs(self._session.get_inputs())
         self.outputs: Mapping[str, TensorSpec] = _specs(self._session.get_outputs())
 
-    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Run one batch: input name -> (N,...) array; output name -> new (N,...) array."""
-        return dict(zip(self.outputs, self._session.run(None, dict(feeds)), strict=True))
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Run one batch: input name -> (N,...) array or N rows; output name -> new (N,...) array."""
+        arrays = {
+            name: value if isinstance(value, np.ndarray) else np.stack([np.asarray(row) for row in value])
+            for name, value in feeds.items()
+        }
+        return dict(zip(self.outputs, self._session.run(None, arrays), strict=True))
 
     def __enter__(self) -> OrtEngine:
         return self
@@ -51,6 +66,12 @@ class OrtEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass  # the session frees itself
+
+
+def cuda_provider() -> bool:
+    """Whether this ONNX Runtime was built for NVIDIA GPUs."""
+    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
+    return CUDA in ort.get_available_providers()
 
 
 def _specs(nodes: Any) -> dict[str, TensorSpec]:

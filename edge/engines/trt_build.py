@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from edge.command import finish
 from edge.errors import DependencyError, EdgeError
+from edge.files import replace
 
 WORKSPACE_MB = 256  # the reference step needs a tenth of it
 BUILDER_MB = 1500  # what a builder took beside its workspace [predicted, not measured on a board]
@@ -66,7 +66,7 @@ def build(
     progress as lines "12 What is being done". EdgeError carries the parser's own words and the node.
     """
     trt = library()
-    logger = _logger(trt)
+    logger = make_logger(trt)
     builder = trt.Builder(logger)
     if builder is None:
         raise EdgeError(f"TensorRT {trt.__version__} cannot start: {logger.last or 'no reason given'}")
@@ -128,7 +128,9 @@ def _bytes(path: Path | None) -> bytes:
         return b""
 
 
-def _logger(trt: ModuleType) -> Any:
+def make_logger(trt: ModuleType) -> Any:
+    """A logger of TensorRT that keeps its last error."""
+
     class Logger(trt.ILogger):  # type: ignore[name-defined, misc]
         """Keeps the last error, which is where TensorRT puts the reason of a None."""
 
@@ -166,23 +168,6 @@ def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
                 say(f"100 {phase}")
 
     return Monitor()
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write ``path`` at once or not at all, through to the disk."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except OSError as error:
-        raise EdgeError(
-            f"cannot write {path} ({error.strerror}); free space or choose another folder"
-        ) from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

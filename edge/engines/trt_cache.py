@@ -19,9 +19,10 @@ from pathlib import Path
 
 from edge.bundle import Bundle, sha256
 from edge.engines.device import gpu, jetpack
-from edge.engines.trt_build import BUILDER_MB, WORKSPACE_MB, library, memory_fault, replace
+from edge.engines.trt_build import BUILDER_MB, WORKSPACE_MB, library, memory_fault
 from edge.errors import EdgeError
 from edge.fetch import cache_folder
+from edge.files import replace
 
 
 class Refused(EdgeError):
@@ -83,6 +84,14 @@ def find(folder: Path, key: Key) -> Path | None:
         return plan if kept == {**asdict(key), "plan_sha256": sha256(plan)} else None
     except (OSError, ValueError):
         return None
+
+
+def forget(plan: Path) -> None:
+    """Remove a plan that turned out to be of no use; EdgeError where that is not allowed."""
+    try:
+        plan.unlink(missing_ok=True)
+    except OSError as error:
+        raise EdgeError(f"{plan} does not load and cannot be removed ({error.strerror})") from error
 
 
 def _foreign(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Which precision and how many threads this machine runs fastest: measured once, kept, explained.
+"""Which engine, precision and number of threads are fastest here: measured once, kept, explained.
 
 A candidate must reproduce golden.npz here before it is timed. Candidates take turns, so that a busy
 machine slows all of them alike, and their medians are compared.
@@ -12,7 +12,8 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,50 +23,92 @@ from edge.bundle import Bundle
 from edge.data import Float32
 from edge.errors import EdgeError
 from edge.fetch import cache_folder
+from edge.files import replace
 from edge.protocols import Engine
 from edge.recognition.golden import reproduces
 
 log = logging.getLogger("edge")
-CANDIDATES = ("fp32", "int8-cpu")
+# By engine: its precisions, best hope first, and whether its number of threads matters.
+CANDIDATES: dict[str, tuple[tuple[str, ...], bool]] = {
+    "onnxruntime": (("fp32", "int8-cpu"), True),
+    "onnxruntime-cuda": (("fp32", "fp16"), False),
+    "tensorrt": (("int8-trt", "fp16", "fp32"), False),
+}
 BUDGET_S = 4.0  # of timing, for all candidates together
-MakeEngine = Callable[[Path, int], Engine]
+MakeEngine = Callable[[str, str, int], Engine]  # engine, precision, threads
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A precision, the threads it runs on, and why."""
+    """An engine, a precision, the threads it runs on, and why."""
 
+    engine: str
     precision: str
     threads: int
     why: str
 
+    def __str__(self) -> str:
+        return _name((self.engine, self.precision, self.threads))
 
-def measure(bundle: Bundle, make: MakeEngine, budget_s: float = BUDGET_S) -> Choice:
-    """The fastest of precisions and threads on one face; fp32 on one thread where nothing else passes."""
-    engines: dict[tuple[str, int], Engine] = {}
-    left_out = []
-    for precision in CANDIDATES:
-        if precision not in bundle.precisions:
-            continue
-        try:
-            verdict = reproduces(make(bundle.model(precision), 1), bundle)
-        except EdgeError as error:
-            left_out.append(f"{precision} does not run here ({error})")
-            continue
-        if not verdict.passed:
-            left_out.append(f"{precision} does not reproduce golden.npz here ({verdict})")
-            continue
-        for threads in _thread_counts():
-            engines[precision, threads] = make(bundle.model(precision), threads)
-    if not engines:
-        raise EdgeError(f"no precision of {bundle.folder} runs here: {'; '.join(left_out)}; export it again")
-    times = _medians(engines, _feeds(bundle), budget_s)
+
+Key = tuple[str, str, int]  # engine, precision, threads
+
+
+def measure(
+    bundle: Bundle, make: MakeEngine, kinds: Sequence[str] = ("onnxruntime",), budget_s: float = BUDGET_S
+) -> Choice:
+    """The fastest of engines, precisions and threads on one face, among those that reproduce golden.npz.
+
+    ``kinds`` are the engines that this machine has. EdgeError where nothing is right here.
+    """
+    left_out: list[str] = []
+    with ExitStack() as stack:
+        engines: dict[Key, Engine] = {}
+        for kind in kinds:
+            precisions, threaded = CANDIDATES[kind]
+            for precision in precisions:
+                if precision in bundle.precisions:
+                    counts = _thread_counts() if threaded else [1]
+                    engines |= _right(stack, bundle, make, kind, precision, counts, left_out)
+        if not engines:
+            raise EdgeError(
+                f"no precision of {bundle.folder} runs here: {'; '.join(left_out)}; export it again"
+            )
+        times = _medians(engines, _feeds(bundle), budget_s)
     # A tenth is within the noise: the one that keeps fewest cores busy is better then.
     good = [key for key, time_s in times.items() if time_s <= 1.1 * min(times.values())]
-    precision, threads = min(good, key=lambda key: (key[1], times[key]))
-    best = times[precision, threads]
-    shown = ", ".join(f"{p} on {t}: {1e3 * times[p, t]:.2f} ms" for p, t in times)
-    return Choice(precision, threads, "; ".join([f"{1e3 * best:.2f} ms a face; {shown}", *left_out]))
+    best = min(good, key=lambda key: (key[2], times[key]))
+    shown = ", ".join(f"{_name(key)}: {1e3 * times[key]:.2f} ms" for key in times)
+    return Choice(*best, "; ".join([f"{1e3 * times[best]:.2f} ms a face; {shown}", *left_out]))
+
+
+def _right(
+    stack: ExitStack,
+    bundle: Bundle,
+    make: MakeEngine,
+    kind: str,
+    precision: str,
+    counts: list[int],
+    left_out: list[str],
+) -> dict[Key, Engine]:
+    """The engine of one precision on each number of threads, or a line in ``left_out``."""
+    name = precision if kind == "onnxruntime" else f"{precision} on {kind}"
+    try:
+        first = stack.enter_context(make(kind, precision, counts[0]))
+        verdict = reproduces(first, bundle)
+    except EdgeError as error:
+        left_out.append(f"{name} does not run here ({error})")
+        return {}
+    if not verdict.passed:
+        left_out.append(f"{name} does not reproduce golden.npz here ({verdict})")
+        return {}
+    rest = {(kind, precision, count): make(kind, precision, count) for count in counts[1:]}
+    return {(kind, precision, counts[0]): first} | {k: stack.enter_context(e) for k, e in rest.items()}
+
+
+def _name(key: Key) -> str:
+    kind, precision, threads = key
+    return f"{precision} on {threads} threads" if kind == "onnxruntime" else f"{precision} on {kind}"
 
 
 def _thread_counts() -> list[int]:
@@ -80,10 +123,8 @@ def _feeds(bundle: Bundle) -> dict[str, Float32]:
     return {"face": face, **{t.input: np.zeros((1, *t.shape), np.float32) for t in bundle.state}}
 
 
-def _medians(
-    engines: dict[tuple[str, int], Engine], feeds: dict[str, Float32], budget_s: float
-) -> dict[tuple[str, int], float]:
-    taken: dict[tuple[str, int], list[float]] = {key: [] for key in engines}
+def _medians(engines: dict[Key, Engine], feeds: dict[str, Float32], budget_s: float) -> dict[Key, float]:
+    taken: dict[Key, list[float]] = {key: [] for key in engines}
     end = time.perf_counter() + budget_s
     while time.perf_counter() < end or len(next(iter(taken.values()))) < 5:
         for key, engine in engines.items():
@@ -98,11 +139,9 @@ def remember(bundle: Bundle, choice: Choice) -> None:
     path = _path(bundle)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(asdict(choice)), "utf-8")
-        os.replace(fresh, path)
-    except OSError as error:
-        log.info("the choice is not kept: %s (%s)", path, error.strerror)
+        replace(path, json.dumps(asdict(choice)).encode())
+    except (OSError, EdgeError) as error:
+        log.info("the choice is not kept: %s (%s)", path, error)
 
 
 def recall(bundle: Bundle) -> Choice | None:

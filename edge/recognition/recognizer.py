@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import floor
+from typing import Any
 
 import numpy as np
 
@@ -44,9 +45,9 @@ class Recognizer:
             if track.last_step_s is None or self._gap(track, frame) > self._manifest["reset_after_s"]:
                 track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
                 track.steps = 0
-        feeds = {"face": face_batch(frame, [track.face for track in due], self._manifest)}
+        feeds: dict[str, Any] = {"face": face_batch(frame, [track.face for track in due], self._manifest)}
         for index, tensor in enumerate(self._state):
-            feeds[tensor.input] = np.stack([track.state[index] for track in due])
+            feeds[tensor.input] = [track.state[index] for track in due]
         outputs = self._engine.run(feeds)
         probabilities = self._decision.probabilities(outputs["logits"])
         for row, track in enumerate(due):

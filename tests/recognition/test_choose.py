@@ -25,6 +25,11 @@ class Engine:
         self._pause_s, self._error = pause_s, error
         self.inputs, self.outputs = self._real.inputs, self._real.outputs
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *about) -> None: ...
+
     def run(self, feeds):
         time.sleep(self._pause_s)
         out = self._real.run(feeds)
@@ -34,8 +39,8 @@ class Engine:
 
 @pytest.mark.parametrize(("slow", "fast"), [("fp32", "int8-cpu"), ("int8-cpu", "fp32")])
 def test_the_faster_wins(reference, slow: str, fast: str) -> None:
-    def make(path, threads):
-        return Engine(0.004 if slow in path.name else 0.0)
+    def make(kind, precision, threads):
+        return Engine(0.004 if precision == slow else 0.0)
 
     choice = choose.measure(reference, make, budget_s=0.1)
     assert choice.precision == fast
@@ -43,23 +48,36 @@ def test_the_faster_wins(reference, slow: str, fast: str) -> None:
 
 
 def test_a_faster_one_that_is_wrong_is_named_and_left_out(reference) -> None:
-    def make(path, threads):
-        return Engine(0.004) if "fp32" in path.name else Engine(error=1.0)
+    def make(kind, precision, threads):
+        return Engine(0.004) if precision == "fp32" else Engine(error=1.0)
 
     choice = choose.measure(reference, make, budget_s=0.05)
     assert choice.precision == "fp32"
     assert "int8-cpu does not reproduce golden.npz" in choice.why
 
 
+def test_the_engine_is_part_of_the_choice(reference) -> None:
+    """A GPU that is faster wins; one whose engine does not load is named and left out."""
+
+    def make(kind, precision, threads):
+        if (kind, precision) == ("tensorrt", "int8-trt"):
+            raise EdgeError("the builder refuses it")
+        return Engine(0.0 if kind == "tensorrt" else 0.004)
+
+    choice = choose.measure(reference, make, ["onnxruntime", "tensorrt"], budget_s=0.1)
+    assert (choice.engine, choice.precision) in {("tensorrt", "fp16"), ("tensorrt", "fp32")}
+    assert "int8-trt on tensorrt does not run here (the builder refuses it)" in choice.why
+
+
 def test_nothing_right_is_an_error(reference) -> None:
     with pytest.raises(EdgeError, match="no precision"):
-        choose.measure(reference, lambda path, threads: Engine(error=1.0), budget_s=0.05)
+        choose.measure(reference, lambda *_: Engine(error=1.0), budget_s=0.05)
 
 
 def test_it_is_remembered_per_bundle(reference, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert choose.recall(reference) is None
-    choice = choose.Choice("int8-cpu", 2, "because")
+    choice = choose.Choice("onnxruntime", "int8-cpu", 2, "because")
     choose.remember(reference, choice)
     assert choose.recall(reference) == choice
     folder = tmp_path / "other"
@@ -75,5 +93,5 @@ def test_it_is_remembered_per_bundle(reference, tmp_path, monkeypatch) -> None:
 def test_a_cache_that_cannot_be_written_is_no_fault(reference, tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    choose.remember(reference, choose.Choice("fp32", 1, "because"))
+    choose.remember(reference, choose.Choice("onnxruntime", "fp32", 1, "because"))
     assert choose.recall(reference) is None
