@@ -12,7 +12,7 @@ STAMP := installed-for-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-runtime test-keras judge lint format clean python
+.PHONY: help demo test test-runtime test-boards test-faults test-keras judge gstreamer lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -22,10 +22,19 @@ demo: .venv-demo/$(STAMP) ## see it work: faces, tracks and emotions of a genera
 	.venv-demo/bin/emotion-edge demo --out $(OUT)
 
 test: lint ## everything: lint, types and all tests (installs PyTorch)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -m "not boards"
 
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
-	$(RUNTIME)/bin/python -m pytest -m "not export"
+	$(RUNTIME)/bin/python -m pytest -m "not export and not boards"
+
+test-boards: .venv/$(STAMP) ## the software of boards: picamera2, systemd as PID 1 (root, debootstrap, minutes)
+	.venv/bin/python -m pytest -m boards
+
+test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FULL=1 for the full counts
+	.venv/bin/python tests/faults.py $(if $(FULL),--full)
+
+gstreamer: .venv/$(STAMP) ## GStreamer's Python bindings, for the tests of CSI cameras; built in a minute
+	.venv/bin/python $(PIP_INSTALL) pygobject==3.50.0 pycairo==1.29.2
 
 judge: .venv/$(STAMP) ## TensorRT-RTX and ptxas (140 MB, no GPU needed): they judge int8-trt and the kernels in the tests
 	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116 polygraphy==0.53.6 nvidia-cuda-nvcc==13.5.37

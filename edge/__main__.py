@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,14 @@ from pathlib import Path
 from edge import __version__, config
 from edge.command import finish
 from edge.config import Config
+from edge.deploy.command import add_service_options, run_service
 from edge.errors import require
+from edge.health import logs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 2 a fault the user can mend, 130 interrupted."""
-    logging.basicConfig(format="emotion-edge: %(levelname)s: %(message)s", level=logging.INFO)
+    logs.configure()
     args = _parser().parse_args(argv)
 
     def work() -> None:
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--trajectory", metavar="OUT.png", help="draw each face's probabilities over time")
     run.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
     run.add_argument("--every-frame", action="store_true", help="a JSON line for frames between steps, too")
+    run.add_argument("--health", metavar="PATH|PORT", help="figures as JSON: a file, or a port on 127.0.0.1")
     run.set_defaults(command=_run)
 
     check = commands.add_parser("check", help="build and warm up everything, then stop")
@@ -57,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     engine = commands.add_parser("engine", help="build the TensorRT engine of a bundle on this machine")
     add_engine_options(engine)
     engine.set_defaults(command=run_engine)
+
+    service = commands.add_parser("service", help="start at boot and stay up, with systemd")
+    add_service_options(service)
+    service.set_defaults(command=run_service)
 
     fetch = commands.add_parser(
         "fetch", help="download the YuNet face detector (233 kB) into the user's cache"
@@ -99,12 +105,11 @@ def _load(args: argparse.Namespace) -> Config:
     """The configuration file, then --set, then the options that have a name of their own."""
     settings = config.load(args.config, args.set)
     given = vars(args)
+    outputs = ("jsonl", "annotate", "trajectory", "max_frames", "every_frame", "health")
     named = {
         "source": {"address": given.get("source")},
         "bundle": {"path": given.get("bundle"), "precision": given.get("precision")},
-        "output": {
-            key: given.get(key) for key in ("jsonl", "annotate", "trajectory", "max_frames", "every_frame")
-        },
+        "output": {key: given.get(key) for key in outputs},
     }
     return config.merge(settings, named)
 
@@ -112,11 +117,11 @@ def _load(args: argparse.Namespace) -> Config:
 def _run(args: argparse.Namespace) -> None:
     from edge.runner import run
 
-    run(_load(args))
+    run(_load(args), lambda: _load(args))
 
 
 def _check(args: argparse.Namespace) -> None:
-    from edge.runner import check
+    from edge.check import check
 
     check(_load(args))
 

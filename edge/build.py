@@ -3,62 +3,110 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edge import bundle as bundles
 from edge.bundle import Bundle
+from edge.capture.addresses import stable_address
+from edge.capture.child import ChildSource
 from edge.capture.demo import DemoSource
+from edge.capture.gstreamer import GStreamerSource
 from edge.capture.images import ImageFolderSource
-from edge.capture.opencv import OpenCVSource
-from edge.config import Config
-from edge.engines import trt_cache, trt_serve
-from edge.engines.device import l4t
-from edge.engines.ort import CUDA, OrtEngine, cuda_provider
-from edge.errors import BundleError, ConfigError, EdgeError
+from edge.capture.opencv import OpenCVSource, is_camera
+from edge.capture.picam import PicameraSource
+from edge.capture.recovery import Recovering
+from edge.capture.rtsp import RtspSource, without_password
+from edge.capture.slot import NewestFrames
+from edge.config import SOURCE_HELP, Config, SourceConfig
+from edge.engines.choice import engine
+from edge.errors import BundleError, ConfigError
 from edge.faces.haar import HaarDetector
 from edge.faces.tracker import Tracker
 from edge.faces.yunet import YuNetDetector
 from edge.fetch import cached_detector
+from edge.health.clock import WallClock
 from edge.pipeline import Pipeline
 from edge.protocols import Engine, FaceDetector, Sink, Source
-from edge.recognition.choose import recall
 from edge.recognition.decision import Decision
-from edge.recognition.golden import reproduces
 from edge.recognition.recognizer import Recognizer
 from edge.sinks.jsonl import JsonlSink
 from edge.sinks.trajectory import TrajectorySink
 from edge.sinks.video import VideoSink
 
+__all__ = ["bundle", "decision", "detector", "engine", "frames", "pipeline", "sinks", "source"]
+
 log = logging.getLogger("edge")
 
-SOURCES: dict[str, Callable[[Config], Source]] = {
+SOURCES: dict[str, Callable[[SourceConfig], Source]] = {
     "demo": lambda _: DemoSource(),
-    "folder": lambda c: ImageFolderSource(c.source.address, c.source.fps or 10.0),
-    "opencv": lambda c: OpenCVSource(c.source.address, c.source.width, c.source.height, c.source.fps),
+    "folder": lambda c: ImageFolderSource(c.address, c.fps or 10.0),
+    "opencv": lambda c: OpenCVSource(c.address, c.width, c.height, c.fps),
+    "picam": lambda c: PicameraSource(c.address, c.width, c.height, c.fps, draw=c.colour),
+    "csi": lambda c: GStreamerSource(c.address, c.width, c.height, c.fps),
+    "mjpeg": lambda c: GStreamerSource(c.address, c.width, c.height, c.fps),
+    "rtsp": lambda c: RtspSource(c.address, c.width, c.height, c.fps),
 }
 DETECTORS: dict[str, Callable[[Config, Path | None], FaceDetector]] = {
     "yunet": lambda c, model: _yunet(c, model),
     "haar": lambda _, model: HaarDetector(),
 }
-# Engines take a precision of the bundle and a number of threads.
-ENGINES: dict[str, Callable[[Config, Bundle, str, int], Engine]] = {
-    "onnxruntime": lambda c, b, precision, threads: OrtEngine(b.model(precision), threads),
-    "onnxruntime-cuda": lambda c, b, precision, _: OrtEngine(b.model(precision), 1, provider=CUDA),
-    "tensorrt": lambda c, b, precision, _: trt_serve.load(b, precision, c.engine.faces, _plans(c)),
-}
 SINKS: dict[str, Callable[[Config, Bundle], Sink]] = {
-    "jsonl": lambda c, b: JsonlSink(c.output.jsonl, b.labels, c.output.every_frame),
+    "jsonl": lambda c, b: JsonlSink(
+        c.output.jsonl, b.labels, c.output.every_frame, WallClock() if is_live(c) else None
+    ),
     "annotate": lambda c, b: VideoSink(c.output.annotate, b.labels),
     "trajectory": lambda c, b: TrajectorySink(c.output.trajectory, b.labels),
 }
 
 
+def source_kind(address: str) -> str:
+    """The key of SOURCES for an address; ConfigError for a scheme that is not there."""
+    scheme, found, _ = address.partition("://")
+    if found and scheme not in SOURCES:
+        raise ConfigError(f"source {without_password(address)!r} is unknown; it is {SOURCE_HELP}")
+    if found or address == "demo":
+        return scheme
+    return "folder" if Path(address).is_dir() else "opencv"
+
+
+def is_live(config: Config) -> bool:
+    """Whether the source is a camera, which runs on regardless."""
+    kind = source_kind(config.source.address)
+    return is_camera(config.source.address) if kind == "opencv" else kind not in ("demo", "folder")
+
+
 def source(config: Config) -> Source:
-    """The camera, file or folder behind ``source.address``."""
-    address = config.source.address
-    kind = "demo" if address == "demo" else "folder" if Path(address).is_dir() else "opencv"
-    return SOURCES[kind](config)
+    """The camera, file or folder behind ``source.address``, opened."""
+    return SOURCES[source_kind(config.source.address)](config.source)
+
+
+@contextmanager
+def frames(config: Config, idle: Callable[[], None]) -> Iterator[Recovering | NewestFrames]:
+    """The frames to work on: all of a file, the newest good ones of a camera that is brought back if it dies.
+
+    ``idle`` is called at least every second while a camera gives none.
+    """
+    if not is_live(config):
+        with source(config) as opened, NewestFrames(opened) as finite:
+            yield finite
+        return
+    settings = config.recovery
+    colour = config.source.colour or bool(config.output.annotate)
+    stable = replace(config.source, address=stable_address(config.source.address), colour=colour)
+    with Recovering(
+        partial(source, replace(config, source=stable)),
+        partial(ChildSource, stable) if settings.child else None,
+        settings.stall_s,
+        settings.longest_wait_s,
+        patient="NOTIFY_SOCKET" in os.environ,  # a service waits for its camera, a user wants to know
+        idle=idle,
+    ) as live:
+        yield live
 
 
 def bundle(config: Config) -> Bundle:
@@ -92,87 +140,8 @@ def _detector_model(config: Config, folder: Path) -> Path | None:
 def _yunet(config: Config, model: Path | None) -> FaceDetector:
     if model is None:
         raise BundleError("no YuNet file found; run `emotion-edge fetch` once, or set detector.model")
-    return YuNetDetector(model, config.detector.input_width, config.detector.score_threshold)
-
-
-def engine(config: Config, loaded: Bundle) -> Engine:
-    """The step on the wanted engine; any precision but fp32 must reproduce golden.npz here first."""
-    kind, precision, threads = _wanted(config, loaded)
-    if kind != "tensorrt":
-        return _right(ENGINES[kind](config, loaded, precision, threads), loaded, precision)
-    first = trt_serve.RUNGS.index(precision)
-    rungs = [rung for rung in trt_serve.RUNGS[first:] if rung in loaded.precisions]
-    return trt_serve.Serving(loaded, _standby(config, loaded), rungs, config.engine.faces, _plans(config))
-
-
-def _wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
-    """Engine, precision and threads: as configured, else as `check` measured, else TensorRT, else fp32."""
-    kind, precision, threads = config.engine.kind, config.bundle.precision, config.bundle.threads
-    if kind not in ("auto", *ENGINES):
-        raise ConfigError(f"engine.kind is {kind!r}, expected auto, {', '.join(ENGINES)}")
-    if kind == "auto" and precision == "auto" and (known := recall(loaded)) is not None:
-        if known.engine in engine_kinds(config) and known.precision in loaded.precisions:
-            log.info("%s (%s)", known, known.why)
-            return known.engine, known.precision, known.threads
-        log.warning("%s, which `check` found fastest, is not there any more; run it again", known)
-    if kind == "auto":
-        for_gpu = precision in ("auto", "int8-trt") and "tensorrt" in engine_kinds(config)
-        kind = "tensorrt" if for_gpu else "onnxruntime"
-    if kind == "tensorrt":
-        if fault := trt_serve.unusable():
-            raise ConfigError(f"engine.kind is tensorrt: {fault}; or set engine.kind=auto")
-        if precision not in ("auto", *trt_serve.RUNGS):
-            raise ConfigError(f"TensorRT does not run {precision}; set engine.kind=auto")
-        return kind, trt_serve.RUNGS[0] if precision == "auto" else precision, threads
-    if precision == "int8-trt":
-        fault = trt_serve.unusable() or "engine.kind is another"
-        raise BundleError(
-            f"int8-trt is for TensorRT ({fault}), and ONNX Runtime crawls on it; "
-            "set bundle.precision=int8-cpu"
-        )
-    if precision == "auto":
-        log.info("fp32 on %d threads; `emotion-edge check` measures what is fastest here", threads)
-        precision = "fp32"
-    return kind, precision, threads
-
-
-def _right(built: Engine, loaded: Bundle, precision: str) -> Engine:
-    """``built``; BundleError where it computes something else than the bundle promises."""
-    if precision != "fp32" and not (verdict := reproduces(built, loaded)).passed:
-        raise BundleError(
-            f"{precision} does not reproduce golden.npz on this machine ({verdict}); "
-            "set bundle.precision=fp32"
-        )
-    return built
-
-
-def engine_kinds(config: Config) -> list[str]:
-    """The engines that this machine has, or the configured one."""
-    if config.engine.kind != "auto":
-        return [config.engine.kind]
-    found = ["onnxruntime"]
-    if cuda_provider():
-        found.append("onnxruntime-cuda")
-    if not (fault := trt_serve.unusable()):
-        found.append("tensorrt")
-    elif l4t():
-        log.warning("TensorRT is not used: %s", fault)
-    return found
-
-
-def _standby(config: Config, loaded: Bundle) -> Engine:
-    """ONNX Runtime in fp32, on the GPU where it can."""
-    if cuda_provider():
-        try:
-            return ENGINES["onnxruntime-cuda"](config, loaded, "fp32", 1)
-        except EdgeError as error:
-            log.warning("%s", error)
-    return ENGINES["onnxruntime"](config, loaded, "fp32", config.bundle.threads)
-
-
-def _plans(config: Config) -> Path:
-    """The folder in which TensorRT engines are kept."""
-    return Path(config.engine.folder) if config.engine.folder else trt_cache.default_folder()
+    about = config.detector
+    return YuNetDetector(model, about.input_width, about.score_threshold, about.keep_threshold)
 
 
 def decision(config: Config, loaded: Bundle) -> Decision:
@@ -208,6 +177,7 @@ def pipeline(
         iou_threshold=config.tracker.iou_threshold,
         lost_s=config.tracker.lost_s,
         confirm=config.tracker.confirm,
+        starts_at=finder.starts_at,
     )
-    recognizer = Recognizer(step, loaded, decision(config, loaded))
+    recognizer = Recognizer(step, loaded, decision(config, loaded), config.budget.faces)
     return Pipeline(finder, tracker, recognizer, outlets, config.detector.every)

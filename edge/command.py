@@ -1,12 +1,17 @@
-"""How every command of this package ends: 0 done, 2 a fault the user can mend, 130 interrupted."""
+"""How every command of this package ends.
+
+0 done, 2 a fault the user can mend, 75 "restart me" (EX_TEMPFAIL of sysexits.h), 130 interrupted.
+"""
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Callable
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, RestartNeeded
+from edge.health import logs
 
 
 def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
@@ -18,8 +23,9 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
     try:
         work()
     except EdgeError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
-        return 2
+        mark = logs.prefix(logging.ERROR) if logs.to_journal(sys.stderr) else ""
+        print(f"{mark}{name}: error: {error}", file=sys.stderr)
+        return 75 if isinstance(error, RestartNeeded) else 2
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
         return 130

@@ -16,7 +16,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-SOURCE_HELP = "/dev/video0, a camera number, a video file, a folder of images, or demo"
+SOURCE_HELP = (
+    "/dev/video0, /dev/v4l/by-id/NAME, a camera number, picam://0, csi://0, mjpeg:///dev/video0, "
+    "rtsp://USER:PASSWORD@HOST/PATH, a video file, a folder of images, or demo"
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class SourceConfig:
     address: str = "demo"  # see SOURCE_HELP
     width: int | None = None  # pixels asked of a camera
     height: int | None = None
+    colour: bool = False  # from a Pi camera; without it, luma is enough. Set by itself where a clip is drawn
     fps: float | None = None  # frames per second asked of a camera; given to a folder of images
 
 
@@ -33,6 +37,7 @@ class DetectorConfig:
     model: str = ""  # path of a YuNet file; empty: the bundle's, else the fetched one
     input_width: int = 480  # pixels to which the frame is shrunk for YuNet
     score_threshold: float = 0.8  # backs of heads and profiles reach 0.75, faces begin at 0.82
+    keep_threshold: float = 0.6  # from which YuNet's faces continue a track
     every: int = 1  # frames from one detection to the next
 
 
@@ -64,12 +69,28 @@ class DecisionConfig:
 
 
 @dataclass(frozen=True)
+class RecoveryConfig:
+    stall_s: float = 2.0  # seconds without a frame until a camera is opened again
+    longest_wait_s: float = 2.0  # between two attempts
+    child: bool = True  # a capture process takes over where the camera's library hangs
+    reboot: bool = False  # ask for a reboot where a restart did not mend a hanging driver
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    cpu_percent: float | None = None  # of one core, 200 is two; above it, less work is done
+    celsius: float | None = 80.0  # of the hottest thermal zone; above it, too
+    faces: int = 8  # faces a step; the largest first, the last place goes round
+
+
+@dataclass(frozen=True)
 class OutputConfig:
     jsonl: str = ""  # path, - for standard output
     annotate: str = ""  # path of an .mp4
     trajectory: str = ""  # path of a .png
     every_frame: bool = False  # JSON lines for frames between the steps, too
     max_frames: int | None = None
+    health: str = ""  # path of a JSON file, best in /run, or a port on the loopback interface
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,8 @@ class Config:
     bundle: BundleConfig = field(default_factory=BundleConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
+    recovery: RecoveryConfig = field(default_factory=RecoveryConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
 
 
@@ -92,6 +115,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "source.fps": (0.01, 1000),
     "detector.input_width": (32, 4096),
     "detector.score_threshold": (0, 1),
+    "detector.keep_threshold": (0, 1),
     "detector.every": (1, 1000),
     "tracker.iou_threshold": (0, 1),
     "tracker.lost_s": (0, 3600),
@@ -100,6 +124,11 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "engine.faces": (1, 64),
     "decision.abstain_below": (0, 1),
     "decision.min_face_px": (0, 16384),
+    "recovery.stall_s": (0.1, 3600),
+    "recovery.longest_wait_s": (0.01, 3600),
+    "budget.cpu_percent": (1, 100_000),
+    "budget.celsius": (0, 150),
+    "budget.faces": (2, 64),
     "output.max_frames": (1, 2**31),
 }
 

@@ -4,7 +4,8 @@ EdgeError             one line for the user and exit code 2
 ├── ConfigError       a wrong key, type or value in the configuration
 ├── BundleError       a bundle or data file that is missing, altered or malformed
 ├── SourceError       a camera or video that cannot be opened or read
-└── DependencyError   an optional library that is not installed
+├── DependencyError   an optional library that is not installed
+└── RestartNeeded     something that only a fresh start can mend; exit code 75
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class SourceError(EdgeError):
 
 class DependencyError(EdgeError):
     """An optional library that is not installed."""
+
+
+class RestartNeeded(EdgeError):
+    """Something hangs that only a fresh start can mend; the command ends with 75 for its supervisor."""
 
 
 def require(module: str, hint: str) -> ModuleType:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.data import EmotionEstimate, Frame
 from edge.faces.tracker import Tracker
+from edge.health.rate import Level
 from edge.protocols import FaceDetector, Sink
 from edge.recognition.recognizer import Recognizer
 
@@ -21,10 +22,12 @@ class Pipeline:
     sinks: Sequence[Sink]
     detect_every: int = 1  # frames; tracks carry on in between
     steps: int = 0
+    sparing: int = 1  # frames between two detections where the machine is to be spared
 
     def step(self, frame: Frame) -> list[EmotionEstimate]:
         """Take one frame through all rooms and return the estimates of its visible tracks."""
-        faces = self.detector.detect(frame) if self.steps % self.detect_every == 0 else None
+        looks = self.steps % max(self.detect_every, self.sparing) == 0
+        faces = self.detector.detect(frame) if looks else None
         tracks = self.tracker.update(faces, frame.timestamp_s)
         estimates = self.recognizer.update(frame, tracks)
         for sink in self.sinks:
@@ -32,7 +35,8 @@ class Pipeline:
         self.steps += 1
         return estimates
 
-    def run(self, frames: Iterable[Frame]) -> None:
-        """Step through all frames."""
-        for frame in frames:
-            self.step(frame)
+    def spare(self, level: Level) -> None:
+        """Do as much work as ``level`` allows."""
+        self.detector.width_share = level.width_share
+        self.recognizer.step_share = level.step_share
+        self.sparing = level.detect_every

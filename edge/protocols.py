@@ -23,7 +23,14 @@ class Source(AbstractContextManager["Source"], Protocol):
 
 @runtime_checkable
 class FaceDetector(AbstractContextManager["FaceDetector"], Protocol):
-    """Finds faces."""
+    """Finds faces.
+
+    ``width_share``: of its usual input width, where the machine is to be spared. ``starts_at``: the score
+    from which a face may begin a track; one that scores less may only continue one.
+    """
+
+    width_share: float
+    starts_at: float
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces of one frame, best score first; an empty list where there is none."""
@@ -40,6 +47,11 @@ class Engine(AbstractContextManager["Engine"], Protocol):
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+
+    @property
+    def serves(self) -> str:
+        """Precision and library, for logs and health."""
+        ...
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch; what is returned belongs to the caller."""

@@ -1,51 +1,92 @@
-"""The three jobs of the command line: run, check, demo."""
+"""The jobs of the command line that read a source to its end: run and demo."""
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from edge import build
 from edge.bundle import Bundle
-from edge.capture.slot import NewestFrames
+from edge.capture.rtsp import without_password
 from edge.config import Config
-from edge.engines.ort import OrtEngine
-from edge.errors import ConfigError, EdgeError, SourceError
+from edge.errors import ConfigError, EdgeError, RestartNeeded
+from edge.health import outlet
+from edge.health.notify import Supervisor
+from edge.health.rate import Governor, hottest
+from edge.health.record import Health
+from edge.health.restart import before_restart
 from edge.progress import with_progress
-from edge.protocols import Engine
-from edge.recognition import choose
-from edge.recognition.golden import reproduces
 from edge.sinks import SinkClosed
 from edge.sinks.trajectory import TrackSummary, TrajectorySink
 
 log = logging.getLogger("edge")
 
 
-def run(config: Config) -> list[TrackSummary]:
+def run(config: Config, again: Callable[[], Config] | None = None) -> list[TrackSummary]:
     """Read the source to its end, or until interrupted, and write to every sink of [output].
 
-    Returns the summary of each track where [output] trajectory is set, else an empty list.
+    Under a supervisor, SIGHUP asks ``again`` for the configuration and starts over with it. Returns the
+    summary of each track where [output] trajectory is set, else an empty list.
     """
+    supervisor = Supervisor()
+    with _hangup() as hung_up:
+        while True:
+            try:
+                rows = _run(config, supervisor, hung_up)
+            except RestartNeeded:
+                before_restart(config.recovery.reboot)
+                raise
+            if not hung_up.is_set() or again is None:
+                supervisor.stopping()
+                return rows
+            hung_up.clear()
+            with supervisor.reloading():
+                config = _reloaded(config, again)
+
+
+def _run(config: Config, supervisor: Supervisor, hung_up: threading.Event) -> list[TrackSummary]:
     bundle = build.bundle(config)
     _say_licence(bundle)
     with ExitStack() as stack:
-        source = stack.enter_context(build.source(config))
+        health = Health(build.is_live(config))
+        told = stack.enter_context(outlet.outlet(config.output.health, health))
+        governor = Governor(config.budget.cpu_percent, config.budget.celsius, hottest)
+
+        def alive() -> None:
+            """The loop is awake: it works, or it waits for a camera that is being brought back."""
+            supervisor.progress()
+            told.tell()
+            if hung_up.is_set():
+                frames.leave()
+
+        frames = stack.enter_context(build.frames(config, alive))
         step = stack.enter_context(build.engine(config, bundle))
         finder = stack.enter_context(build.detector(config, bundle.folder))
         sinks = [stack.enter_context(sink) for sink in build.sinks(config, bundle)]
         if not sinks:
             log.warning("no output is set: pass --jsonl -, --annotate OUT.mp4 or --trajectory OUT.png")
         pipeline = build.pipeline(config, bundle, finder, step, sinks)
-        frames = stack.enter_context(NewestFrames(source))
-        watched = with_progress(frames, source.frame_count)
+        health.parts = {
+            "engine": lambda: step.serves,
+            "drops": lambda: {"newer frame": frames.dropped, **frames.bad},
+            "recovery": lambda: dict(frames.rungs),
+            "load": governor.figures,
+        }
+        supervisor.ready(f"{without_password(config.source.address)}, {step.serves}")
         started = time.monotonic()
         try:
-            pipeline.run(islice(watched, config.output.max_frames))
+            for frame in with_progress(islice(frames, config.output.max_frames), frames.frame_count):
+                health.frame(frame, pipeline.step(frame))
+                pipeline.spare(governor.adjust())
+                alive()
         except SinkClosed as closed:
             log.info("%s; stopping", closed)
         finally:
@@ -53,32 +94,29 @@ def run(config: Config) -> list[TrackSummary]:
     return [row for sink in sinks if isinstance(sink, TrajectorySink) for row in sink.summary()]
 
 
-def check(config: Config) -> None:
-    """Build everything, try every precision, run one frame through, and print what was found."""
-    bundle = build.bundle(config)
-    print(f"bundle    {bundle.manifest['name']} {bundle.manifest['version']}, all hashes right")
-    for precision in bundle.precisions:
-        print(f"network   {precision}: {_try_precision(bundle, precision)}")
-    if config.bundle.precision == "auto":
-        make = partial(_make_engine, config, bundle)
-        choice = choose.measure(bundle, make, build.engine_kinds(config))
-        choose.remember(bundle, choice)
-        print(f"chosen    {choice}: {choice.why}")
-    with ExitStack() as stack:
-        source = stack.enter_context(build.source(config))
-        step = stack.enter_context(build.engine(config, bundle))
-        finder = stack.enter_context(build.detector(config, bundle.folder))
-        outlets = build.sinks(config, bundle)
-        pipeline = build.pipeline(config, bundle, finder, step, [])
-        frames = stack.enter_context(NewestFrames(source))
-        frame = next(iter(frames), None)
-        if frame is None:
-            raise SourceError(f"source {config.source.address} opened but gave no frame; try it in a player")
-        pipeline.step(frame)
-        height, width = frame.image.shape[:2]
-        print(f"source    {config.source.address}: {width}x{height} pixels")
-        print(f"detector  {type(finder).__name__}: {len(finder.detect(frame))} faces in the first frame")
-        print(f"outputs   {', '.join(type(sink).__name__ for sink in outlets) or 'none'}")
+def _reloaded(config: Config, again: Callable[[], Config]) -> Config:
+    """The new configuration, or the old one where the new one has a fault."""
+    try:
+        fresh = again()
+        log.info("the configuration was read again")
+        return fresh
+    except EdgeError as error:
+        log.error("the old configuration stays: %s", error)
+        return config
+
+
+@contextmanager
+def _hangup() -> Iterator[threading.Event]:
+    """An event that SIGHUP sets, under a supervisor; elsewhere a terminal that closes ends the run."""
+    asked = threading.Event()
+    if "NOTIFY_SOCKET" not in os.environ:
+        yield asked
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def demo(config: Config, folder: Path) -> None:
@@ -104,22 +142,6 @@ def demo(config: Config, folder: Path) -> None:
         )
     for path in (output.annotate, output.trajectory, output.jsonl):
         print(f"wrote {path}")
-
-
-def _make_engine(config: Config, bundle: Bundle, kind: str, precision: str, threads: int) -> Engine:
-    return build.ENGINES[kind](config, bundle, precision, threads)
-
-
-def _try_precision(bundle: Bundle, precision: str) -> str:
-    """One line: the golden verdict of a precision on this machine, or why it does not run."""
-    if precision == "int8-trt":
-        return "is for TensorRT, not tried here"
-    try:
-        with OrtEngine(bundle.model(precision)) as engine:
-            verdict = reproduces(engine, bundle)
-    except EdgeError as error:
-        return f"does not run here: {error}"
-    return f"{'reproduces' if verdict.passed else 'does NOT reproduce'} golden.npz ({verdict})"
 
 
 def _say_licence(bundle: Bundle) -> None:

@@ -33,6 +33,8 @@ class OrtEngine:
         options.inter_op_num_threads = 1
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # Without it, x86 before VNNI saturates sums of u8 x s8 products and answers nonsense.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         options.log_severity_level = 3  # its warnings concern the exporter, not the user
         if provider not in ort.get_available_providers():
             raise DependencyError(f"this ONNX Runtime has no {provider}; on a GPU, install onnxruntime-gpu")
@@ -48,6 +50,7 @@ class OrtEngine:
             self._session.get_providers()[0] != provider
         ):  # it goes on without a word where CUDA does not start
             raise EdgeError(f"{provider} does not start on this machine; see the versions that it needs")
+        self.serves = f"{model.stem.removeprefix('model.')} on ONNX Runtime"
         self.inputs: Mapping[str, TensorSpec] = _specs(self._session.get_inputs())
         self.outputs: Mapping[str, TensorSpec] = _specs(self._session.get_outputs())
 

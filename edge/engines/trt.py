@@ -31,6 +31,7 @@ class TrtEngine:
 
     def __init__(self, plan: Path, state: Sequence[StateTensor]) -> None:
         self._trt = library()
+        self.serves = f"{plan.stem.rpartition('-')[0]} on TensorRT"
         self._device = Device()
         try:
             with self._device.faults("load the engine"):

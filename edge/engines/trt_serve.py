@@ -80,9 +80,8 @@ class Serving:
 
     @property
     def serves(self) -> str:
-        """What answers now: "int8-trt on TensorRT" or "ONNX Runtime"."""
-        on_gpu = self._now is not self._standby
-        return f"{self._rungs[0]} on TensorRT" if on_gpu else "ONNX Runtime"
+        """What answers now."""
+        return self._now.serves
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch on whatever serves now."""

@@ -53,6 +53,7 @@ class HaarDetector:
     def __init__(self, min_side: float = 0.1, input_width: int = 480) -> None:
         self._min_side = min_side
         self._input_width = input_width
+        self.width_share, self.starts_at = 1.0, 0.0
         self._cascade = _load()
 
     def __enter__(self) -> HaarDetector:
@@ -65,7 +66,7 @@ class HaarDetector:
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces of ``frame`` as face squares without landmarks, best score first."""
-        small = shrink(frame.image, self._input_width)
+        small = shrink(frame.image, round(self.width_share * self._input_width))
         grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY) if small.ndim == 3 else small
         least = max(round(self._min_side / SIDE_PER_BOX * min(grey.shape)), 20)  # alt2's window has 20 px
         boxes, _, weights = self._cascade.detectMultiScale3(

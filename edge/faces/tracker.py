@@ -57,13 +57,20 @@ class Tracker:
     ``iou_threshold``: least overlap of a face with where its track is expected; a face near by and of
     like size may also overlap less. ``lost_s``: seconds after the last detection at which a track
     dies. ``confirm``: detections, each within ``lost_s`` of the last, before a face becomes a track; 2
-    keeps the single-frame false alarms of a cascade out. ``smoothing`` in 0..1: how much of the
+    keeps the single-frame false alarms of a cascade out. ``starts_at``: least score of the faces that begin a
+    track; any may continue one (Zhang et al., ByteTrack, ECCV 2022). ``smoothing`` in 0..1: how much of the
     expected box enters the new one; 0 leaves boxes as detected.
     """
 
     def __init__(
-        self, iou_threshold: float = 0.3, lost_s: float = 1.0, confirm: int = 2, smoothing: float = 0.0
+        self,
+        iou_threshold: float = 0.3,
+        lost_s: float = 1.0,
+        confirm: int = 2,
+        smoothing: float = 0.0,
+        starts_at: float = 0.0,
     ) -> None:
+        self._starts_at = starts_at
         self._iou_threshold = iou_threshold
         self._lost_s = lost_s
         self._confirm = confirm
@@ -92,7 +99,8 @@ class Tracker:
         for index, candidate in pairs:
             candidate.see(faces[index], timestamp_s, self._smoothing)
         matched = {index for index, _ in pairs}
-        born = [_Candidate(face, timestamp_s) for i, face in enumerate(faces) if i not in matched]
+        new = [face for i, face in enumerate(faces) if i not in matched and face.score >= self._starts_at]
+        born = [_Candidate(face, timestamp_s) for face in new]
         self._candidates += born
         for candidate in self._candidates:
             if candidate.visible:
@@ -104,6 +112,8 @@ class Tracker:
         for c, candidate in enumerate(self._candidates):
             boxes = candidate.expected(timestamp_s)
             for f, face in enumerate(faces):
+                if candidate.track is None and face.score < self._starts_at:
+                    continue
                 affinity = max(_affinity(face.box_xyxy, box, self._iou_threshold) for box in boxes)
                 # A confirmed track goes before a newcomer that claims the same face.
                 scored.append((affinity, candidate.track is not None, -c, f))

@@ -29,25 +29,36 @@ SIDE_PER_BOX = 1.15
 LANDMARKS_BELOW_CENTRE = 0.076
 
 NMS_IOU = 0.3
+# Of 28 faces of a clip with turned heads, plain grey kept 46 % of the scores above 0.8, this tint 68 %.
+_TINT = np.clip(np.arange(256)[:, None] * [0.8, 0.95, 1.15], 0, 255).astype(np.uint8)[:, None]
 TOP_K = 50  # candidates before suppression; a board that meets more faces has other worries
 
 
 class YuNetDetector:
     """Faces by YuNet: one small network on the frame downscaled to ``input_width`` pixels.
 
-    ``model`` is the 2023mar ONNX file of the OpenCV Zoo. ``score_threshold`` lies in 0..1.
+    ``model`` is the 2023mar ONNX file of the OpenCV Zoo. A face may begin a track from ``score_threshold``
+    and continue one from ``keep_threshold`` (0..1; default: the same).
     Raises BundleError where the file is missing or another network, DependencyError on an OpenCV
     that is too old.
     """
 
-    def __init__(self, model: Path, input_width: int = 320, score_threshold: float = 0.7) -> None:
+    def __init__(
+        self,
+        model: Path,
+        input_width: int = 320,
+        score_threshold: float = 0.7,
+        keep_threshold: float | None = None,
+    ) -> None:
         if tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 8):  # opencv_zoo issue 172
             raise DependencyError(
                 f"OpenCV {cv2.__version__} cannot read YuNet 2023mar; install 4.8 or newer "
                 "(pip install 'emotion-edge[cpu]'), or set detector.kind=haar"
             )
+        self.width_share, self.starts_at = 1.0, score_threshold
         self._input_width = input_width
-        self._network = _load(Path(model), score_threshold)
+        lowest = score_threshold if keep_threshold is None else min(keep_threshold, score_threshold)
+        self._network = _load(Path(model), lowest)
 
     def __enter__(self) -> YuNetDetector:
         return self
@@ -59,9 +70,9 @@ class YuNetDetector:
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces of ``frame`` as face squares with five landmarks, best score first."""
-        small = shrink(frame.image, self._input_width)
+        small = shrink(frame.image, round(self.width_share * self._input_width))
         if small.ndim == 2:
-            small = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
+            small = _tinted(small)
         height, width = small.shape[:2]
         self._network.setInputSize((width, height))
         _, rows = self._network.detect(small)
@@ -79,6 +90,11 @@ def shrink(image: npt.NDArray[np.uint8], width: int) -> npt.NDArray[Any]:
         return image
     height = max(round(image.shape[0] * scale), 1)
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _tinted(luma: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Luma (H,W) as BGR (H,W,3) in a faint skin tone: YuNet learnt on colour, and plain grey scores less."""
+    return cv2.LUT(cv2.cvtColor(luma, cv2.COLOR_GRAY2BGR), _TINT.reshape(1, 256, 3))
 
 
 def _load(model: Path, score_threshold: float) -> cv2.FaceDetectorYN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import floor
+from math import floor, inf
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,28 @@ def is_due(track: Track, now_s: float, step_hz: float) -> bool:
     return floor(now_s * step_hz + 1e-3) > floor(track.last_step_s * step_hz + 1e-3)
 
 
-class Recognizer:
-    """Runs the step graph of ``bundle`` on ``engine``, all due faces in one batch."""
+def within_budget(due: list[Track], most: int) -> list[Track]:
+    """The ``most`` - 1 largest faces, and of the rest the one that has waited longest."""
+    if len(due) <= most:
+        return due
+    by_size = sorted(due, key=lambda track: track.face.box_xyxy[0] - track.face.box_xyxy[2])
+    waiting = min(by_size[most - 1 :], key=_last_turn)
+    return [*by_size[: most - 1], waiting]
 
-    def __init__(self, engine: Engine, bundle: Bundle, decision: Decision) -> None:
+
+def _last_turn(track: Track) -> tuple[float, int]:
+    return (-inf if track.last_step_s is None else track.last_step_s, track.id)
+
+
+class Recognizer:
+    """Runs the step graph of ``bundle`` on ``engine``, all due faces in one batch.
+
+    At most ``most_faces`` a frame: the largest first; the last place goes round among the rest.
+    """
+
+    def __init__(self, engine: Engine, bundle: Bundle, decision: Decision, most_faces: int = 64) -> None:
+        self.step_share = 1.0  # of the bundle's step_hz, where the machine is to be spared
+        self._most_faces = most_faces
         self._engine = engine
         self._manifest = bundle.manifest
         self._state = bundle.state
@@ -35,9 +53,10 @@ class Recognizer:
 
     def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
         """Estimates of all tracks: fresh where the network ran on this frame, else the last one."""
-        due = [track for track in tracks if is_due(track, frame.timestamp_s, self._manifest["step_hz"])]
+        step_hz = self.step_share * self._manifest["step_hz"]
+        due = [track for track in tracks if is_due(track, frame.timestamp_s, step_hz)]
         if due:
-            self._step(frame, due)
+            self._step(frame, within_budget(due, self._most_faces))
         return [_current(track, frame) for track in tracks if track.estimate is not None]
 
     def _step(self, frame: Frame, due: list[Track]) -> None:

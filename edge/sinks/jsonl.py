@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError
+from edge.health.clock import WallClock
 from edge.sinks import SinkClosed, check_writable
 
 SCHEMA = "emotion-edge/1"
@@ -25,8 +26,14 @@ class JsonlSink:
     where the reader of a pipe has gone.
     """
 
-    def __init__(self, path: str, labels: Sequence[str], every_frame: bool = False) -> None:
-        """``labels`` are the K names of the probabilities; the file is opened on entering."""
+    def __init__(
+        self, path: str, labels: Sequence[str], every_frame: bool = False, clock: WallClock | None = None
+    ) -> None:
+        """``labels`` are the K names of the probabilities; the file is opened on entering.
+
+        With a ``clock``, for a camera, lines carry the wall-clock time as well, and whether it is sure.
+        """
+        self._clock = clock
         self._path = path
         self._labels = tuple(labels)
         self._every_frame = every_frame
@@ -51,7 +58,13 @@ class JsonlSink:
         """Write one line for each estimate."""
         for estimate in estimates:
             if estimate.fresh or self._every_frame:
-                self._line(json.dumps(record(frame, estimate, self._labels)))
+                self._line(json.dumps(record(frame, estimate, self._labels) | self._wall_time(estimate)))
+
+    def _wall_time(self, estimate: EmotionEstimate) -> dict[str, Any]:
+        if self._clock is None:
+            return {}
+        utc, sure = self._clock.at(float(estimate.timestamp_s))
+        return {"utc": utc, "utc_sure": sure}
 
     def _line(self, text: str) -> None:
         if self._file is None:

@@ -16,7 +16,7 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.opencv import OpenCVSource, container_time, is_camera, is_short
+from edge.capture.opencv import OpenCVSource, container_time, is_camera, is_short, report_mode
 from edge.errors import SourceError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "video"
@@ -147,8 +147,75 @@ def test_a_closed_source_says_so(tmp_path: Path) -> None:
 
 
 def test_what_counts_as_a_camera() -> None:
-    assert all(is_camera(address) for address in ("0", "12", "/dev/video0"))
-    assert not any(is_camera(address) for address in ("0.mp4", "video0", "²", "", "-1"))
+    links = (
+        "/dev/v4l/by-id/usb-Cam_1-video-index0",
+        "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0",
+    )
+    assert all(is_camera(address) for address in ("0", "12", "/dev/video0", *links))
+    assert not any(
+        is_camera(address) for address in ("0.mp4", "video0", "²", "", "-1", "/dev/v4l", "by-id/usb")
+    )
+
+
+@pytest.mark.parametrize("folder", ["by-id", "by-path"])
+def test_an_absent_link_is_an_absent_camera(folder: str) -> None:
+    with pytest.raises(SourceError, match=f"camera /dev/v4l/{folder}/none does not exist; "):
+        OpenCVSource(f"/dev/v4l/{folder}/none")
+
+
+class Camera:
+    """What a capture says of its mode."""
+
+    def __init__(self, codec: str, width: float, height: float, fps: float) -> None:
+        number = float(int.from_bytes(codec.encode("latin-1"), "little"))
+        self.mode = dict(zip(MODE, (number, width, height, fps), strict=True))
+
+    def get(self, key: int) -> float:
+        return self.mode[key]
+
+
+MODE = (cv2.CAP_PROP_FOURCC, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)
+MJPG = cv2.VideoWriter.fourcc(*"MJPG")
+
+
+@pytest.mark.parametrize(
+    ("camera", "asked", "said"),
+    [
+        (
+            Camera("MJPG", 1280, 720, 29.97),
+            (MJPG, 1280, 720, 30),
+            ["MJPG, width 1280, height 720, 29.97 fps; asked for MJPG, width 1280, height 720, 30 fps"],
+        ),
+        (
+            Camera("YUYV", 640, 480, 5),
+            (MJPG, 1280, None, 30.0),
+            [
+                "YUYV, width 640, height 480, 5 fps; asked for MJPG, width 1280, 30 fps",
+                "YUYV, width 640, 5 fps instead of MJPG, width 1280, 30 fps; look",
+            ],
+        ),
+        (
+            Camera("Y16 ", 160, 120, 9),
+            (None, None, None, None),
+            ["Y16, width 160, height 120, 9 fps; asked for nothing in particular"],
+        ),
+        (
+            Camera("\x01\0\0\0", math.nan, 480, math.inf),
+            (None, 640, 480, None),
+            [
+                "codec 0x1, width nan, height 480, inf fps; asked for width 640, height 480",
+                "width nan instead of width 640; look",
+            ],
+        ),
+    ],
+)
+def test_the_mode_that_a_camera_gives(
+    camera: Camera, asked: tuple[float | None, ...], said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    report_mode("it", camera, dict(zip(MODE, asked, strict=True)), "look")
+    assert caplog.messages == [f"it gives {words}" for words in said]
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING][: len(said)]
 
 
 @given(st.lists(st.one_of(st.floats(), st.floats(0, 1e5)), max_size=50), st.floats(1, 240))

@@ -20,6 +20,7 @@ from edge.engines.trt_serve import Serving
 from edge.errors import BundleError, ConfigError
 
 REFERENCE = bundles.load(bundles.REFERENCE)
+STANDBY = "fp32 on ONNX Runtime"
 
 # What a builder leaves: the plan (the stand-in takes an ONNX file) and its sidecar.
 BUILD = """
@@ -106,7 +107,7 @@ def until(engine: Serving, what: str) -> list[dict]:
 def test_it_changes_between_two_steps_and_the_state_goes_on(gpu, builder, log, tmp_path) -> None:
     folder = tmp_path / "engines"
     with serving(folder) as engine, OrtEngine(REFERENCE.model("fp32")) as expected:
-        assert engine.serves == "ONNX Runtime"
+        assert engine.serves == STANDBY
         outs = until(engine, "int8-trt on TensorRT")
         outs.append(step(engine, [outs[-1]["new_state_h"][0]]))
         assert len(outs) > 3, "nothing was served while the engine was built"
@@ -131,7 +132,7 @@ def test_an_engine_that_does_not_load_is_built_again(gpu, builder, log, tmp_path
     """TensorRT gives None for a plan of another version."""
     put("int8-trt", tmp_path / "engines", b"old plan")
     with serving(tmp_path / "engines") as engine:
-        assert engine.serves == "ONNX Runtime"
+        assert engine.serves == STANDBY
         until(engine, "int8-trt on TensorRT")
     assert builder[0] == ["int8-trt"]
     assert "Version tag does not match" in log()
@@ -162,7 +163,7 @@ def test_a_wrong_engine_never_serves(gpu, builder, log, tmp_path) -> None:
     for precision in trt_serve.RUNGS:
         put(precision, tmp_path / "engines")
     with serving(tmp_path / "engines") as engine:
-        assert engine.serves == "ONNX Runtime"
+        assert engine.serves == STANDBY
     assert log().count("does not reproduce golden.npz") == 3
     assert gpu.gpu.pushed == 0
 
@@ -177,7 +178,7 @@ def test_where_the_gpu_fails_onnx_runtime_takes_over(gpu, builder, log, tmp_path
         engine._now._steps.clear()
         out = step(engine, [kept["new_state_h"][0]])
         np.testing.assert_allclose(out["logits"], kept["logits"], atol=1e-4)  # from zero, as that step was
-        assert engine.serves == "ONNX Runtime"
+        assert engine.serves == STANDBY
         assert isinstance(step(engine, [out["new_state_h"][0]])["new_state_h"], np.ndarray)
     assert "the kernel did not start" in log()
 

@@ -65,5 +65,24 @@ def test_a_gap_resets_the_state(recognizer: Recognizer) -> None:
     np.testing.assert_allclose(one.state[0], [0.2, 0.2], atol=1e-6)
 
 
+def test_the_largest_faces_come_first_and_no_face_starves(recognizer: Recognizer) -> None:
+    """Twelve faces, four places: three for the largest, one that goes round among nine."""
+    recognizer._most_faces = 4
+    faces = [track(number) for number in range(12)]
+    for number, one in enumerate(faces):
+        one.face = Face(np.array([8, 8, 20 + 3 * number, 20 + 3 * number], np.float32), 1.0)
+    for at in range(90):
+        recognizer.update(frame(at / 10), faces)
+    assert [one.steps for one in faces] == [10] * 9 + [90] * 3
+
+
+def test_half_the_steps(recognizer: Recognizer) -> None:
+    one = track(1)
+    recognizer.step_share = 0.5
+    for at in range(100):
+        recognizer.update(frame(at / 50), [one])
+    assert one.steps == 10
+
+
 def test_no_tracks_no_run(recognizer: Recognizer) -> None:
     assert recognizer.update(frame(0.0), []) == []

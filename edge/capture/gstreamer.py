@@ -1,0 +1,261 @@
+"""Cameras that speak GStreamer: CSI through Argus, and USB with the Jetson's JPEG decoder."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.capture.rtsp import without_password
+from edge.data import Frame
+from edge.errors import DependencyError, SourceError, require
+
+_log = logging.getLogger(__name__)
+_START_S = 8.0  # Argus needs up to 3 s for its first frame
+_PULL_S = 0.2  # how long a reading thread may overlook that the source was closed
+_HINT = "sudo apt install python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
+_PACKAGES = "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+_LUMA_FIRST = ("NV12", "I420", "GRAY8")  # formats of 8 bits whose first plane is luma
+_FULL_RANGE = 1  # GST_VIDEO_COLOR_RANGE_0_255, a name with a digit that not every PyGObject spells alike
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The parts of a pipeline as gst-launch writes them; ``{camera}`` is the sensor id or device node.
+
+    Width, height and rate, where asked for, are added to ``csi_caps`` and ``usb_caps``. ``luma_caps`` is
+    what reaches Python: NV12, I420 or GRAY8. The default is NV12: Argus and nvv4l2decoder give it, so that
+    nvvidconv only moves it from NVMM to plain memory.
+    """
+
+    csi: str = "nvarguscamerasrc sensor-id={camera}"
+    csi_caps: str = "video/x-raw(memory:NVMM),format=NV12"
+    usb: str = "v4l2src device={camera}"
+    usb_caps: str = "image/jpeg"
+    jpeg_decoder: str = "nvv4l2decoder mjpeg=1"
+    converter: str = "nvvidconv"
+    luma_caps: str = "video/x-raw,format=NV12"
+
+
+JETSON = Elements()
+
+
+class Libraries(NamedTuple):
+    """GStreamer as ``gi`` gives it."""
+
+    gst: Any
+    app: Any
+    video: Any
+
+
+class GStreamerSource:
+    """Luma frames of ``csi://0`` (CSI camera by sensor id) or ``mjpeg:///dev/video0`` (USB camera).
+
+    ``width``, ``height`` (pixels) and ``fps`` are demands: a camera that lacks the mode is a fault.
+    Needs GStreamer 1.20. Raises DependencyError where ``gi`` or an element is not installed, SourceError
+    where the camera does not start or stops. A camera that falls silent without an error is waited for:
+    whoever reads has to notice. May be closed from another thread; ``frames`` then ends within 0.5 s.
+    """
+
+    live = True
+    frame_count: int | None = None
+
+    def __init__(
+        self,
+        address: str,
+        width: int | None = None,
+        height: int | None = None,
+        fps: float | None = None,
+        elements: Elements = JETSON,
+    ) -> None:
+        """Start the camera at once and wait for its first frame."""
+        self.address = address
+        self.fps: float | None = None  # frames per second as negotiated; None where the camera names none
+        self._libraries = load()
+        self._closed = False
+        mode = _mode(self._libraries, width, height, fps)
+        self._pipeline = _parse(self._libraries.gst, description(address, mode, elements))
+        self._sink = self._pipeline.get_by_name("luma")
+        self._bus = self._pipeline.get_bus()
+        try:
+            self._start(mode)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> GStreamerSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the camera and free its device; closing again does nothing."""
+        self._closed = True
+        self._pipeline.set_state(self._libraries.gst.State.NULL)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames with ``image`` (H,W) uint8 luma, read-only, until closed; index counts those read.
+
+        ``timestamp_s`` is the time of capture on CLOCK_MONOTONIC where the pipeline runs on that clock and
+        the element stamps its buffers with a time that has passed, else the time at which the frame came.
+        """
+        if self._closed:
+            raise SourceError(f"{self.address} is closed already; open a new source to read it again")
+        index, last_s = 0, 0.0
+        while (sample := self._pull(index)) is not None:
+            now_s, captured_s = time.monotonic(), self._captured_s(sample)
+            last_s = captured_s if captured_s and last_s < captured_s <= now_s else now_s
+            image, luma_range = luma(self._libraries, sample)
+            yield Frame(image, last_s, index, luma_range)
+            index += 1
+
+    def _start(self, mode: str) -> None:
+        gst = self._libraries.gst
+        self._pipeline.set_state(gst.State.PLAYING)
+        state = self._pipeline.get_state(int(_START_S * gst.SECOND))[0]
+        self._check(0)
+        if state not in (gst.StateChangeReturn.SUCCESS, gst.StateChangeReturn.NO_PREROLL):
+            raise SourceError(
+                f"{self.address} gives no frame within {_START_S:g} s; check the camera's cable"
+            )
+        caps = self._sink.get_static_pad("sink").get_current_caps()
+        if caps is not None:
+            info = self._libraries.video.VideoInfo.new_from_caps(caps)
+            self.fps = info.fps_n / info.fps_d if info.fps_n else None
+            rate = f"{self.fps:g} fps" if self.fps else "a rate of its own"
+            asked = mode.lstrip(",") or "nothing in particular"
+            size = f"{info.finfo.name} {info.width}x{info.height}"
+            _log.info("%s gives %s at %s; asked for %s", self.address, size, rate, asked)
+
+    def _pull(self, read: int) -> Any:
+        """The next sample, or None once closed."""
+        while not self._closed:
+            sample = self._sink.try_pull_sample(int(_PULL_S * self._libraries.gst.SECOND))
+            if sample is not None:
+                return sample
+            self._check(read)
+        return None
+
+    def _check(self, read: int) -> None:
+        """Raise what the pipeline has reported, in GStreamer's own words."""
+        kinds = self._libraries.gst.MessageType
+        message = self._bus.pop_filtered(kinds.ERROR | kinds.EOS)
+        if message is None or self._closed:
+            return
+        if message.type == kinds.EOS:
+            raise SourceError(f"{self.address} ended after {read} frames; check the camera's cable and power")
+        error, debug = message.parse_error()
+        words = " ".join([error.message, *(debug or "").splitlines()[1:]])  # line 1 is a place in C code
+        raise SourceError(
+            f"{self.address} failed after {read} frames: {message.src.get_name()}: {words}; "
+            "check the camera, that it has this mode, and that no other program uses it"
+        )
+
+    def _captured_s(self, sample: Any) -> float | None:
+        """CLOCK_MONOTONIC seconds of a sample's PTS; None where the two cannot be compared."""
+        gst = self._libraries.gst
+        clock, stamp = self._pipeline.get_clock(), sample.get_buffer().pts
+        if not isinstance(clock, gst.SystemClock) or stamp == gst.CLOCK_TIME_NONE:
+            return None
+        if clock.get_property("clock-type") != gst.ClockType.MONOTONIC:
+            return None
+        running = sample.get_segment().to_running_time(gst.Format.TIME, stamp)
+        if running == gst.CLOCK_TIME_NONE:
+            return None
+        return float(self._sink.get_base_time() + running) / gst.SECOND
+
+
+def load() -> Libraries:
+    """Import and start GStreamer; DependencyError where it is not installed."""
+    try:
+        for name in ("Gst", "GstApp", "GstVideo"):
+            require("gi", _HINT).require_version(name, "1.0")
+    except ValueError as error:
+        raise DependencyError(f"GStreamer is not complete ({error}); install it: {_HINT}") from error
+    libraries = Libraries(
+        *(require(f"gi.repository.{name}", _HINT) for name in ("Gst", "GstApp", "GstVideo"))
+    )
+    libraries.gst.init_check(None)
+    return libraries
+
+
+def description(address: str, mode: str = "", elements: Elements = JETSON) -> str:
+    """The pipeline for ``address`` as gst-launch writes it; ``mode`` is added to the camera's caps."""
+    if match := re.fullmatch(r"csi://(\d+)", address, re.ASCII):
+        parts = [elements.csi.format(camera=match[1]), elements.csi_caps + mode]
+    elif match := re.fullmatch(r"mjpeg://(/.+)", address):
+        node = re.sub(r'(["\\])', r"\\\1", match[1])
+        parts = [elements.usb.format(camera=f'"{node}"'), elements.usb_caps + mode, elements.jpeg_decoder]
+    else:
+        name = without_password(address)
+        raise SourceError(f"{name!r} names no GStreamer camera; write csi://0 or mjpeg:///dev/video0")
+    sink = "appsink name=luma max-buffers=1 drop=true sync=false"
+    return " ! ".join([*parts, elements.converter, elements.luma_caps, sink])
+
+
+def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Literal["full", "limited"]]:
+    """The first plane of a sample as (H,W) uint8, and its range; SourceError where that is not luma.
+
+    The plane is copied once, padding included; the result is a read-only view without the padding.
+    """
+    gst, video = libraries.gst, libraries.video
+    info = video.VideoInfo.new_from_caps(sample.get_caps())
+    if info is None or info.finfo.name not in _LUMA_FIRST:
+        caps = sample.get_caps().to_string()
+        raise SourceError(f"the pipeline gives {caps}; set luma_caps to one of {', '.join(_LUMA_FIRST)}")
+    buffer = sample.get_buffer()
+    # A decoder may lay out its buffers in its own way, and then says so in this meta.
+    layout = video.buffer_get_video_meta(buffer) or info
+    stride, offset = layout.stride[0], layout.offset[0]
+    # The part shares the memory, so that only this plane crosses into Python. `data` is a copy in plain
+    # PyGObject, which bytes() then keeps, and a view where the gst-python overrides are installed.
+    part = buffer.copy_region(gst.BufferCopyFlags.MEMORY, offset, stride * (info.height - 1) + info.width)
+    mapped, memory = part.map(gst.MapFlags.READ)
+    if not mapped:
+        raise SourceError("GStreamer cannot map a frame; let luma_caps ask for plain memory, without NVMM")
+    try:
+        plane = bytes(memory.data)
+    finally:
+        part.unmap(memory)
+    image = np.ndarray((info.height, info.width), np.uint8, plane, strides=(stride, 1))
+    return image, "full" if int(info.colorimetry.range) == _FULL_RANGE else "limited"
+
+
+def _mode(libraries: Libraries, width: int | None, height: int | None, fps: float | None) -> str:
+    """What was asked for as caps, ``,width=640,framerate=30/1``."""
+    mode = f",width={width}" if width else ""
+    mode += f",height={height}" if height else ""
+    if fps:
+        # 29.97 has to become 30000/1001, as cameras write it.
+        _, over, under = libraries.video.video_guess_framerate(round(libraries.gst.SECOND / fps))
+        mode += f",framerate={over}/{under}"
+    return mode
+
+
+def _parse(gst: Any, text: str) -> Any:
+    context = gst.ParseContext.new()
+    try:
+        return gst.parse_launch_full(text, context, gst.ParseFlags.FATAL_ERRORS)
+    except Exception as error:  # GLib.Error, a class that exists only where gi does
+        if missing := context.get_missing_elements():
+            raise DependencyError(
+                f"GStreamer has no element {', '.join(missing)}; {_remedy(missing)}"
+            ) from error
+        words = " ".join(getattr(error, "message", str(error)).split())
+        raise SourceError(f"GStreamer refuses the pipeline {text}: {words}; correct its elements") from error
+
+
+def _remedy(missing: list[str]) -> str:
+    if any(name.startswith("nv") for name in missing):
+        return "on a Jetson: sudo apt install nvidia-l4t-gstreamer; elsewhere use a USB camera, /dev/video0"
+    return f"install it: sudo apt install {_PACKAGES}"

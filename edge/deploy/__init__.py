@@ -1,0 +1,1 @@
+"""Installing the program on a board."""

@@ -1,0 +1,92 @@
+"""What systemd hears of a running service: sd_notify(3) over a UNIX datagram socket."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+log = logging.getLogger("edge")
+
+
+class Supervisor:
+    """The service manager behind $NOTIFY_SOCKET; every method does nothing where there is none.
+
+    No method raises or blocks: frames go on when nobody listens. For one thread only, the one that
+    moves the frames, so that a beat is never sent for a pipeline that hangs.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._address = _address(environ.get("NOTIFY_SOCKET", ""))
+        self._interval_s = _watchdog_s(environ) / 4  # three beats may be lost before the service is
+        self._clock = clock
+        self._last_beat_s = float("-inf")
+        self._failed = False
+
+    def ready(self, status: str) -> None:
+        """The start is over; ``status`` is one line for `systemctl status`."""
+        self._send("READY=1", _status(status))
+
+    def progress(self) -> None:
+        """A frame went through the whole pipeline, or the service declared itself idle.
+
+        Sends WATCHDOG=1 at most every quarter of $WATCHDOG_USEC. Never call it from a timer or a thread
+        of its own: it would go on beating for a pipeline that stands still.
+        """
+        now = self._clock()
+        if self._interval_s and now - self._last_beat_s >= self._interval_s:
+            self._last_beat_s = now
+            self._send("WATCHDOG=1")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send(_status(text))
+
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Around a reload of the configuration; READY=1 follows even where the old one has to stay."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        try:
+            yield
+        finally:
+            self._send("READY=1")
+
+    def stopping(self) -> None:
+        """The stop has begun."""
+        self._send("STOPPING=1")
+
+    def _send(self, *lines: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.setblocking(False)
+                sender.sendto("\n".join(lines).encode(), self._address)
+        except OSError as error:
+            if not self._failed:
+                log.warning("the service manager cannot be reached ($NOTIFY_SOCKET): %s", error.strerror)
+            self._failed = True
+
+
+def _address(name: str) -> str:
+    """A path, or an abstract address, which systemd writes with @ for the leading NUL; "" for neither."""
+    if name.startswith("@"):
+        return "\0" + name[1:]
+    return name if name.startswith("/") else ""
+
+
+def _watchdog_s(environ: Mapping[str, str]) -> float:
+    """Seconds after which the watchdog strikes; 0 where there is none, or where it is another process's."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    text = environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isdecimal() else 0.0
+
+
+def _status(text: str) -> str:
+    return "STATUS=" + " ".join(text.split())

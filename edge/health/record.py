@@ -1,0 +1,52 @@
+"""What a run is doing, in figures that somebody far away can judge it by."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edge.data import EmotionEstimate, Frame
+
+WINDOW = 300  # frames over which rates and ages are told
+
+
+class Health:
+    """Counts and measures one run; ``parts`` adds what other rooms know, each as a call for its figures."""
+
+    def __init__(self, live: bool, now: Callable[[], float] = time.monotonic) -> None:
+        self.parts: dict[str, Callable[[], Any]] = {}
+        self._live, self._now, self._started_s = live, now, now()
+        self._counts: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+        self._done_s: deque[float] = deque(maxlen=WINDOW)
+        self._ages_s: deque[float] = deque(maxlen=WINDOW)
+
+    def frame(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
+        """Note one frame that went through the pipeline; its age is the time since its capture."""
+        now = self._now()
+        self._done_s.append(now)
+        self._counts["frames"] += 1
+        self._counts["estimates"] += sum(estimate.fresh for estimate in estimates)
+        self._counts["uncertain"] += sum(e.fresh and e.label == "uncertain" for e in estimates)
+        if self._live:
+            self._ages_s.append(now - frame.timestamp_s)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All figures as JSON takes them; ages and times in seconds, rates per second."""
+        now = self._now()
+        span = now - self._done_s[0] if len(self._done_s) > 1 else 0.0
+        found: dict[str, Any] = {
+            "schema": "emotion-edge-health/1",
+            "up_s": round(now - self._started_s, 1),
+            "fps": round((len(self._done_s) - 1) / span, 2) if span > 0 else 0.0,
+            "last_frame_s": round(now - self._done_s[-1], 2) if self._done_s else None,
+            **{name: self._counts[name] for name in ("frames", "estimates", "uncertain")},
+        }
+        if self._ages_s:
+            p50, p99 = np.quantile(self._ages_s, [0.5, 0.99])
+            found["age_s"] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
+        return found | {name: tell() for name, tell in self.parts.items()}

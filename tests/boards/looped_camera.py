@@ -1,0 +1,65 @@
+"""Run inside the service test's machine in place of ``python -m edge``: picam:// plays a clip for ever.
+
+Files in /run/emotion-edge, made by the test, are its faults: ``no-camera`` takes the camera away, ``hang``
+lets the face detector hang while everything around it lives on.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from edge import build
+from edge.__main__ import main
+from edge.capture.opencv import OpenCVSource
+from edge.config import SourceConfig
+from edge.data import Face, Frame
+from edge.errors import SourceError
+from edge.faces.haar import HaarDetector
+
+CLIP = Path(__file__).with_name("clip.avi")
+FAULTS = Path("/run/emotion-edge")
+FPS = 15.0
+
+
+class LoopedCamera(OpenCVSource):
+    """A live camera made from a clip; times are CLOCK_MONOTONIC."""
+
+    live = True
+    frame_count = None
+
+    def frames(self) -> Iterator[Frame]:
+        index = 0
+        while True:
+            clip = cv2.VideoCapture(str(CLIP))
+            while clip.grab():
+                if (FAULTS / "no-camera").exists():
+                    raise SourceError("the camera was taken away by the test")
+                time.sleep(1 / FPS)
+                yield Frame(clip.retrieve()[1], time.monotonic(), index)
+                index += 1
+            clip.release()
+
+
+class Detector(HaarDetector):
+    def detect(self, frame: Frame) -> list[Face]:
+        while (FAULTS / "hang").exists():
+            time.sleep(0.1)
+        return super().detect(frame)
+
+
+def camera(_: SourceConfig) -> LoopedCamera:
+    """What stands for picamera2; opening fails while the camera is away."""
+    if (FAULTS / "no-camera").exists():
+        raise SourceError("no camera: the test holds it")
+    return LoopedCamera(str(CLIP))
+
+
+if __name__ == "__main__":
+    build.SOURCES["picam"] = camera
+    build.DETECTORS["haar"] = lambda *_: Detector()
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Health figures, the ways out for them, the governor, the wall clock, and the last rungs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.data import EmotionEstimate, Frame
+from edge.errors import ConfigError
+from edge.health import outlet
+from edge.health.clock import WallClock
+from edge.health.rate import ENOUGH_S, LEVELS, TOO_MUCH_S, Governor, hottest
+from edge.health.record import Health
+from edge.health.restart import SOON_S, note_restart
+
+
+class Clock:
+    """Time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def estimate(label: str = "happiness", fresh: bool = True) -> EmotionEstimate:
+    return EmotionEstimate(1, 0.0, np.zeros(4, np.float32), np.zeros(8, np.float32), label, True, fresh)
+
+
+def run_of(clock: Clock, frames: int, period_s: float = 0.1, age_s: float = 0.03) -> Health:
+    health = Health(live=True, now=clock)
+    for at in range(frames):
+        clock.now += period_s
+        health.frame(
+            Frame(np.zeros((2, 2), np.uint8), clock.now - age_s, at), [estimate(), estimate(fresh=False)]
+        )
+    return health
+
+
+def test_figures_of_a_run() -> None:
+    clock = Clock()
+    health = run_of(clock, 50)
+    health.parts["drops"] = lambda: {"newer frame": 3}
+    found = health.snapshot()
+    assert found["frames"] == found["estimates"] == 50
+    assert found["fps"] == pytest.approx(10, abs=0.1)
+    assert found["age_s"] == {"p50": pytest.approx(0.03), "p99": pytest.approx(0.03)}
+    assert found["drops"] == {"newer frame": 3}
+    clock.now += 60
+    assert health.snapshot()["last_frame_s"] == pytest.approx(60)
+    assert health.snapshot()["fps"] < 1, "a rate of frames that came long ago is no rate"
+
+
+def test_a_port_answers_on_the_loopback_interface_only() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with outlet.outlet(str(port), run_of(Clock(), 5)) as made:
+        assert made._server.server_address[0] == "127.0.0.1"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            assert json.load(answer)["frames"] == 5
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/etc/passwd", timeout=5)
+        caught.value.close()
+        with pytest.raises(ConfigError, match="choose another"):
+            outlet.outlet(str(port), run_of(Clock(), 1))
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+
+
+def test_a_file_is_whole_at_any_time_and_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "health.json"
+    health = run_of(Clock(), 5)
+    with outlet.outlet(str(path), health) as made:
+        assert json.loads(path.read_text())["frames"] == 5
+        health.frame(Frame(np.zeros((2, 2), np.uint8), 0, 0), [])
+        made.tell()
+        assert json.loads(path.read_text())["frames"] == 5, "it is not written again so soon"
+        made._last_s = float("-inf")
+        made.tell()
+        assert json.loads(path.read_text())["frames"] == 6
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigError, match="health: cannot write"):
+        outlet.outlet(str(tmp_path / "no" / "health.json"), health)
+    with pytest.raises(ConfigError, match="1 to 65535"):
+        outlet.outlet("70000", health)
+
+
+class Machine:
+    """A processor and its heat, as the governor sees them."""
+
+    def __init__(self, cpu_percent: float | None = 100.0, celsius: float | None = 80.0) -> None:
+        self.clock, self.used, self.share, self.heat = Clock(), 0.0, 0.5, 50.0
+        self.governor = Governor(cpu_percent, celsius, lambda: self.heat, self.clock, lambda: self.used)
+
+    def after(self, seconds: float) -> int:
+        for _ in range(round(10 * seconds)):
+            self.clock.now += 0.1
+            self.used += 0.1 * self.share
+            self.governor.adjust()
+        return self.governor.level
+
+
+def test_heat_lowers_the_load_within_five_seconds_and_raises_it_again_later() -> None:
+    machine = Machine()
+    assert machine.after(30) == 0
+    machine.heat = 85
+    assert machine.after(5) == 1
+    assert machine.after(30) == len(LEVELS) - 1
+    machine.heat = 75  # below the budget, within its margin: neither up nor down
+    assert machine.after(60) == len(LEVELS) - 1
+    machine.heat = 60
+    assert machine.after(ENOUGH_S + 2) == len(LEVELS) - 2
+    assert machine.after(60) == 0
+
+
+def test_the_processor_has_a_budget_too() -> None:
+    machine = Machine(cpu_percent=60)
+    machine.share = 0.9
+    assert machine.after(TOO_MUCH_S + 2) == 1
+    machine.share = 0.3
+    assert machine.after(15) == 0
+
+
+def test_a_short_peak_changes_nothing() -> None:
+    machine = Machine()
+    for _ in range(10):
+        machine.heat = 90
+        machine.after(1)
+        machine.heat = 70
+        machine.after(2)
+    assert machine.governor.level == 0
+
+
+def test_without_budgets_and_sensors_the_load_stays() -> None:
+    machine = Machine(None, None)
+    machine.heat, machine.share = None, 4.0
+    assert machine.after(60) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.floats(20, 110), st.floats(0, 3), st.floats(0.5, 15)), max_size=8))
+def test_the_level_never_moves_faster_than_its_rules(phases: list[tuple[float, float, float]]) -> None:
+    machine, moves, before = Machine(), [], 0
+    for heat, share, seconds in phases:
+        machine.heat, machine.share = heat, share
+        for _ in range(round(seconds)):
+            level = machine.after(1)
+            assert 0 <= level < len(LEVELS)
+            if level != before:
+                moves.append(machine.clock.now)
+            before = level
+    assert all(b - a >= TOO_MUCH_S - 0.2 for a, b in itertools.pairwise(moves))
+
+
+def test_the_hottest_zone_counts(tmp_path: Path) -> None:
+    assert hottest(tmp_path) is None
+    for number, text in enumerate(["45000\n", "61500\n", "garbage", "-274000\n"]):
+        zone = tmp_path / f"sys/class/thermal/thermal_zone{number}"
+        zone.mkdir(parents=True)
+        (zone / "temp").write_text(text)
+    assert hottest(tmp_path) == 61.5
+
+
+def test_wall_time_follows_and_is_flagged_after_a_jump() -> None:
+    monotonic, wall = Clock(), Clock()
+    wall.now = 1.8e9
+    clock = WallClock(wall, monotonic, lambda: True)
+    assert clock.at(1000.0) == ("2027-01-15T08:00:00.000Z", True)
+    for jump_s in (3600, -3600, 10 * 365 * 86400, -10 * 365 * 86400):
+        wall.now += jump_s
+        assert clock.at(monotonic.now)[1] is False
+        monotonic.now += 61
+        wall.now += 61
+        assert clock.at(monotonic.now)[1] is True
+    unset = WallClock(lambda: 12.0, monotonic, lambda: False)
+    assert unset.at(monotonic.now) == ("1970-01-01T00:00:12.000Z", False)
+
+
+def test_a_second_restart_soon_after_the_first_is_of_no_use(tmp_path: Path) -> None:
+    assert not note_restart(tmp_path / "state", 100.0, "boot-a")
+    assert note_restart(tmp_path / "state", 160.0, "boot-a")
+    assert not note_restart(tmp_path / "state", 160.0 + SOON_S + 1, "boot-a")
+    assert not note_restart(tmp_path / "state", 5.0, "boot-b"), "the reboot was a fresh start"
+    (tmp_path / "state/restart.json").write_text("[]")
+    assert not note_restart(tmp_path / "state", 6.0, "boot-b")
+    (tmp_path / "file").write_text("")
+    assert not note_restart(tmp_path / "file/state", 1.0, "boot-a")
