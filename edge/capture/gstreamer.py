@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -177,6 +179,7 @@ class GStreamerSource:
 
 def load() -> Libraries:
     """Import and start GStreamer; DependencyError where it is not installed."""
+    _keep_unwinder()
     try:
         for name in ("Gst", "GstApp", "GstVideo"):
             require("gi", _HINT).require_version(name, "1.0")
@@ -187,6 +190,16 @@ def load() -> Libraries:
     )
     libraries.gst.init_check(None)
     return libraries
+
+
+def _keep_unwinder() -> None:
+    """Make the compiler's unwinder the first that libraries find.
+
+    GStreamer brings libunwind, whose functions bear the same names. A library that is loaded after it, such
+    as ONNX Runtime, would take those, and the first C++ exception would end the process.
+    """
+    with suppress(OSError):  # another C library: it has no such trouble
+        ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 def description(address: str, mode: str = "", elements: Elements = JETSON) -> str:

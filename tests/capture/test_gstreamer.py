@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -294,3 +295,17 @@ def in_use() -> tuple[int, int]:
     """Open descriptors and threads of this process, the C libraries' threads too."""
     gc.collect()
     return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+
+def test_a_library_that_is_loaded_after_gstreamer_may_still_throw(tmp_path) -> None:
+    """GStreamer's libunwind and OpenCV's wheel together made ONNX Runtime crash on its first exception."""
+    pytest.importorskip("gi", reason="no GStreamer: make gstreamer")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no network")
+    code = (
+        "import sys, cv2; from pathlib import Path; from edge.capture.gstreamer import load; load(); "
+        "from edge.engines.ort import OrtEngine; OrtEngine(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, broken], capture_output=True, text=True, timeout=60)
+    assert "is no usable ONNX file" in done.stderr
+    assert done.returncode == 1
