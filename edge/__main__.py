@@ -11,7 +11,7 @@ from edge import __version__, config
 from edge.command import finish
 from edge.config import Config
 from edge.deploy.command import add_service_options, run_service
-from edge.errors import require
+from edge.errors import EdgeError, require
 from edge.health import logs
 
 
@@ -86,10 +86,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def run_engine(args: argparse.Namespace) -> None:
     """``engine`` of both command lines."""
-    from edge.bundle import REFERENCE
+    from edge.engines.trt_cache import Refused
     from edge.engines.trt_command import engine
 
-    engine(args.bundle or REFERENCE, args.precision, args.faces, args.out, args.workspace_mb, args.capability)
+    try:
+        engine(args)
+    except Refused as error:  # its exit code is for the run that builds beside itself
+        raise EdgeError(str(error)) from error
 
 
 def _settings(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from edge import build
 from edge.bundle import Bundle
 from edge.capture.rtsp import without_password
 from edge.config import Config
-from edge.engines.choice import ENGINES, engine_kinds
+from edge.engines.choice import ENGINES, engine_kinds, traits
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError, SourceError
 from edge.protocols import Engine
@@ -25,8 +25,9 @@ def check(config: Config) -> None:
         print(f"network   {precision}: {_try_precision(bundle, precision)}")
     if config.bundle.precision == "auto":
         make = partial(_make_engine, config, bundle)
-        choice = choose.measure(bundle, make, engine_kinds(config))
-        choose.remember(bundle, choice)
+        kinds = engine_kinds(config)
+        choice = choose.measure(bundle, make, kinds)
+        choose.remember(bundle, choice, traits(kinds))
         print(f"chosen    {choice}: {choice.why}")
     with ExitStack() as stack:
         frames = stack.enter_context(build.frames(config, lambda: None))

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from edge.errors import EdgeError, RestartNeeded
+from edge.errors import EdgeError
 from edge.health import logs
 
 
@@ -25,7 +25,7 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
     except EdgeError as error:
         mark = logs.prefix(logging.ERROR) if logs.to_journal(sys.stderr) else ""
         print(f"{mark}{name}: error: {error}", file=sys.stderr)
-        return 75 if isinstance(error, RestartNeeded) else 2
+        return error.exit_code
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
         return 130

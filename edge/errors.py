@@ -17,6 +17,8 @@ from types import ModuleType
 class EdgeError(Exception):
     """A fault the user can mend; the message names the fault, the value found and the fix."""
 
+    exit_code = 2
+
 
 class ConfigError(EdgeError):
     """A wrong key, type or value in the configuration."""
@@ -36,6 +38,8 @@ class DependencyError(EdgeError):
 
 class RestartNeeded(EdgeError):
     """Something hangs that only a fresh start can mend; the command ends with 75 for its supervisor."""
+
+    exit_code = 75
 
 
 def require(module: str, hint: str) -> ModuleType:

@@ -53,6 +53,10 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """Precision and library, for logs and health."""
         ...
 
+    def tick(self) -> None:
+        """Called between two frames, whether a face was there or not."""
+        ...
+
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch; what is returned belongs to the caller."""
         ...

@@ -62,6 +62,7 @@ def _run(config: Config, supervisor: Supervisor, hung_up: threading.Event) -> li
 
         def alive() -> None:
             """The loop is awake: it works, or it waits for a camera that is being brought back."""
+            step.tick()
             supervisor.progress()
             told.tell()
             if hung_up.is_set():

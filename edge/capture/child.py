@@ -7,11 +7,9 @@ fixed size, then the pixels.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -26,12 +24,12 @@ from edge.capture.slot import NewestFrames
 from edge.config import Config, SourceConfig
 from edge.data import Frame
 from edge.errors import EdgeError, RestartNeeded, SourceError
+from edge.process import START, die_with_parent
 
 log = logging.getLogger("edge")
 HEADER = struct.Struct("<4sIIIdI?")  # magic, height, width, channels (0: luma), time s, index, limited range
 MAGIC = b"EdF1"
 DIES_S = 3.0  # a process that outlives SIGKILL for so long hangs in the kernel, in a driver
-_PDEATHSIG = 1  # of prctl(2)
 
 
 class ChildSource:
@@ -42,7 +40,7 @@ class ChildSource:
     def __init__(self, settings: SourceConfig) -> None:
         self.frame_count: int | None = None
         command = [sys.executable, "-m", "edge.capture.child"]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=START)
         assert self._child.stdin is not None
         with self._child.stdin as told:
             told.write(json.dumps(asdict(settings)).encode())
@@ -101,20 +99,12 @@ def _write(pipe: IO[bytes], frame: Frame) -> None:
     pipe.flush()
 
 
-def _die_with_parent() -> None:
-    """Where the parent is killed, nobody else would end this process."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(0)
-
-
 def main(settings: str) -> int:
     """Read the source of ``settings`` (JSON) until it ends or nobody reads any more."""
     from edge import build
 
     logging.basicConfig(format="emotion-edge: %(levelname)s: capture: %(message)s", level=logging.INFO)
-    _die_with_parent()
+    die_with_parent()
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     sys.stdout = sys.stderr  # what a library prints must not get between the frames
     os.dup2(sys.stderr.fileno(), 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -85,9 +85,13 @@ class Device:
             self._cuda.init()
             self._context = self._cuda.Device(0).retain_primary_context()
             self._context.push()
-            self.stream = self._cuda.Stream()
-            self._kernels = self._cuda.module_from_buffer(PTX.encode())
-            self._gather, self._scatter = (self._kernels.get_function(n) for n in ("gather", "scatter"))
+            try:
+                self.stream = self._cuda.Stream()
+                self._kernels = self._cuda.module_from_buffer(PTX.encode())
+                self._gather, self._scatter = (self._kernels.get_function(n) for n in ("gather", "scatter"))
+            except BaseException:
+                self.close()  # pycuda ends the process where a context is left on its stack
+                raise
 
     @contextmanager
     def faults(self, doing: str) -> Iterator[None]:
@@ -208,7 +212,11 @@ class Rows(Sequence[Row]):
         return self._rows[at]
 
     def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        values = np.stack([np.asarray(row) for row in self._rows]) if self._rows else np.empty(self.shape)
+        values = (
+            np.stack([np.asarray(row) for row in self._rows])
+            if self._rows
+            else np.empty(self.shape, np.float32)
+        )
         return np.asarray(values, dtype)
 
 
@@ -222,10 +230,20 @@ class Graph:
         self._call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_THREAD_LOCAL))
         try:
             work()
-        finally:  # a stream that stays in capture mode would be lost
-            self._call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
-        flags = ctypes.c_ulonglong(0)
-        self._call("cuGraphInstantiateWithFlags", ctypes.byref(self._ready), self._graph, flags)
+        except BaseException:
+            with suppress(EdgeError):
+                self._end_capture()  # a stream that stays in capture mode would be lost
+            raise
+        self._end_capture()
+        try:
+            flags = ctypes.c_ulonglong(0)
+            self._call("cuGraphInstantiateWithFlags", ctypes.byref(self._ready), self._graph, flags)
+        except EdgeError:
+            self._call("cuGraphDestroy", self._graph)
+            raise
+
+    def _end_capture(self) -> None:
+        self._call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
 
     def launch(self) -> None:
         """Do the recorded work, in the order of the stream."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.bundle import Bundle
 from edge.config import Config
 from edge.engines import trt_cache, trt_serve
-from edge.engines.device import l4t
+from edge.engines.device import gpu, jetpack, l4t
 from edge.engines.ort import CUDA, OrtEngine, cuda_provider
+from edge.engines.trt_build import library
 from edge.errors import BundleError, ConfigError, EdgeError
 from edge.protocols import Engine
 from edge.recognition.choose import recall
@@ -22,80 +23,93 @@ log = logging.getLogger("edge")
 ENGINES: dict[str, Callable[[Config, Bundle, str, int], Engine]] = {
     "onnxruntime": lambda c, b, precision, threads: OrtEngine(b.model(precision), threads),
     "onnxruntime-cuda": lambda c, b, precision, _: OrtEngine(b.model(precision), 1, provider=CUDA),
-    "tensorrt": lambda c, b, precision, _: trt_serve.load(b, precision, c.engine.faces, _plans(c)),
+    "tensorrt": lambda c, b, precision, _: trt_serve.obtain(b, precision, c.engine.faces, _plans(c)),
+}
+_RUNS = {
+    "onnxruntime": ("fp32", "fp16", "int8-cpu"),
+    "onnxruntime-cuda": ("fp32", "fp16"),
+    "tensorrt": trt_serve.RUNGS,
 }
 
 
 def engine(config: Config, loaded: Bundle) -> Engine:
-    """The step on the wanted engine; any precision but fp32 must reproduce golden.npz here first."""
+    """The step on the wanted engine; all but fp32 on the processor must reproduce golden.npz here first."""
     kind, precision, threads = _wanted(config, loaded)
     if kind != "tensorrt":
-        return _right(ENGINES[kind](config, loaded, precision, threads), loaded, precision)
-    first = trt_serve.RUNGS.index(precision)
-    rungs = [rung for rung in trt_serve.RUNGS[first:] if rung in loaded.precisions]
+        return _right(ENGINES[kind](config, loaded, precision, threads), loaded, kind, precision)
+    if config.bundle.precision != "auto":
+        loaded.model(precision)  # what is named has to be there
+    later = trt_serve.RUNGS[trt_serve.RUNGS.index(precision) :]
+    for missing in (rung for rung in later if rung not in loaded.precisions):
+        log.warning("%s on TensorRT is left out: the bundle has no such file", missing)
+    rungs = [rung for rung in later if rung in loaded.precisions]
     return trt_serve.Serving(loaded, _standby(config, loaded), rungs, config.engine.faces, _plans(config))
 
 
 def _wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
-    """Engine, precision and threads: as configured, else as `check` measured, else TensorRT, else fp32."""
-    kind, precision, threads = config.engine.kind, config.bundle.precision, config.bundle.threads
-    if kind not in ("auto", *ENGINES):
-        raise ConfigError(f"engine.kind is {kind!r}, expected auto, {', '.join(ENGINES)}")
-    if kind == "auto" and precision == "auto" and (known := recall(loaded)) is not None:
-        if known.engine in engine_kinds(config) and known.precision in loaded.precisions:
-            log.info("%s (%s)", known, known.why)
-            return known.engine, known.precision, known.threads
-        log.warning("%s, which `check` found fastest, is not there any more; run it again", known)
-    if kind == "auto":
-        for_gpu = precision in ("auto", "int8-trt") and "tensorrt" in engine_kinds(config)
-        kind = "tensorrt" if for_gpu else "onnxruntime"
-    if kind == "tensorrt":
-        if fault := trt_serve.unusable():
-            raise ConfigError(f"engine.kind is tensorrt: {fault}; or set engine.kind=auto")
-        if precision not in ("auto", *trt_serve.RUNGS):
-            raise ConfigError(f"TensorRT does not run {precision}; set engine.kind=auto")
-        return kind, trt_serve.RUNGS[0] if precision == "auto" else precision, threads
-    if precision == "int8-trt":
-        fault = trt_serve.unusable() or "engine.kind is another"
+    """Engine, precision and threads: as configured, else as `check` measured, else the best engine here."""
+    kinds, precision, threads = engine_kinds(config), config.bundle.precision, config.bundle.threads
+    known = recall(loaded, traits(kinds)) if precision == "auto" else None
+    if known is not None and known.engine in kinds and known.precision in loaded.precisions:
+        log.info("%s (%s)", known, known.why)
+        return known.engine, known.precision, known.threads
+    fitting = [kind for kind in kinds if precision == "auto" or precision in _RUNS[kind]]
+    if not fitting and precision == "int8-trt":
+        fault = trt_serve.unusable() or f"engine.kind is {config.engine.kind}"
         raise BundleError(
             f"int8-trt is for TensorRT ({fault}), and ONNX Runtime crawls on it; "
             "set bundle.precision=int8-cpu"
         )
+    if not fitting:
+        raise ConfigError(f"{' and '.join(kinds)} cannot run {precision}; set bundle.precision=auto")
+    kind = fitting[-1]
     if precision == "auto":
-        log.info("fp32 on %d threads; `emotion-edge check` measures what is fastest here", threads)
-        precision = "fp32"
+        log.info("`emotion-edge check` measures which engine and precision are fastest here")
+        precision = _RUNS[kind][0]
     return kind, precision, threads
 
 
-def _right(built: Engine, loaded: Bundle, precision: str) -> Engine:
+def _right(built: Engine, loaded: Bundle, kind: str, precision: str) -> Engine:
     """``built``; BundleError where it computes something else than the bundle promises."""
-    if precision != "fp32" and not (verdict := reproduces(built, loaded)).passed:
-        raise BundleError(
-            f"{precision} does not reproduce golden.npz on this machine ({verdict}); "
-            "set bundle.precision=fp32"
-        )
-    return built
+    if (kind, precision) == ("onnxruntime", "fp32") or (verdict := reproduces(built, loaded)).passed:
+        return built
+    raise BundleError(
+        f"{precision} on {kind} does not reproduce golden.npz on this machine ({verdict}); "
+        "set bundle.precision=fp32 and engine.kind=onnxruntime"
+    )
 
 
 def engine_kinds(config: Config) -> list[str]:
-    """The engines that this machine has, or the configured one."""
-    if config.engine.kind != "auto":
-        return [config.engine.kind]
-    found = ["onnxruntime"]
-    if cuda_provider():
-        found.append("onnxruntime-cuda")
-    if not (fault := trt_serve.unusable()):
-        found.append("tensorrt")
-    elif l4t():
+    """The engines that this machine has, the fastest last, or the configured one."""
+    kind = config.engine.kind
+    if kind not in ("auto", *ENGINES):
+        raise ConfigError(f"engine.kind is {kind!r}, expected auto, {', '.join(ENGINES)}")
+    fault = trt_serve.unusable() if kind in ("auto", "tensorrt") else ""
+    if kind == "tensorrt" and fault:
+        raise ConfigError(f"engine.kind is tensorrt: {fault}; or set engine.kind=auto")
+    if kind != "auto":
+        return [kind]
+    if fault and l4t():
         log.warning("TensorRT is not used: %s", fault)
-    return found
+    found = {"onnxruntime": True, "onnxruntime-cuda": cuda_provider(), "tensorrt": not fault}
+    return [kind for kind, here in found.items() if here]
+
+
+def traits(kinds: Sequence[str]) -> list[str]:
+    """What a measured choice depends on, beside the processor."""
+    if "tensorrt" not in kinds:
+        return list(kinds)
+    trt, here = library(), gpu()
+    return [*kinds, trt.__name__, trt.__version__, here.name, here.capability, jetpack()]
 
 
 def _standby(config: Config, loaded: Bundle) -> Engine:
-    """ONNX Runtime in fp32, on the GPU where it can."""
+    """ONNX Runtime in fp32, on the GPU where it can and is right."""
     if cuda_provider():
         try:
-            return ENGINES["onnxruntime-cuda"](config, loaded, "fp32", 1)
+            return _right(
+                ENGINES["onnxruntime-cuda"](config, loaded, "fp32", 1), loaded, "onnxruntime-cuda", "fp32"
+            )
         except EdgeError as error:
             log.warning("%s", error)
     return ENGINES["onnxruntime"](config, loaded, "fp32", config.bundle.threads)
@@ -103,4 +117,4 @@ def _standby(config: Config, loaded: Bundle) -> Engine:
 
 def _plans(config: Config) -> Path:
     """The folder in which TensorRT engines are kept."""
-    return Path(config.engine.folder) if config.engine.folder else trt_cache.default_folder()
+    return Path(config.engine.folder or trt_cache.default_folder()).absolute()

@@ -13,7 +13,8 @@ from edge.errors import EdgeError
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 # NVIDIA, Jetson Linux archive: the first release of each JetPack that brings the TensorRT named beside it.
 _JETPACKS = (
-    ((39, 2), "7.2"), ((38, 4), "7.1"), ((38, 2), "7.0"), ((36, 4), "6.1"), ((36, 3), "6.0"),
+    ((39, 2), "7.2"), ((38, 4), "7.1"), ((38, 2), "7.0"),
+    ((36, 4, 3), "6.2"), ((36, 4), "6.1"), ((36, 3), "6.0"),
     ((35, 1), "5"), ((32, 1), "4"),
 )  # fmt: skip
 OLDEST = (36, 4)  # JetPack 6.1: TensorRT 10.3
@@ -72,12 +73,14 @@ def jetpack(sysroot: Path = Path("/")) -> str:
     release = l4t(sysroot)
     if release is None:
         return ""
-    number, whole = release[:2], release[2]
+    whole = release[2]
+    number = tuple(int(part) for part in whole.split("."))
     name = next((jetpack for first, jetpack in _JETPACKS if number >= first), "unknown")
     if number < OLDEST:
         raise EdgeError(
             f"this Jetson runs JetPack {name} (L4T {whole}), whose TensorRT is too old; "
-            "install JetPack 6.1 or newer, or run on the processor: bundle.precision=int8-cpu"
+            "install JetPack 6.1 or newer (there is none for boards before Orin), or run on the processor: "
+            "engine.kind=onnxruntime"
         )
     return f"{name} (L4T {whole})"
 

@@ -62,6 +62,9 @@ class OrtEngine:
         }
         return dict(zip(self.outputs, self._session.run(None, arrays), strict=True))
 
+    def tick(self) -> None:
+        """Nothing to do between two frames."""
+
     def __enter__(self) -> OrtEngine:
         return self
 

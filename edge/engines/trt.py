@@ -14,11 +14,15 @@ import numpy.typing as npt
 from edge.bundle import StateTensor
 from edge.data import TensorSpec
 from edge.engines._cuda import Device, Graph, Row, Rows, StateTable
-from edge.engines.trt_build import library, make_logger
+from edge.engines.trt_build import library, make_logger, start
 from edge.errors import EdgeError
 
 log = logging.getLogger("edge")
 STATE_ROWS = 512  # faces whose state is held at once, the steps in flight included
+
+
+class Stale(EdgeError):
+    """A plan of another TensorRT or GPU: it must be built again."""
 
 
 class TrtEngine:
@@ -43,10 +47,10 @@ class TrtEngine:
     def _load(self, plan: Path, state: Sequence[StateTensor]) -> None:
         trt, device = self._trt, self._device
         self._logger = make_logger(trt)
-        self._runtime = trt.Runtime(self._logger)
+        self._runtime = start(trt, trt.Runtime, self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan.read_bytes())
         if self._engine is None:
-            raise EdgeError(
+            raise Stale(
                 f"TensorRT {trt.__version__} cannot load {plan.name} ({self._reason()}); build it again"
             )
         names = [self._engine.get_tensor_name(at) for at in range(self._engine.num_io_tensors)]
@@ -136,10 +140,10 @@ class TrtEngine:
         context = self._engine.create_execution_context()
         if context is None:
             raise EdgeError(f"TensorRT has no memory for one more batch size ({self._reason()})")
-        for name, spec in self.inputs.items():
-            context.set_input_shape(name, (count, *_row(spec)))
-        for name, memory in self._memory.items():
-            context.set_tensor_address(name, int(memory))
+        taken = [context.set_input_shape(name, (count, *_row(spec))) for name, spec in self.inputs.items()]
+        taken += [context.set_tensor_address(name, int(memory)) for name, memory in self._memory.items()]
+        if not all(taken):
+            raise EdgeError(f"TensorRT refuses a batch of {count} faces ({self._reason()})")
         return context
 
     def record(self, context: Any, count: int) -> Graph:
@@ -153,10 +157,17 @@ class TrtEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for step in self._steps.values():
-            step.close()
-        self._steps.clear()
-        self._device.close()
+        try:
+            for step in self._steps.values():
+                step.close()
+        except EdgeError as fault:  # after a fault of the GPU every call fails
+            log.debug("%s", fault)
+        finally:
+            self._steps.clear()
+            self._device.close()
+
+    def tick(self) -> None:
+        """Nothing to do between two frames."""
 
 
 class _Step:

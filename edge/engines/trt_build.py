@@ -8,6 +8,7 @@ Q/DQ nodes, are the types of the engine, so no precision flag and no calibrator 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -18,10 +19,17 @@ from typing import Any
 from edge.command import finish
 from edge.errors import DependencyError, EdgeError
 from edge.files import replace
+from edge.process import die_with_parent
 
 WORKSPACE_MB = 256  # the reference step needs a tenth of it
 BUILDER_MB = 1500  # what a builder took beside its workspace [predicted, not measured on a board]
 HINT = "on a Jetson: sudo apt install python3-libnvinfer, in a venv with --system-site-packages"
+
+
+class Unbuildable(EdgeError):
+    """The parser or the builder takes this file not; one of another precision may do."""
+
+    exit_code = 3
 
 
 def library() -> ModuleType:
@@ -31,9 +39,20 @@ def library() -> ModuleType:
             found = importlib.import_module(name)
         except ImportError:
             continue
-        if hasattr(found, "Builder"):  # PyPI's "tensorrt" is an empty shell without NVIDIA's own index
-            return found
+        if not hasattr(found, "Builder"):  # PyPI's "tensorrt" is an empty shell without NVIDIA's own index
+            continue
+        if name == "tensorrt" and int(found.__version__.split(".")[0]) < 10:
+            raise DependencyError(f"TensorRT {found.__version__} is too old; install 10.3 or newer")
+        return found
     raise DependencyError(f"no TensorRT can be imported; {HINT}")
+
+
+def start(trt: ModuleType, kind: Any, logger: Any) -> Any:
+    """A ``Builder`` or ``Runtime``; EdgeError with the logger's words where there is none to be had."""
+    try:
+        return kind(logger)
+    except TypeError as error:  # how the bindings tell that the library gave no object
+        raise EdgeError(f"TensorRT {trt.__version__} cannot start: {logger.last or error}") from error
 
 
 def memory_fault(needed_mb: int, meminfo: Path = Path("/proc/meminfo")) -> str:
@@ -53,27 +72,26 @@ def memory_fault(needed_mb: int, meminfo: Path = Path("/proc/meminfo")) -> str:
 
 
 def build(
-    model: Path,
+    model: bytes,
+    name: str,
     faces: int,
     workspace_mb: int,
     timing_cache: Path | None,
     capability: str,
     say: Callable[[str], None],
 ) -> bytes:
-    """Serialized engine of ``model`` for 1 to ``faces`` faces a step.
+    """Serialized engine of an ONNX file's bytes for 1 to ``faces`` faces a step.
 
     ``capability`` ("8.6") builds for another GPU than this machine's, where the library can. ``say`` takes
-    progress as lines "12 What is being done". EdgeError carries the parser's own words and the node.
+    progress as lines "12 What is being done". Unbuildable carries the parser's own words and the node.
     """
     trt = library()
     logger = make_logger(trt)
-    builder = trt.Builder(logger)
-    if builder is None:
-        raise EdgeError(f"TensorRT {trt.__version__} cannot start: {logger.last or 'no reason given'}")
+    builder = start(trt, trt.Builder, logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(model)):
-        raise EdgeError(f"TensorRT {trt.__version__} refuses {model.name}: {_complaints(parser)}")
+    if not parser.parse(model):
+        raise Unbuildable(f"TensorRT {trt.__version__} refuses {name}: {_complaints(parser)}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mb << 20)
     config.progress_monitor = _monitor(trt, say)
@@ -82,11 +100,12 @@ def build(
         _aim(trt, config, capability)
     timed = timing_cache is not None and trt.__name__ == "tensorrt"  # TensorRT-RTX has nothing to keep there
     if timed:
-        config.set_timing_cache(config.create_timing_cache(_bytes(timing_cache)), ignore_mismatch=True)
+        kept = config.create_timing_cache(_bytes(timing_cache)) or config.create_timing_cache(b"")
+        config.set_timing_cache(kept, ignore_mismatch=True)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise EdgeError(
-            f"TensorRT {trt.__version__} cannot build {model.name}: {logger.last or 'no reason given'}"
+        raise Unbuildable(
+            f"TensorRT {trt.__version__} cannot build {name}: {logger.last or 'no reason given'}"
         )
     if timed and timing_cache is not None:
         replace(timing_cache, bytes(config.get_timing_cache().serialize()))
@@ -170,11 +189,27 @@ def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
     return Monitor()
 
 
+def _verified(path: Path, expected: str) -> bytes:
+    """The bytes of a file, read once: what was checked is what is parsed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be read ({error.strerror})") from error
+    if expected and hashlib.sha256(content).hexdigest() != expected:
+        raise EdgeError(f"{path} is not the file of its manifest; copy or export the bundle again")
+    return content
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build and write one plan; progress goes to standard output, a fault is one line and exit code 2."""
+    """Build and write one plan; progress goes to standard output.
+
+    A fault is one line and exit code 2, or 3 where the builder refuses this very file.
+    """
+    die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m edge.engines.trt_build")
     parser.add_argument("model", type=Path)
     parser.add_argument("plan", type=Path)
+    parser.add_argument("--sha256", default="", help="that the model must have")
     parser.add_argument("--faces", type=int, default=8)
     parser.add_argument("--workspace-mb", type=int, default=WORKSPACE_MB)
     parser.add_argument("--timing-cache", type=Path)
@@ -182,11 +217,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def work() -> None:
+        model = _verified(args.model, args.sha256)
         plan = build(
-            args.model, args.faces, args.workspace_mb, args.timing_cache, args.capability,
+            model, args.model.name, args.faces, args.workspace_mb, args.timing_cache, args.capability,
             lambda line: print(line, flush=True),
         )  # fmt: skip
-        replace(args.plan, plan)
+        replace(args.plan, plan, 0o600)
 
     return finish("trt_build", work, "no engine was written")
 

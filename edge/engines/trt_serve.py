@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +15,14 @@ import numpy as np
 
 from edge.bundle import Bundle
 from edge.engines import trt_cache
-from edge.engines._cuda import HINT
+from edge.engines._cuda import HINT, Row
 from edge.engines.device import gpu, jetpack
-from edge.engines.trt import TrtEngine
+from edge.engines.trt import Stale, TrtEngine
 from edge.engines.trt_build import library
 from edge.engines.trt_cache import PRECISIONS
+from edge.engines.trt_command import show
 from edge.errors import EdgeError, require
+from edge.process import START
 from edge.protocols import Engine
 from edge.recognition.golden import reproduces
 
@@ -40,11 +42,15 @@ def unusable() -> str:
     return ""
 
 
-def load(bundle: Bundle, precision: str, faces: int, folder: Path) -> TrtEngine:
-    """The engine of one precision, built first where it is not there yet (minutes on a board)."""
+def obtain(bundle: Bundle, precision: str, faces: int, folder: Path) -> TrtEngine:
+    """The engine of one precision, built first where none is there or the one there is stale."""
     key = trt_cache.key_of(bundle, precision, faces)
-    plan = trt_cache.find(folder, key) or trt_cache.make(bundle, key, folder, log.debug)
-    return TrtEngine(plan, bundle.state)
+    plan = trt_cache.find(folder, key) or trt_cache.make(bundle, key, folder, show)
+    try:
+        return TrtEngine(plan, bundle.state)
+    except Stale:
+        trt_cache.forget(plan)
+        return TrtEngine(trt_cache.make(bundle, key, folder, show), bundle.state)
 
 
 class Serving:
@@ -59,9 +65,10 @@ class Serving:
         self, bundle: Bundle, standby: Engine, rungs: Sequence[str], faces: int, folder: Path
     ) -> None:
         self._bundle, self._standby, self._now = bundle, standby, standby
-        self._rungs, self._faces, self._folder = list(rungs), faces, folder
+        self._rungs, self._faces, self._folder = list(rungs), faces, folder.absolute()
         self._builder: _Builder | None = None
         self._just_built = False  # the engine of the rung at hand, by this process
+        self._gpu_failed = False
         self.inputs, self.outputs = standby.inputs, standby.outputs
 
     def __enter__(self) -> Serving:
@@ -83,21 +90,30 @@ class Serving:
         """What answers now."""
         return self._now.serves
 
+    def tick(self) -> None:
+        """Between two frames: take the engine that was built, or go on without it."""
+        builder = self._builder
+        if builder and builder.done():
+            self._builder = None
+            if fault := builder.fault():
+                self._not_built(fault, builder.refused)
+            else:
+                self._just_built = True
+            self._climb()
+
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch on whatever serves now."""
-        if self._builder and self._builder.done():
-            self._built(self._builder)
-        if self._now is self._standby:
-            return self._standby.run(feeds)
-        try:
-            return self._now.run(feeds)
-        except EdgeError as error:
-            log.error("%s; ONNX Runtime takes over and states begin anew", error)
-            self._now = self._standby
-            return self._standby.run({"face": feeds["face"], **self._zero_states(len(feeds["face"]))})
+        if self._now is not self._standby:
+            try:
+                return self._now.run(feeds)
+            except EdgeError as error:
+                self._fail(str(error))
+        return self._standby.run(_on_host(feeds) if self._gpu_failed else feeds)
 
-    def _zero_states(self, count: int) -> dict[str, Any]:
-        return {t.input: np.zeros((count, *t.shape), np.float32) for t in self._bundle.state}
+    def _fail(self, reason: str) -> None:
+        log.error("%s; %s takes over and states begin anew", reason, self._standby.serves)
+        failed, self._now, self._gpu_failed = self._now, self._standby, True
+        failed.__exit__(None, None, None)
 
     def _climb(self) -> None:
         """Take the first rung whose engine is there and right; build the first that is missing."""
@@ -110,17 +126,17 @@ class Serving:
                 return
             except EdgeError as error:
                 self._step_down(str(error))
-        log.warning("no TensorRT engine serves here; ONNX Runtime goes on")
+        log.warning("no TensorRT engine serves here; %s goes on", self._standby.serves)
 
     def _found(self) -> TrtEngine | None:
-        """The engine of this rung; None where it must be built: none there, or one that does not load."""
+        """The engine of this rung; None where it must be built: none there, or one that is stale."""
         key = trt_cache.key_of(self._bundle, self._rungs[0], self._faces)
         plan = trt_cache.find(self._folder, key)
         if plan is None:
             return None
         try:
             return TrtEngine(plan, self._bundle.state)
-        except EdgeError as error:
+        except Stale as error:
             if self._just_built:
                 raise
             log.warning("%s", error)
@@ -130,35 +146,52 @@ class Serving:
     def _build(self) -> None:
         if self._just_built:
             raise EdgeError(f"the engine that was built is not in {self._folder}")
-        log.info("building the %s engine; ONNX Runtime serves meanwhile", self._rungs[0])
-        self._builder = _Builder(build_command(self._bundle, self._rungs[0], self._faces, self._folder))
+        command = build_command(self._bundle, self._rungs[0], self._faces, self._folder)
+        try:
+            self._builder = _Builder(command)
+        except OSError as error:
+            raise EdgeError(f"the builder cannot be started ({error})") from error
+        log.info("building the %s engine; %s serves meanwhile", self._rungs[0], self._standby.serves)
 
-    def _built(self, builder: _Builder) -> None:
-        self._builder = None
-        if fault := builder.fault():
+    def _not_built(self, fault: str, refused: bool) -> None:
+        """A file that is refused may do in another precision; a full disk will not get emptier by that."""
+        if refused:
             self._step_down(fault)
         else:
-            self._just_built = True
-        self._climb()
+            log.warning("no engine could be built: %s", fault)
+            self._rungs.clear()
 
     def _take(self, engine: TrtEngine) -> None:
-        verdict = reproduces(engine, self._bundle)
-        if not verdict.passed:
+        try:
+            verdict = reproduces(engine, self._bundle)
+            if not verdict.passed:
+                raise EdgeError(f"it does not reproduce golden.npz on this machine ({verdict})")
+        except BaseException:
             engine.__exit__(None, None, None)
-            raise EdgeError(f"it does not reproduce golden.npz on this machine ({verdict})")
+            raise
         self._now = engine
-        log.info("%s on TensorRT serves from now on (%s)", self._rungs[0], verdict)
+        log.info("%s serves from now on (%s)", engine.serves, verdict)
 
     def _step_down(self, reason: str) -> None:
         log.warning("%s on TensorRT is left out: %s", self._rungs.pop(0), reason)
         self._just_built = False
 
 
+def _on_host(feeds: Mapping[str, Any]) -> dict[str, Any]:
+    """Feeds without rows of a device that failed: those states begin anew."""
+    return {
+        name: value
+        if isinstance(value, np.ndarray)
+        else [np.zeros(row.table.shape, np.float32) if isinstance(row, Row) else row for row in value]
+        for name, value in feeds.items()
+    }
+
+
 def build_command(bundle: Bundle, precision: str, faces: int, folder: Path) -> list[str]:
     """``emotion-edge engine`` for one precision of ``bundle``."""
     name = next(name for name, kind in PRECISIONS.items() if kind == precision)
     return [
-        *(sys.executable, "-m", "edge", "engine", str(bundle.folder)),
+        *(sys.executable, "-m", "edge.engines.trt_command", str(bundle.folder.resolve())),
         *("--precision", name, "--faces", str(faces), "--out", str(folder)),
     ]
 
@@ -167,13 +200,22 @@ class _Builder:
     """A child process at low priority that builds one engine."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._told = tempfile.TemporaryFile("w+")  # noqa: SIM115, a pipe that nobody reads could fill up
+        # To memory: a pipe that nobody reads could fill up, and the disk may be full.
+        self._told = os.fdopen(os.memfd_create("builder"), "w+")
         self._child = subprocess.Popen(
-            ["nice", *command], stdout=subprocess.DEVNULL, stderr=self._told, start_new_session=True
+            ["nice", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=self._told,
+            start_new_session=True,
+            cwd=START,
         )
 
     def done(self) -> bool:
         return self._child.poll() is not None
+
+    @property
+    def refused(self) -> bool:
+        return self._child.returncode == trt_cache.Refused.exit_code
 
     def fault(self) -> str:
         """What the finished child complained of; empty where it built the engine."""
@@ -182,10 +224,14 @@ class _Builder:
             lines = file.read().strip().splitlines()
         if not self._child.returncode:
             return ""
-        return lines[-1] if lines else f"the builder ended with {self._child.returncode}"
+        return lines[-1].rpartition("error: ")[2] if lines else f"it ended with {self._child.returncode}"
 
     def stop(self) -> None:
         """End the child, which ends its own and leaves no half engine."""
         self._child.terminate()
-        self._child.wait()
+        try:
+            self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
         self._told.close()

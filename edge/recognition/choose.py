@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def measure(
             raise EdgeError(
                 f"no precision of {bundle.folder} runs here: {'; '.join(left_out)}; export it again"
             )
-        times = _medians(engines, _feeds(bundle), budget_s)
+        times = _medians(engines, bundle, budget_s)
     # A tenth is within the noise: the one that keeps fewest cores busy is better then.
     good = [key for key, time_s in times.items() if time_s <= 1.1 * min(times.values())]
     best = min(good, key=lambda key: (key[2], times[key]))
@@ -123,20 +124,26 @@ def _feeds(bundle: Bundle) -> dict[str, Float32]:
     return {"face": face, **{t.input: np.zeros((1, *t.shape), np.float32) for t in bundle.state}}
 
 
-def _medians(engines: dict[Key, Engine], feeds: dict[str, Float32], budget_s: float) -> dict[Key, float]:
+def _medians(engines: dict[Key, Engine], bundle: Bundle, budget_s: float) -> dict[Key, float]:
+    """Median seconds of a step of one face; states stay with the engine that gave them, as in service."""
     taken: dict[Key, list[float]] = {key: [] for key in engines}
+    feeds: dict[Key, dict[str, Any]] = {key: dict(_feeds(bundle)) for key in engines}
     end = time.perf_counter() + budget_s
     while time.perf_counter() < end or len(next(iter(taken.values()))) < 5:
         for key, engine in engines.items():
             started = time.perf_counter()
-            engine.run(feeds)
+            out = engine.run(feeds[key])
             taken[key].append(time.perf_counter() - started)
+            feeds[key] |= {tensor.input: out[tensor.output] for tensor in bundle.state}
     return {key: float(np.median(times[1:] or times)) for key, times in taken.items()}
 
 
-def remember(bundle: Bundle, choice: Choice) -> None:
-    """Keep the choice for this bundle on this machine; a cache that cannot be written is no fault."""
-    path = _path(bundle)
+def remember(bundle: Bundle, choice: Choice, traits: Sequence[str] = ()) -> None:
+    """Keep the choice for this bundle on this machine with these ``traits``.
+
+    A cache that cannot be written is no fault.
+    """
+    path = _path(bundle, traits)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, json.dumps(asdict(choice)).encode())
@@ -144,19 +151,19 @@ def remember(bundle: Bundle, choice: Choice) -> None:
         log.info("the choice is not kept: %s (%s)", path, error)
 
 
-def recall(bundle: Bundle) -> Choice | None:
+def recall(bundle: Bundle, traits: Sequence[str] = ()) -> Choice | None:
     """What was measured for this bundle on this machine; None where nothing was, or it cannot be read."""
     try:
-        return Choice(**json.loads(_path(bundle).read_text("utf-8")))
+        return Choice(**json.loads(_path(bundle, traits).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _path(bundle: Bundle) -> Path:
+def _path(bundle: Bundle, traits: Sequence[str]) -> Path:
     """One file per bundle, machine and version of the engine."""
     hashes = [entry["sha256"] for entry in bundle.manifest["files"].values()]
     machine = [platform.machine(), platform.node(), str(os.cpu_count()), _processor(), _engine_version()]
-    key = hashlib.sha256("\n".join([*hashes, *machine]).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join([*hashes, *machine, *traits]).encode()).hexdigest()[:16]
     return cache_folder() / f"choice-{key}.json"
 
 

@@ -14,19 +14,20 @@ from edge.engines import device, trt_build, trt_cache
 from edge.errors import DependencyError, EdgeError
 
 PYTHON = sys.executable
-KEY = trt_cache.Key("tensorrt", "10.3.0", "Orin", "8.7", "6.1 (L4T 36.4.3)", "ab" * 32, "int8-trt", 8)
+KEY = trt_cache.Key("tensorrt", "10.3.0", "Orin", "8.7", "6.2 (L4T 36.4.3)", "cafe", "ab" * 32, "int8-trt", 8)
 
 
 @pytest.mark.parametrize(
     ("file", "text", "told"),
     [
-        ("etc/nv_tegra_release", "# R36 (release), REVISION: 4.3, GCID: 3, BOARD: x", "6.1 (L4T 36.4.3)"),
+        ("etc/nv_tegra_release", "# R36 (release), REVISION: 4.3, GCID: 3, BOARD: x", "6.2 (L4T 36.4.3)"),
+        ("etc/nv_tegra_release", "# R36 (release), REVISION: 4.0, GCID: 3", "6.1 (L4T 36.4.0)"),
         ("etc/nv_tegra_release", "# R38 (release), REVISION: 2.1, GCID: 1", "7.0 (L4T 38.2.1)"),
         ("etc/nv_tegra_release", "# R39 (release), REVISION: 2.0, GCID: 1", "7.2 (L4T 39.2.0)"),
         (
             "var/lib/dpkg/status",
             "Package: other\nVersion: 1.2.3\n\nPackage: nvidia-l4t-core\nStatus: ok\nVersion: 36.5.0-2025\n",
-            "6.1 (L4T 36.5.0)",
+            "6.2 (L4T 36.5.0)",
         ),
         ("etc/hostname", "workstation", ""),
     ],
@@ -51,10 +52,10 @@ def test_every_part_of_the_key_gives_another_file() -> None:
     others = [
         replace(KEY, library="tensorrt_rtx"), replace(KEY, version="10.4.0"), replace(KEY, gpu="Thor"),
         replace(KEY, capability="11.0"), replace(KEY, jetpack="7.0"), replace(KEY, model_sha256="cd" * 32),
-        replace(KEY, precision="fp16"), replace(KEY, faces=4),
+        replace(KEY, precision="fp16"), replace(KEY, faces=4), replace(KEY, machine="babe"),
     ]  # fmt: skip
-    assert len({key.stem() for key in (KEY, *others)}) == 9
-    assert KEY.stem() == "int8-trt-fc1a947707346e17", "a change of the format makes every board build again"
+    assert len({key.stem() for key in (KEY, *others)}) == 10
+    assert KEY.stem() == "int8-trt-822345123531775d", "a change of the format makes every board build again"
 
 
 @pytest.fixture
@@ -128,14 +129,56 @@ def test_a_killed_builder_leaves_no_engine_and_says_why(tmp_path, monkeypatch) -
     builder(tmp_path, monkeypatch, "open(plan, 'wb').write(b'whole')")
     plan = trt_cache.make(reference, key, folder, said.append)
     assert trt_cache.find(folder, key) == plan
-    assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".plan"], "litter was left"
+    left = sorted(path.name.partition(".")[2] or path.name for path in folder.iterdir())
+    assert left == ["json", "lock", "plan"], "litter was left"
+
+
+def test_only_its_own_litter_is_removed(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir(mode=0o700)
+    (folder / "film.mkv.part").write_text("not ours")
+    builder(tmp_path, monkeypatch, "open(plan, 'wb').write(b'whole')")
+    trt_cache.make(bundles.load(bundles.REFERENCE), replace(KEY, precision="fp32"), folder, print)
+    assert (folder / "film.mkv.part").read_text() == "not ours"
+
+
+def test_a_builder_that_says_very_much_does_not_hang(tmp_path, monkeypatch) -> None:
+    builder(tmp_path, monkeypatch, "sys.stderr.write('NvMap ' * 100_000)\nopen(plan, 'wb').write(b'whole')")
+    assert trt_cache.make(
+        bundles.load(bundles.REFERENCE), replace(KEY, precision="fp32"), tmp_path / "e", print
+    )
+
+
+def test_a_model_that_was_changed_is_not_parsed(tmp_path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"changed")
+    command = [PYTHON, "-m", "edge.engines.trt_build", model, tmp_path / "p", "--sha256", "ab" * 32]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "is not the file of its manifest" in told.stderr
+
+
+def test_no_other_package_called_edge_is_taken(tmp_path, monkeypatch) -> None:
+    """Python 3.10 looks into the current folder first, also for what a child imports."""
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge/__init__.py").write_text("raise SystemExit('a stranger')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EdgeError) as caught:
+        trt_cache.make(
+            bundles.load(bundles.REFERENCE),
+            replace(KEY, precision="fp32", model_sha256="ab" * 32),
+            tmp_path / "e",
+            print,
+        )
+    assert "stranger" not in str(caught.value)
+    assert "is not the file of its manifest" in str(caught.value)
 
 
 def test_the_builders_words_come_through(tmp_path, monkeypatch) -> None:
     said = builder(
         tmp_path,
         monkeypatch,
-        "print('[E] noise\\ntrt_build: error: node 7 is odd', file=sys.stderr)\nsys.exit(2)",
+        "print('[E] noise\\ntrt_build: error: node 7 is odd', file=sys.stderr)\nsys.exit(3)",
     )
     with pytest.raises(trt_cache.Refused, match=r"^node 7 is odd$"):
         trt_cache.make(
@@ -173,6 +216,19 @@ def test_the_shipped_command_builds_every_precision(tmp_path, precision: str) ->
     kept = json.loads(plan.with_suffix(".json").read_text())
     assert (kept["faces"], kept["capability"], kept["library"]) == (8, "8.6", "tensorrt_rtx")
     again = engine("--capability", "8.6", "--precision", precision, out=tmp_path)
+    assert "there already" in again.stdout
+
+
+def test_an_engine_is_found_again_under_any_umask(tmp_path) -> None:
+    """002 is the umask of Ubuntu's users: files of a group of one are still this user's alone."""
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT-RTX; make judge installs it")
+    before = os.umask(0o002)
+    try:
+        first = engine("--capability", "8.6", "--precision", "fp32", out=tmp_path / "e")
+        again = engine("--capability", "8.6", "--precision", "fp32", out=tmp_path / "e")
+    finally:
+        os.umask(before)
+    assert ": built" in first.stdout
     assert "there already" in again.stdout
 
 

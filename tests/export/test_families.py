@@ -91,8 +91,9 @@ def test_tensorrt_builds_every_family(family: str, tmp_path) -> None:
     table = ranges.summarise(ranges.observe(step, model.state, [faces]), "minmax")
     write_int8(step, tmp_path / "int8.onnx", table, "trt", half=True)
     onnx.save_model(to_half(step), str(tmp_path / "fp16.onnx"))
-    for name in ("int8", "fp16"):
-        plan = trt_build.build(tmp_path / f"{name}.onnx", 8, 64, None, "8.6", lambda line: None)
+    for name in ("int8", "fp16", "fp32"):
+        model_bytes = (tmp_path / f"{name}.onnx").read_bytes()
+        plan = trt_build.build(model_bytes, name, 8, 64, None, "8.6", lambda line: None)
         assert len(plan) > 500_000, name
 
 
