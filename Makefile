@@ -27,7 +27,7 @@ test: lint ## everything: lint, types and all tests (installs PyTorch)
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
 	$(RUNTIME)/bin/python -m pytest -m "not export and not boards"
 
-test-boards: .venv/$(STAMP) ## the software of boards: picamera2, systemd as PID 1 (root, debootstrap, minutes)
+test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64, systemd (root, debootstrap, minutes)
 	.venv/bin/python -m pytest -m boards
 
 test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FULL=1 for the full counts

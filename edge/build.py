@@ -45,7 +45,7 @@ log = logging.getLogger("edge")
 SOURCES: dict[str, Callable[[SourceConfig], Source]] = {
     "demo": lambda _: DemoSource(),
     "folder": lambda c: ImageFolderSource(c.address, c.fps or 10.0),
-    "opencv": lambda c: OpenCVSource(c.address, c.width, c.height, c.fps),
+    "opencv": lambda c: OpenCVSource(c.address, c.width, c.height, c.fps, colour=c.colour),
     "picam": lambda c: PicameraSource(c.address, c.width, c.height, c.fps, draw=c.colour),
     "csi": lambda c: GStreamerSource(c.address, c.width, c.height, c.fps),
     "mjpeg": lambda c: GStreamerSource(c.address, c.width, c.height, c.fps),

@@ -5,23 +5,20 @@ from __future__ import annotations
 import logging
 import math
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
+from edge.capture.guarded import GuardedCapture, nominal_fps, report_mode, silence_opencv
+from edge.capture.raw_frames import luma_frame, unconverted
 from edge.data import Frame
 from edge.errors import SourceError
 
 _log = logging.getLogger(__name__)
 _LONGEST_GAP_S = 3600.0  # a container time further ahead than this is garbage
-_DEFAULT_FPS = 25.0  # for a file that names no rate
+_SIZE = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)
 _CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two outlive a replugging
 
 
@@ -29,20 +26,32 @@ class OpenCVSource:
     """Frames of a video file, every one in order, or of a camera.
 
     A camera is ``/dev/video0``, ``"0"``, or a link in ``/dev/v4l/by-id`` or ``by-path``. ``width``,
-    ``height`` (pixels) and ``fps`` are wishes to it; what it gives instead is logged.
-    A file keeps its size; ``fps`` then serves only where the file carries no usable times.
+    ``height`` (pixels) and ``fps`` are wishes to it; what it gives instead is logged. Its frames are luma
+    (H,W), taken from what it sends without a conversion, unless ``colour`` asks for BGR (H,W,3) or its
+    format holds no luma. One that cannot be decoded, a broken JPEG, is given as a picture of 1 x 1.
+    A file keeps its size and is always BGR; ``fps`` serves only where the file carries no usable times.
     Raises SourceError where the address cannot be opened, and from ``frames`` where a camera stops.
     """
 
     def __init__(
-        self, address: str, width: int | None = None, height: int | None = None, fps: float | None = None
+        self,
+        address: str,
+        width: int | None = None,
+        height: int | None = None,
+        fps: float | None = None,
+        *,
+        colour: bool = False,
     ) -> None:
         """Open ``address`` at once, so that a wrong one is known before anything else starts."""
         silence_opencv()
         self.address = address
         self.live = is_camera(address)
+        self._raw: str | None = None  # format of frames that come as the camera sends them
         if self.live:
-            capture = _open_camera(address, width, height, fps)
+            capture = _open_camera(address, width, height, fps, colour)
+            self._raw = None if colour else unconverted(capture)
+            height_px, width_px = (capture.get(key) for key in _SIZE)
+            self._size = int(height_px), int(width_px)
             self.frame_count: int | None = None
         else:
             capture = _open_file(Path(address))
@@ -76,6 +85,8 @@ class OpenCVSource:
         picture = self._capture.read()
         if picture is None:
             return None
+        if self._raw is not None:
+            return luma_frame(picture, self._raw, self._size, index)
         stamp_s = picture.grabbed_s if self.live else container_time(picture.position_ms, last_s, self.fps)
         return Frame(picture.image, stamp_s, index)
 
@@ -88,45 +99,6 @@ class OpenCVSource:
         if is_short(read, promised) or _lacks_gif_trailer(Path(self.address)):
             of = f" of {promised}" if promised > read else ""
             _log.warning("%s breaks off after frame %d%s (%.2f s)", self.address, read, of, last_s)
-
-
-class Picture(NamedTuple):
-    """What one grab gave."""
-
-    image: npt.NDArray[np.uint8]  # (H,W,3) BGR
-    grabbed_s: float  # seconds, CLOCK_MONOTONIC, when grab() returned
-    position_ms: float  # milliseconds, container time
-
-
-class GuardedCapture:
-    """An open capture that one thread reads while another may close it."""
-
-    def __init__(self, capture: cv2.VideoCapture) -> None:
-        self.closed = False
-        self._capture = capture
-        self._lock = threading.Lock()  # release() under a running grab() would crash the process
-
-    def read(self) -> Picture | None:
-        """The next picture; None at the end, after a fault and once closed."""
-        with self._lock:
-            if self.closed:
-                return None
-            grabbed = self._capture.grab()
-            # After grab() the position is that of the grabbed frame, before it that of the one before.
-            now_s = time.monotonic()
-            image = self._capture.retrieve()[1] if grabbed else None
-            position_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
-            if self.closed:
-                self._capture.release()
-                return None
-        return None if image is None else Picture(np.asarray(image, np.uint8), now_s, position_ms)
-
-    def close(self) -> None:
-        """Release the capture; one that blocks in grab() is released by its reading thread later."""
-        self.closed = True
-        if self._lock.acquire(timeout=0.5):
-            self._capture.release()
-            self._lock.release()
 
 
 def is_camera(address: str) -> bool:
@@ -152,56 +124,6 @@ def is_short(read: int, promised: int) -> bool:
     return promised - read > max(2.0, 0.05 * promised)
 
 
-def report_mode(
-    name: str,
-    capture: cv2.VideoCapture,
-    asked: Mapping[int, float | None],
-    remedy: str,
-) -> None:
-    """Log codec, size (pixels) and rate that ``capture`` gives; warn where something else was ``asked``.
-
-    ``asked`` maps the CAP_PROP of the codec, width, height and rate to a wish; None or a lack is no wish.
-    """
-    got = {key: capture.get(key) for key in _MODE}
-    wishes = {key: value for key in _MODE if (value := asked.get(key))}
-    # A rate of 29.97 is what a camera gives that was asked for 30.
-    missed = [key for key, wish in wishes.items() if not math.isclose(got[key], wish, rel_tol=0.005)]
-    _log.info("%s gives %s; asked for %s", name, _words(got), _words(wishes))
-    if missed:
-        wish = _words({key: wishes[key] for key in missed})
-        _log.warning(
-            "%s gives %s instead of %s; %s", name, _words({key: got[key] for key in missed}), wish, remedy
-        )
-
-
-def _words(mode: Mapping[int, float]) -> str:
-    """``MJPG, width 1280, height 720, 30 fps``, as far as they are in ``mode``."""
-    return ", ".join(_MODE[key](value) for key, value in mode.items()) or "nothing in particular"
-
-
-def _codec(code: float) -> str:
-    """The four characters of a codec number; the number in hexadecimal where they cannot be printed."""
-    number = int(code) & 0xFFFFFFFF if math.isfinite(code) else 0
-    text = number.to_bytes(4, "little").decode("latin-1").rstrip(" \0")
-    return text if text.isascii() and text.isalnum() else f"codec {number:#x}"
-
-
-_MODE: dict[int, Callable[[float], str]] = {
-    cv2.CAP_PROP_FOURCC: _codec,
-    cv2.CAP_PROP_FRAME_WIDTH: lambda value: f"width {value:g}",
-    cv2.CAP_PROP_FRAME_HEIGHT: lambda value: f"height {value:g}",
-    cv2.CAP_PROP_FPS: lambda value: f"{value:g} fps",
-}
-
-
-def silence_opencv() -> None:
-    """Keep OpenCV and FFmpeg from writing to standard error, unless the user's environment asks for it."""
-    # FFmpeg reads its variable once, at the first opening in this process; a user's own choice stands.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(0)
-
-
 def _open_file(path: Path) -> cv2.VideoCapture:
     if path.is_dir():
         raise SourceError(f"{path} is a folder, not a video; use the source 'images' for a folder of images")
@@ -217,7 +139,9 @@ def _open_file(path: Path) -> cv2.VideoCapture:
     return capture
 
 
-def _open_camera(address: str, width: int | None, height: int | None, fps: float | None) -> cv2.VideoCapture:
+def _open_camera(
+    address: str, width: int | None, height: int | None, fps: float | None, colour: bool
+) -> cv2.VideoCapture:
     node = Path(f"/dev/video{address}" if address.isdigit() else address)
     if not node.exists():
         raise SourceError(f"camera {node} does not exist; {_cameras_here()}")
@@ -229,6 +153,9 @@ def _open_camera(address: str, width: int | None, height: int | None, fps: float
         )
     # Uncompressed pictures wider than this do not fit through USB 2 at full rate.
     codec = cv2.VideoWriter.fourcc(*"MJPG") if width and width > 640 else None
+    if codec is None and not colour:
+        # Where a driver offers BGR, OpenCV takes that before anything that holds luma.
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"YUYV"))
     wishes = {
         cv2.CAP_PROP_FOURCC: codec,
         cv2.CAP_PROP_FRAME_WIDTH: width,
@@ -256,12 +183,6 @@ def _camera_stopped(address: str, read: int) -> SourceError:
 
 def _positive(count: float) -> int | None:
     return int(count) if math.isfinite(count) and 0 < count < 1e9 else None
-
-
-def nominal_fps(capture: cv2.VideoCapture) -> float:
-    """Frames per second as ``capture`` names them; 25 where it names nothing credible."""
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return float(fps) if math.isfinite(fps) and 0 < fps <= 1000 else _DEFAULT_FPS
 
 
 def _lacks_gif_trailer(path: Path) -> bool:

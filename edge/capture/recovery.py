@@ -24,6 +24,8 @@ from edge.protocols import Source
 
 log = logging.getLogger("edge")
 OPENING_S = 10.0  # connecting to a network camera takes its time, and cannot be interrupted
+BAD_S = 10.0  # of nothing but broken frames: opening the camera again may mend them
+DARK = ("black", "blank")  # a covered lens or a dark room, which no opening mends
 GRACE_S = 0.8  # for a library call to return after the source was told to close
 FIRST_WAIT_S = 0.1
 
@@ -85,7 +87,7 @@ class Recovering:
 
     def __iter__(self) -> Iterator[Frame]:
         self._attempt = _Attempt(self._here, self._slot)
-        waiting_since = time.monotonic()
+        waiting_since = good_s = time.monotonic()
         while not self._closing:
             deadline = self._attempt.deadline(waiting_since, self._stall_s)
             left = min(max(deadline - time.monotonic(), 0.0), 1.0)
@@ -95,14 +97,17 @@ class Recovering:
                 waiting_since = now
                 if (fault := self._checks.fault(frame)) is None:
                     yield self._numbered(frame, now)
-                    waiting_since = time.monotonic()
-                else:
-                    self.bad[fault] += 1
-                    self._idle()
+                    waiting_since = good_s = time.monotonic()
+                    continue
+                self.bad[fault] += 1
+                self._idle()
+                if fault not in DARK and now - good_s >= BAD_S:
+                    self._recover(f"only {fault} frames for {BAD_S:g} s")
+                    waiting_since = good_s = time.monotonic()
                 continue
             self._idle()
             if self._attempt.reader.ended or now >= self._attempt.deadline(waiting_since, self._stall_s):
-                self._recover()
+                self._recover(f"none came for {self._stall_s:g} s")
                 waiting_since = time.monotonic()
 
     def _numbered(self, frame: Frame, now: float) -> Frame:
@@ -114,7 +119,7 @@ class Recovering:
         self._next_index += 1
         return replace(frame, index=self._next_index - 1)
 
-    def _recover(self) -> None:
+    def _recover(self, reason: str) -> None:
         attempt = self._attempt
         assert attempt is not None
         error = attempt.reader.error
@@ -124,7 +129,7 @@ class Recovering:
             raise error
         self._failures += 1
         if self._failures == 1:
-            log.warning("no frame: %s; reopening", _told(error) or f"none came for {self._stall_s:g} s")
+            log.warning("no frame: %s; reopening", _told(error) or reason)
         self.rungs["reopened"] += 1
         if not attempt.end() and not self._in_child:
             self._leave_thread()

@@ -89,6 +89,26 @@ def with_packages(
     return _made(f"trixie-amd64-{name}-{_digest([base.name, *packages, version])}", fill)
 
 
+def kept(name: str, fill: Callable[[Path], None], version: str) -> Path:
+    """A folder that ``fill`` fills; kept, and another ``version`` of what it does makes a new one."""
+    return _made(f"{name}-{_digest([version])}", fill)
+
+
+def unpack_arm64(root: Path, packages: Sequence[str]) -> None:
+    """Debian 13 for arm64 with ``packages``, unpacked only: nothing of it has to run on this machine.
+
+    There are no users, no alternatives and no caches, which packages make when they are configured. What
+    is started by its path runs. Raises Offline where the archive cannot be reached.
+    """
+    options = ("--foreign", "--arch=arm64", "--variant=minbase", f"--include={','.join(packages)}")
+    command = [*_UNSEEN, "debootstrap", *options, "trixie", str(root)]
+    _checked(subprocess.run(command, capture_output=True, text=True))
+    archives = root / "var/cache/apt/archives"
+    for package in sorted(archives.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "--extract", str(package), str(root)], check=True)
+    shutil.rmtree(archives)
+
+
 def run(
     root: Path,
     command: Sequence[str],

@@ -16,7 +16,8 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.opencv import OpenCVSource, container_time, is_camera, is_short, report_mode
+from edge.capture.guarded import report_mode
+from edge.capture.opencv import OpenCVSource, container_time, is_camera, is_short
 from edge.errors import SourceError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "video"

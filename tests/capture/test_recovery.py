@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.capture import child
+from edge.capture import child, recovery
 from edge.capture.child import ChildSource
 from edge.capture.recovery import Recovering
 from edge.config import SourceConfig
@@ -154,6 +154,23 @@ def test_bad_frames_are_counted_and_kept_back() -> None:
         seen = take(frames, 20)
     assert all(frame.image.max() > 16 for frame in seen)
     assert frames.bad["black"] >= 3
+
+
+def test_a_camera_that_gives_nothing_but_broken_frames_is_opened_again(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(recovery, "BAD_S", 0.3)
+
+    class Broken(Camera):
+        def frames(self) -> Iterator[Frame]:
+            for index in itertools.count():
+                time.sleep(0.005)
+                if self.closed.is_set():
+                    return
+                yield Frame(np.zeros((1, 1), np.uint8), time.monotonic(), index)
+
+    with Recovering(opener(Broken(0, ""), Camera(10**9, "")), None, stall_s=STALL_S) as frames:
+        assert len(take(frames, 5)) == 5
+    assert frames.rungs == {"reopened": 1}
+    assert "only malformed frames" in caplog.text
 
 
 @settings(max_examples=15, deadline=None)
