@@ -21,13 +21,14 @@ MISSING = 0.08  # of the height: fewer lost lines do no harm to a face
 JUMP = 25.0  # grey levels from one line to the next, over the whole width, where two pictures meet
 BELIEVED = 12  # frames in a row with another size or frame border before it is taken for the scene
 Lines = npt.NDArray[np.int16]
+Steps = npt.NDArray[np.float64]
 
 
 class BadFrames:
     """Tells what is wrong with each frame of one camera, in their order."""
 
     def __init__(self) -> None:
-        self._last: Lines | None = None
+        self._last: Steps | None = None  # of the frame before; None for the first of its size
         self._shape: tuple[int, ...] = ()
         self._border = 0  # lines without content at the lower edge of this scene
         self._odd_shapes = self._odd_borders = 0
@@ -40,11 +41,13 @@ class BadFrames:
             return "malformed"
         if self._is_other_size(image.shape):
             return "wrong size"
-        lines = (image[::STRIDE, ::STRIDE] if image.ndim == 2 else image[::STRIDE, ::STRIDE, 1]).astype(
-            np.int16
+        luma = image if image.ndim == 2 else image[..., 1]  # green is near enough
+        lines = luma[::STRIDE, ::STRIDE].astype(np.int16)
+        steps = _steps(lines)
+        fault = (
+            self._black_or_blank(lines) or self._frozen(lines, frame.timestamp_s) or self._torn(lines, steps)
         )
-        fault = self._black_or_blank(lines) or self._frozen(lines, frame.timestamp_s) or self._torn(lines)
-        self._last = lines
+        self._last = steps
         return fault
 
     def _is_other_size(self, shape: tuple[int, ...]) -> bool:
@@ -65,7 +68,7 @@ class BadFrames:
             self._sum, self._since_s = found, now_s
         return "frozen" if now_s - self._since_s >= FROZEN_S else None
 
-    def _torn(self, lines: Lines) -> str | None:
+    def _torn(self, lines: Lines, steps: Steps) -> str | None:
         """Lines that lack their content, or a seam between two pictures, where the frame before had none."""
         border = _border(lines)
         more = border - self._border >= max(MISSING * len(lines), 2)
@@ -74,7 +77,7 @@ class BadFrames:
             self._border, self._odd_borders = border, 0
         if self._odd_borders:
             return "torn"
-        return "torn" if self._last is not None and _seam(lines, self._last) else None
+        return "torn" if self._last is not None and _seam(steps, self._last) else None
 
 
 def _is_picture(image: npt.NDArray[np.uint8]) -> bool:
@@ -93,9 +96,14 @@ def _border(lines: Lines) -> int:
     return len(lines) - 1 - int(rows[-1]) if len(rows) else len(lines)
 
 
-def _seam(lines: Lines, before: Lines) -> bool:
+def _steps(lines: Lines) -> Steps:
+    """How much each line differs from the next over at least half of the width, in grey levels."""
+    steps: Steps = np.median(np.abs(np.diff(lines, axis=0)), axis=1)
+    return steps
+
+
+def _seam(now: Steps, old: Steps) -> bool:
     """Whether two lines differ over the whole width, which no lines near by did in the frame before."""
-    now, old = (np.median(np.abs(np.diff(part, axis=0)), axis=1) for part in (lines, before))
     at = int(now.argmax())
     calm = max(float(old[max(at - 2, 0) : at + 3].max()), float(np.median(now)), 1.0)
     return bool(now[at] > JUMP and now[at] > 4 * calm)

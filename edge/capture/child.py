@@ -24,6 +24,7 @@ from edge.capture.slot import NewestFrames
 from edge.config import Config, SourceConfig
 from edge.data import Frame
 from edge.errors import EdgeError, RestartNeeded, SourceError
+from edge.health import logs
 from edge.process import START, die_with_parent
 
 log = logging.getLogger("edge")
@@ -103,7 +104,7 @@ def main(settings: str) -> int:
     """Read the source of ``settings`` (JSON) until it ends or nobody reads any more."""
     from edge import build
 
-    logging.basicConfig(format="emotion-edge: %(levelname)s: capture: %(message)s", level=logging.INFO)
+    logs.configure()
     die_with_parent()
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     sys.stdout = sys.stderr  # what a library prints must not get between the frames

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from types import TracebackType
@@ -53,7 +55,7 @@ class Recovering:
     ) -> None:
         self.rungs: Counter[str] = Counter()  # how often each rung was used
         self.bad: Counter[str] = Counter()  # frames refused, by fault
-        self.outages: list[float] = []  # seconds from the last frame to the next, of each outage
+        self.outages: deque[float] = deque(maxlen=100)  # seconds from the last frame to the next, the newest
         self._here, self._apart = here, apart
         self._stall_s, self._longest_wait_s, self._patient = stall_s, longest_wait_s, patient
         self._idle, self._random = idle, random.Random(seed)
@@ -182,7 +184,9 @@ class _Attempt:
             source.kill()
         elif source is not None and not self.reader.ended:
             # Closing wakes a read that can be woken; a library may hang in that, too.
-            Reader(_closing(source), Slot()).stop(GRACE_S)
+            closer = threading.Thread(target=_close, args=(source,), name="closing", daemon=True)
+            closer.start()
+            closer.join(GRACE_S)
         return self.reader.stop(GRACE_S)
 
 
@@ -193,6 +197,6 @@ def _told(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _closing(source: Source) -> Iterator[Frame]:
-    source.__exit__(None, None, None)
-    yield from ()
+def _close(source: Source) -> None:
+    with suppress(Exception):  # the source is given up either way
+        source.__exit__(None, None, None)

@@ -14,7 +14,7 @@ from edge.engines.ort import CUDA, OrtEngine, cuda_provider
 from edge.engines.trt_build import library
 from edge.errors import BundleError, ConfigError, EdgeError
 from edge.protocols import Engine
-from edge.recognition.choose import recall
+from edge.recognition.choose import CANDIDATES, recall
 from edge.recognition.golden import reproduces
 
 log = logging.getLogger("edge")
@@ -25,11 +25,9 @@ ENGINES: dict[str, Callable[[Config, Bundle, str, int], Engine]] = {
     "onnxruntime-cuda": lambda c, b, precision, _: OrtEngine(b.model(precision), 1, provider=CUDA),
     "tensorrt": lambda c, b, precision, _: trt_serve.obtain(b, precision, c.engine.faces, _plans(c)),
 }
-_RUNS = {
-    "onnxruntime": ("fp32", "fp16", "int8-cpu"),
-    "onnxruntime-cuda": ("fp32", "fp16"),
-    "tensorrt": trt_serve.RUNGS,
-}
+# What each can run: what `check` measures, and float16 on the processor, which it does not.
+_RUNS = {kind: precisions for kind, (precisions, _) in CANDIDATES.items()}
+_RUNS["onnxruntime"] += ("fp16",)
 
 
 def engine(config: Config, loaded: Bundle) -> Engine:

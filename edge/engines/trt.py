@@ -117,8 +117,7 @@ class TrtEngine:
         self._steps[count].launch()
         self._device.wait()
         del given
-        copied = {name: self._host[name][:count].copy() for name in self.outputs if name not in made}
-        return {name: made[name] if name in made else copied[name] for name in self.outputs}
+        return {n: made[n] if n in made else self._host[n][:count].copy() for n in self.outputs}
 
     def enqueue(self, context: Any, count: int) -> None:
         """Ask the stream for one whole step of ``count`` faces: in, gather, network, scatter, out."""

@@ -21,7 +21,6 @@ class Health:
         self.parts: dict[str, Callable[[], Any]] = {}
         self._live, self._now, self._started_s = live, now, now()
         self._counts: Counter[str] = Counter()
-        self._labels: Counter[str] = Counter()
         self._done_s: deque[float] = deque(maxlen=WINDOW)
         self._ages_s: deque[float] = deque(maxlen=WINDOW)
 
