@@ -24,6 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 import rtsp_server
+import terminated
 import tiny
 
 from edge import bundle as bundles
@@ -278,6 +279,17 @@ def ages(folder: Path, seconds: float) -> list[Row]:
     return rows
 
 
+def stops(count: int, seed: int, folder: Path) -> list[Row]:
+    """``count`` runs of the program are sent SIGTERM in mid-frame."""
+    took_s, faults = terminated.stop_often(count, seed, folder)
+    for fault in faults:
+        print("  ", fault)
+    return [
+        at_most(f"{count} SIGTERMs in mid-frame: stopped, s, slowest", max(took_s), 2.0),
+        at_most("other ends than clean ones", len(faults), 0),
+    ]
+
+
 def at_most(what: str, found: float, limit: float) -> Row:
     return what, f"{found:.2f}", f"<= {limit:g}", bool(found <= limit)
 
@@ -300,6 +312,7 @@ def main() -> int:
             lambda: malformed(10**6 if args.full else 10**5, args.seed, folder / "malformed"),
             lambda: memory(10**6 if args.full else 10**5, folder / "memory"),
             lambda: ages(folder / "ages", 20 if args.full else 5),
+            lambda: stops(1000 if args.full else 40, args.seed, folder / "stops"),
         ):
             started = time.monotonic()
             new = part()
