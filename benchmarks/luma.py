@@ -1,8 +1,9 @@
 """What is lost where only the luma plane of a camera is used: ``python -m benchmarks.luma CLIP...``.
 
 Each clip goes twice through detector, tracker and network, as BGR and as luma. Per clip: the share of the
-faces of the BGR path that the luma path finds, too (IoU of at least 0.5), and how often both give the same
-label on them.
+faces of the BGR path that the luma path finds, too (IoU of at least 0.5); how often both give the same label
+on them; the same of warm estimates alone, as a face's first ones hang on the frame in which its track
+began; and how often the likeliest expression is the same, whether it was sure enough for a label or not.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from edge.faces.tracker import iou
 from edge.pipeline import Pipeline
 
 SAME_FACE = 0.5
+Pair = tuple[EmotionEstimate, EmotionEstimate | None]
 
 
 def as_luma(frame: Frame) -> Frame:
@@ -31,33 +33,47 @@ def as_luma(frame: Frame) -> Frame:
     return replace(frame, image=np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)))
 
 
-def compare(clip: str, settings: Config) -> tuple[int, int, int]:
-    """Estimates on BGR frames, those that the luma path has a face for, and those with the same label."""
+def pairs(clip: str, settings: Config) -> list[Pair]:
+    """All fresh estimates on BGR frames, each with that of the luma path for this face, if there is one."""
     bundle = build.bundle(settings)
-    found = kept = same = 0
     with OpenCVSource(clip) as source:
         parts = [(build.engine(settings, bundle), build.detector(settings, bundle.folder)) for _ in range(2)]
         colour, grey = (build.pipeline(settings, bundle, finder, step, []) for step, finder in parts)
-        for frame in source.frames():
-            for estimate, other in _pairs(colour, grey, frame):
-                found += 1
-                kept += other is not None
-                same += other is not None and other.label == estimate.label
-    return found, kept, same
+        return [pair for frame in source.frames() for pair in _pairs(colour, grey, frame)]
 
 
-def _pairs(
-    colour: Pipeline, grey: Pipeline, frame: Frame
-) -> list[tuple[EmotionEstimate, EmotionEstimate | None]]:
+def compare(clip: str, settings: Config) -> tuple[int, int, int]:
+    """Estimates on BGR frames, those that the luma path has a face for, and those with the same label."""
+    found = pairs(clip, settings)
+    return len(found), len(_kept(found)), _same(found)
+
+
+def _kept(found: Sequence[Pair]) -> list[tuple[EmotionEstimate, EmotionEstimate]]:
+    return [(estimate, other) for estimate, other in found if other is not None]
+
+
+def _same(found: Sequence[Pair]) -> int:
+    return sum(estimate.label == other.label for estimate, other in _kept(found))
+
+
+def _row(found: Sequence[Pair]) -> list[int]:
+    """What ``compare`` counts, the last two of them for warm estimates, and how many agree but for doubt."""
+    kept = _kept(found)
+    warm = [pair for pair in kept if pair[0].warm]
+    likeliest = sum(int(one.probabilities.argmax() == two.probabilities.argmax()) for one, two in kept)
+    return [len(found), len(kept), _same(found), len(warm), _same(warm), likeliest]
+
+
+def _pairs(colour: Pipeline, grey: Pipeline, frame: Frame) -> list[Pair]:
     others = grey.step(as_luma(frame))
-    pairs = []
+    found: list[Pair] = []
     for estimate in colour.step(frame):
         if estimate.fresh:
             by_overlap = sorted(others, key=lambda other: iou(other.box_xyxy, estimate.box_xyxy))
             best = by_overlap[-1] if by_overlap else None
             near = best is not None and iou(best.box_xyxy, estimate.box_xyxy) >= SAME_FACE
-            pairs.append((estimate, best if near else None))
-    return pairs
+            found.append((estimate, best if near else None))
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,10 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         settings = config.load(None, args.set)
-        total = np.zeros(3, int)
-        print("| clip | estimates on BGR | also found on luma | same label |\n|---|---|---|---|")
+        total = np.zeros(6, int)
+        print("| clip | estimates on BGR | also found on luma | same label | when warm | same likeliest |")
+        print("|---|---|---|---|---|---|")
         for clip in args.clips:
-            row = compare(clip, settings)
+            row = _row(pairs(clip, settings))
             total += row
             _show(clip.rpartition("/")[2], *row)
         _show("all", *total)
@@ -80,8 +97,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return finish("benchmarks.luma", work, "the rows above are complete")
 
 
-def _show(name: str, found: int, kept: int, same: int) -> None:
-    print(f"| {name} | {found} | {_share(kept, found)} | {_share(same, kept)} |", flush=True)
+def _show(name: str, found: int, kept: int, same: int, warm: int, warm_same: int, likeliest: int) -> None:
+    shares = (_share(kept, found), _share(same, kept), _share(warm_same, warm), _share(likeliest, kept))
+    print(f"| {name} | {found} | {' | '.join(shares)} |", flush=True)
 
 
 def _share(part: int, whole: int) -> str:

@@ -13,19 +13,13 @@ from pathlib import Path
 from edge import bundle as bundles
 from edge.bundle import Bundle
 from edge.capture.addresses import stable_address
-from edge.capture.child import ChildSource
-from edge.capture.demo import DemoSource
-from edge.capture.gstreamer import GStreamerSource
-from edge.capture.images import ImageFolderSource
 from edge.capture.opencv import OpenCVSource, is_camera
-from edge.capture.picam import PicameraSource
 from edge.capture.recovery import Recovering
-from edge.capture.rtsp import RtspSource, without_password
+from edge.capture.rtsp import without_password
 from edge.capture.slot import NewestFrames
 from edge.config import SOURCE_HELP, Config, SourceConfig
 from edge.engines.choice import engine
 from edge.errors import BundleError, ConfigError
-from edge.faces.haar import HaarDetector
 from edge.faces.tracker import Tracker
 from edge.faces.yunet import YuNetDetector
 from edge.fetch import cached_detector
@@ -35,32 +29,86 @@ from edge.protocols import Engine, FaceDetector, Sink, Source
 from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 from edge.sinks.jsonl import JsonlSink
-from edge.sinks.trajectory import TrajectorySink
-from edge.sinks.video import VideoSink
 
 __all__ = ["bundle", "decision", "detector", "engine", "frames", "pipeline", "sinks", "source"]
 
 log = logging.getLogger("edge")
 
+
+# What a run does not use it does not import: that would cost each start time and memory.
+def _demo(_: SourceConfig) -> Source:
+    from edge.capture.demo import DemoSource
+
+    return DemoSource()
+
+
+def _folder(c: SourceConfig) -> Source:
+    from edge.capture.images import ImageFolderSource
+
+    return ImageFolderSource(c.address, c.fps or 10.0)
+
+
+def _picam(c: SourceConfig) -> Source:
+    from edge.capture.picam import PicameraSource
+
+    return PicameraSource(c.address, c.width, c.height, c.fps, draw=c.colour)
+
+
+def _gstreamer(c: SourceConfig) -> Source:
+    from edge.capture.gstreamer import GStreamerSource
+
+    return GStreamerSource(c.address, c.width, c.height, c.fps)
+
+
+def _rtsp(c: SourceConfig) -> Source:
+    from edge.capture.rtsp import RtspSource
+
+    return RtspSource(c.address, c.width, c.height, c.fps)
+
+
+def _child(settings: SourceConfig) -> Source:
+    from edge.capture.child import ChildSource
+
+    return ChildSource(settings)
+
+
+def _haar() -> FaceDetector:
+    from edge.faces.haar import HaarDetector
+
+    return HaarDetector()
+
+
+def _video(c: Config, b: Bundle) -> Sink:
+    from edge.sinks.video import VideoSink
+
+    return VideoSink(c.output.annotate, b.labels)
+
+
+def _trajectory(c: Config, b: Bundle) -> Sink:
+    from edge.sinks.trajectory import TrajectorySink
+
+    return TrajectorySink(c.output.trajectory, b.labels)
+
+
 SOURCES: dict[str, Callable[[SourceConfig], Source]] = {
-    "demo": lambda _: DemoSource(),
-    "folder": lambda c: ImageFolderSource(c.address, c.fps or 10.0),
+    "demo": _demo,
+    "folder": _folder,
     "opencv": lambda c: OpenCVSource(c.address, c.width, c.height, c.fps, colour=c.colour),
-    "picam": lambda c: PicameraSource(c.address, c.width, c.height, c.fps, draw=c.colour),
-    "csi": lambda c: GStreamerSource(c.address, c.width, c.height, c.fps),
-    "mjpeg": lambda c: GStreamerSource(c.address, c.width, c.height, c.fps),
-    "rtsp": lambda c: RtspSource(c.address, c.width, c.height, c.fps),
+    "picam": _picam,
+    "csi": _gstreamer,
+    "mjpeg": _gstreamer,
+    "rtsp": _rtsp,
 }
 DETECTORS: dict[str, Callable[[Config, Path | None], FaceDetector]] = {
     "yunet": lambda c, model: _yunet(c, model),
-    "haar": lambda _, model: HaarDetector(),
+    "haar": lambda c, model: _haar(),
 }
 SINKS: dict[str, Callable[[Config, Bundle], Sink]] = {
     "jsonl": lambda c, b: JsonlSink(
         c.output.jsonl, b.labels, c.output.every_frame, WallClock() if is_live(c) else None
     ),
-    "annotate": lambda c, b: VideoSink(c.output.annotate, b.labels),
-    "trajectory": lambda c, b: TrajectorySink(c.output.trajectory, b.labels),
+    "annotate": _video,
+    "trajectory": _trajectory,
 }
 
 
@@ -100,7 +148,7 @@ def frames(config: Config, idle: Callable[[], None]) -> Iterator[Recovering | Ne
     stable = replace(config.source, address=stable_address(config.source.address), colour=colour)
     with Recovering(
         partial(source, replace(config, source=stable)),
-        partial(ChildSource, stable) if settings.child else None,
+        partial(_child, stable) if settings.child else None,
         settings.stall_s,
         settings.longest_wait_s,
         patient="NOTIFY_SOCKET" in os.environ,  # a service waits for its camera, a user wants to know

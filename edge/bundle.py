@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from edge.errors import BundleError
 from edge.schema import problems
 
-REFERENCE = Path(__file__).parent / "models" / "reference"
+_HERE = Path(__file__).parent
+REFERENCE = _HERE / "models" / "reference"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def load(folder: Path) -> Bundle:
 
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of manifest.json, as shipped."""
-    schema: dict[str, Any] = json.loads((files("edge") / "manifest.schema.json").read_text("utf-8"))
+    schema: dict[str, Any] = json.loads((_HERE / "manifest.schema.json").read_text("utf-8"))
     return schema
 
 

@@ -13,7 +13,7 @@ from edge.engines.choice import ENGINES, engine_kinds, traits
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError, SourceError
 from edge.protocols import Engine
-from edge.recognition import choose
+from edge.recognition import choose, memory
 from edge.recognition.golden import reproduces
 
 
@@ -27,7 +27,7 @@ def check(config: Config) -> None:
         make = partial(_make_engine, config, bundle)
         kinds = engine_kinds(config)
         choice = choose.measure(bundle, make, kinds)
-        choose.remember(bundle, choice, traits(kinds))
+        memory.remember(bundle, choice, traits(kinds))
         print(f"chosen    {choice}: {choice.why}")
     with ExitStack() as stack:
         frames = stack.enter_context(build.frames(config, lambda: None))

@@ -35,10 +35,10 @@ class SourceConfig:
 class DetectorConfig:
     kind: str = "auto"  # auto, yunet, haar
     model: str = ""  # path of a YuNet file; empty: the bundle's, else the fetched one
-    input_width: int = 480  # pixels to which the frame is shrunk for YuNet
+    input_width: int = 480  # pixels to which the frame is shrunk for YuNet; fewer while faces are large
     score_threshold: float = 0.8  # backs of heads and profiles reach 0.75, faces begin at 0.82
     keep_threshold: float = 0.6  # from which YuNet's faces continue a track
-    every: int = 1  # frames from one detection to the next
+    every: int = 3  # frames from one detection to the next while all tracks have their faces
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,9 @@ The file is not part of this package, so a device without a network takes it fro
 from __future__ import annotations
 
 import hashlib
-import http.client
 import logging
 import os
-import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from edge.errors import EdgeError
 
@@ -110,6 +105,8 @@ def _fault(path: Path, size: int, sha256: str) -> str | None:
 
 def _new_file_beside(path: Path) -> Path:
     """An empty file in the folder of ``path``, which is made if need be: os.replace stays on one disk."""
+    import tempfile
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -124,6 +121,12 @@ def _new_file_beside(path: Path) -> Path:
 
 def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None:
     """Write what ``url`` holds to ``part``, and stop one byte after ``size``: no server can fill the disk."""
+    # Imported here: every run looks for the file in the cache, and hardly one downloads it.
+    import http.client
+    import urllib.error
+    import urllib.request
+    from urllib.parse import urlsplit
+
     left = size + 1
     try:
         address = url if urlsplit(url).scheme in ("http", "https", "file") else Path(url).absolute().as_uri()

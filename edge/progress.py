@@ -12,7 +12,7 @@ _WIDTH = 30
 _REDRAW_S = 0.1
 
 
-def with_progress(items: Iterable[T], total: int | None) -> Iterator[T]:
+def with_progress(items: Iterable[T], total: int | None, unit: str = "frames") -> Iterator[T]:
     """Yield ``items`` unchanged and draw how many of ``total`` have passed."""
     if not total or not sys.stderr.isatty():
         yield from items
@@ -23,14 +23,14 @@ def with_progress(items: Iterable[T], total: int | None) -> Iterator[T]:
         for done, item in enumerate(items, 1):
             yield item
             if monotonic() - drawn > _REDRAW_S:
-                _draw(done, total)
+                _draw(done, total, unit)
                 drawn = monotonic()
     finally:
-        _draw(done, total)
+        _draw(done, total, unit)
         print(file=sys.stderr)
 
 
-def _draw(done: int, total: int) -> None:
+def _draw(done: int, total: int, unit: str) -> None:
     full = min(_WIDTH, _WIDTH * done // total)
     bar = "#" * full + "." * (_WIDTH - full)
-    print(f"\r[{bar}] {done}/{total} frames", end="", file=sys.stderr, flush=True)
+    print(f"\r[{bar}] {done}/{total} {unit}", end="", file=sys.stderr, flush=True)

@@ -26,10 +26,12 @@ class FaceDetector(AbstractContextManager["FaceDetector"], Protocol):
     """Finds faces.
 
     ``width_share``: of its usual input width, where the machine is to be spared. ``starts_at``: the score
-    from which a face may begin a track; one that scores less may only continue one.
+    from which a face may begin a track; one that scores less may only continue one. ``expects``: side of
+    the smallest face that is looked for, over the frame's width; None for all faces. It may save time.
     """
 
     width_share: float
+    expects: float | None
     starts_at: float
 
     def detect(self, frame: Frame) -> list[Face]:

@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge import build
 from edge.bundle import Bundle
@@ -24,8 +25,11 @@ from edge.health.rate import Governor, hottest
 from edge.health.record import Health
 from edge.health.restart import before_restart
 from edge.progress import with_progress
+from edge.protocols import Sink
 from edge.sinks import SinkClosed
-from edge.sinks.trajectory import TrackSummary, TrajectorySink
+
+if TYPE_CHECKING:  # imported by the run that draws one
+    from edge.sinks.trajectory import TrackSummary
 
 log = logging.getLogger("edge")
 
@@ -92,6 +96,12 @@ def _run(config: Config, supervisor: Supervisor, hung_up: threading.Event) -> li
             log.info("%s; stopping", closed)
         finally:
             _say_speed(pipeline.steps, frames.dropped, time.monotonic() - started)
+    return _rows(sinks) if config.output.trajectory else []
+
+
+def _rows(sinks: Sequence[Sink]) -> list[TrackSummary]:
+    from edge.sinks.trajectory import TrajectorySink
+
     return [row for sink in sinks if isinstance(sink, TrajectorySink) for row in sink.summary()]
 
 

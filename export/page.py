@@ -45,12 +45,12 @@ def proof_page(manifest: dict[str, Any]) -> str:
     return page(f"{manifest['name']}: proof", "\n".join(body))
 
 
-def page(title: str, body: str) -> str:
-    """A whole document around ``body``."""
+def page(title: str, body: str, style: str = "") -> str:
+    """A whole document around ``body``; ``style`` is CSS beside its own."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<style>{_STYLE}{style}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
 

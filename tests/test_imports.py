@@ -55,6 +55,21 @@ def test_every_module_of_edge_imports_without_optional_libraries() -> None:
     assert not missed, f"not reached by the walk, an __init__.py is missing: {sorted(missed)}"
 
 
+def test_a_run_imports_no_part_that_it_does_not_use() -> None:
+    """Each would cost every start time and memory."""
+    unused = [
+        *[f"edge.capture.{name}" for name in ("child", "demo", "gstreamer", "images", "picam")],
+        *["edge.engines.trt", "edge.engines.trt_cache", "edge.engines.trt_serve", "edge.faces.haar"],
+        *["edge.sinks.trajectory", "edge.sinks.video", "http.server", "multiprocessing", "subprocess"],
+    ]
+    script = "import sys, edge.__main__, edge.runner; print(*(set(sys.argv[1:]) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *unused], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout.split()
+
+
 @pytest.mark.parametrize(
     ("package", "forbidden"),
     [

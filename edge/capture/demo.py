@@ -75,8 +75,8 @@ class DemoSource:
     def __init__(self) -> None:
         self.frame_count: int | None = round(DURATION_S * FPS)
         self.fps = FPS
-        self._cutouts = [_cutout(actor) for actor in ACTORS]
-        self._room = _room()
+        self._cutouts = [cutout(actor) for actor in ACTORS]
+        self._room = room()
 
     def __enter__(self) -> DemoSource:
         return self
@@ -94,7 +94,7 @@ class DemoSource:
     def _picture(self, time_s: float) -> npt.NDArray[np.uint8]:
         scene = self._room.copy()
         for actor, (photo, alpha) in zip(ACTORS, self._cutouts, strict=True):
-            _paste(scene, photo, alpha, actor.centre(time_s))
+            paste(scene, photo, alpha, actor.centre(time_s))
         gain = 1.0 + 0.25 * math.sin(2 * math.pi * time_s / 6.0)
         moved = cv2.warpAffine(scene, camera(time_s), (WIDTH, HEIGHT))
         return np.asarray(np.clip(moved * gain, 0, 255), np.uint8)
@@ -144,7 +144,7 @@ def _photograph(actor: Actor) -> npt.NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def _cutout(actor: Actor) -> tuple[Float32, Float32]:
+def cutout(actor: Actor) -> tuple[Float32, Float32]:
     """Head and shoulders, the face in the middle: picture (H,W,3) and its soft mask (H,W,1) in 0..1."""
     x, y, side = actor.face
     scale = FACE_PX / side
@@ -168,7 +168,7 @@ def _cutout(actor: Actor) -> tuple[Float32, Float32]:
     return photo.astype(np.float32), np.asarray(alpha, np.float32)[..., None]
 
 
-def _room() -> Float32:
+def room() -> Float32:
     """A wall, a floor and a picture frame; nothing that looks like a face."""
     height, width = HEIGHT + 2 * _MARGIN, WIDTH + 2 * _MARGIN
     shade = np.linspace(150, 105, height, dtype=np.float32)[:, None, None]
@@ -178,7 +178,7 @@ def _room() -> Float32:
     return room
 
 
-def _paste(scene: Float32, photo: Float32, alpha: Float32, centre: tuple[float, float]) -> None:
+def paste(scene: Float32, photo: Float32, alpha: Float32, centre: tuple[float, float]) -> None:
     """Blend a cut-out into the scene, its middle at ``centre``; parts outside are left out."""
     height, width = alpha.shape[:2]
     left, top = round(centre[0] + _MARGIN - width / 2), round(centre[1] + _MARGIN - height / 2)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import http.client
 import os
 import re
-import socket
 import time
 from collections.abc import Iterator
-from email.message import Message
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import cv2
@@ -19,6 +16,10 @@ import cv2
 from edge.capture.guarded import GuardedCapture, nominal_fps, report_mode, silence_opencv
 from edge.data import Frame
 from edge.errors import SourceError
+
+if TYPE_CHECKING:  # what asks a camera for its fault is imported when it is asked
+    import socket
+    from email.message import Message
 
 OPEN_S = 5.0  # to connect and to learn what the stream holds
 READ_S = 2.0  # for the next frame
@@ -134,6 +135,9 @@ def _split(address: str) -> SplitResult:
 
 def _fault(parts: SplitResult) -> str:
     """Why FFmpeg, which does not tell, could not open it: ask the server for the stream's description."""
+    import http.client
+    import socket
+
     try:
         status, answer = _describe(parts)
     except ConnectionRefusedError:
@@ -161,6 +165,8 @@ def _fault(parts: SplitResult) -> str:
 
 def _describe(parts: SplitResult) -> tuple[int, bytes]:
     """Status and SDP of a DESCRIBE request, repeated with the password where that is asked for."""
+    import socket
+
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     address = f"rtsp://{host}:{parts.port or 554}{parts.path}{'?' if parts.query else ''}{parts.query}"
     with socket.create_connection((parts.hostname, parts.port or 554), OPEN_S) as connection:
@@ -175,6 +181,8 @@ def _describe(parts: SplitResult) -> tuple[int, bytes]:
 
 def _ask(connection: socket.socket, address: str, turn: int, login: str = "") -> tuple[int, Message, bytes]:
     """Status, headers and body of the answer to DESCRIBE (RFC 2326); ValueError where it is no RTSP."""
+    import http.client
+
     request = f"DESCRIBE {address} RTSP/1.0\r\nCSeq: {turn}\r\nAccept: application/sdp\r\n{login}\r\n"
     connection.sendall(request.encode())
     with connection.makefile("rb") as stream:
@@ -187,6 +195,8 @@ def _ask(connection: socket.socket, address: str, turn: int, login: str = "") ->
 
 def _authorization(challenge: str, user: str, password: str, address: str) -> str:
     """The answer to a Basic (RFC 7617) or Digest challenge (RFC 2069, which RTSP 1.0 refers to)."""
+    import base64
+
     if challenge.lower().startswith("basic"):
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))

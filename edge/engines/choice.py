@@ -8,14 +8,14 @@ from pathlib import Path
 
 from edge.bundle import Bundle
 from edge.config import Config
-from edge.engines import trt_cache, trt_serve
 from edge.engines.device import gpu, jetpack, l4t
 from edge.engines.ort import CUDA, OrtEngine, cuda_provider
 from edge.engines.trt_build import library
 from edge.errors import BundleError, ConfigError, EdgeError
 from edge.protocols import Engine
-from edge.recognition.choose import CANDIDATES, recall
+from edge.recognition.choose import CANDIDATES
 from edge.recognition.golden import reproduces
+from edge.recognition.memory import passed_before, recall, remember_verdict
 
 log = logging.getLogger("edge")
 
@@ -23,7 +23,7 @@ log = logging.getLogger("edge")
 ENGINES: dict[str, Callable[[Config, Bundle, str, int], Engine]] = {
     "onnxruntime": lambda c, b, precision, threads: OrtEngine(b.model(precision), threads),
     "onnxruntime-cuda": lambda c, b, precision, _: OrtEngine(b.model(precision), 1, provider=CUDA),
-    "tensorrt": lambda c, b, precision, _: trt_serve.obtain(b, precision, c.engine.faces, _plans(c)),
+    "tensorrt": lambda c, b, precision, _: _tensorrt(c, b, precision),
 }
 # What each can run: what `check` measures, and float16 on the processor, which it does not.
 _RUNS = {kind: precisions for kind, (precisions, _) in CANDIDATES.items()}
@@ -35,6 +35,8 @@ def engine(config: Config, loaded: Bundle) -> Engine:
     kind, precision, threads = _wanted(config, loaded)
     if kind != "tensorrt":
         return _right(ENGINES[kind](config, loaded, precision, threads), loaded, kind, precision)
+    from edge.engines import trt_serve
+
     if config.bundle.precision != "auto":
         loaded.model(precision)  # what is named has to be there
     later = trt_serve.RUNGS[trt_serve.RUNGS.index(precision) :]
@@ -53,7 +55,7 @@ def _wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
         return known.engine, known.precision, known.threads
     fitting = [kind for kind in kinds if precision == "auto" or precision in _RUNS[kind]]
     if not fitting and precision == "int8-trt":
-        fault = trt_serve.unusable() or f"engine.kind is {config.engine.kind}"
+        fault = _trt_fault() or f"engine.kind is {config.engine.kind}"
         raise BundleError(
             f"int8-trt is for TensorRT ({fault}), and ONNX Runtime crawls on it; "
             "set bundle.precision=int8-cpu"
@@ -68,8 +70,17 @@ def _wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
 
 
 def _right(built: Engine, loaded: Bundle, kind: str, precision: str) -> Engine:
-    """``built``; BundleError where it computes something else than the bundle promises."""
-    if (kind, precision) == ("onnxruntime", "fp32") or (verdict := reproduces(built, loaded)).passed:
+    """``built``; BundleError where it computes something else than the bundle promises.
+
+    What was right on this processor stays so, and is not tried at every start; a GPU's driver may change.
+    """
+    on_processor = kind == "onnxruntime"
+    if on_processor and (precision == "fp32" or passed_before(loaded, precision)):
+        return built
+    verdict = reproduces(built, loaded)
+    if on_processor:
+        remember_verdict(loaded, precision, verdict)
+    if verdict.passed:
         return built
     raise BundleError(
         f"{precision} on {kind} does not reproduce golden.npz on this machine ({verdict}); "
@@ -82,7 +93,7 @@ def engine_kinds(config: Config) -> list[str]:
     kind = config.engine.kind
     if kind not in ("auto", *ENGINES):
         raise ConfigError(f"engine.kind is {kind!r}, expected auto, {', '.join(ENGINES)}")
-    fault = trt_serve.unusable() if kind in ("auto", "tensorrt") else ""
+    fault = _trt_fault() if kind in ("auto", "tensorrt") else ""
     if kind == "tensorrt" and fault:
         raise ConfigError(f"engine.kind is tensorrt: {fault}; or set engine.kind=auto")
     if kind != "auto":
@@ -91,6 +102,24 @@ def engine_kinds(config: Config) -> list[str]:
         log.warning("TensorRT is not used: %s", fault)
     found = {"onnxruntime": True, "onnxruntime-cuda": cuda_provider(), "tensorrt": not fault}
     return [kind for kind, here in found.items() if here]
+
+
+def _trt_fault() -> str:
+    """Why TensorRT cannot run here; empty where it can. Without a GPU, none of its modules is imported."""
+    try:
+        jetpack()
+        gpu()
+    except EdgeError as error:
+        return str(error)
+    from edge.engines import trt_serve
+
+    return trt_serve.unusable()
+
+
+def _tensorrt(config: Config, loaded: Bundle, precision: str) -> Engine:
+    from edge.engines import trt_serve
+
+    return trt_serve.obtain(loaded, precision, config.engine.faces, _plans(config))
 
 
 def traits(kinds: Sequence[str]) -> list[str]:
@@ -115,4 +144,6 @@ def _standby(config: Config, loaded: Bundle) -> Engine:
 
 def _plans(config: Config) -> Path:
     """The folder in which TensorRT engines are kept."""
+    from edge.engines import trt_cache
+
     return Path(config.engine.folder or trt_cache.default_folder()).absolute()

@@ -56,12 +56,13 @@ def l4t(sysroot: Path = Path("/")) -> tuple[int, int, str] | None:
     text = _read(sysroot / "etc/nv_tegra_release")
     found = re.search(r"# R(\d+) \(release\), REVISION: (\d+)\.(\d+)", text)
     if found is None:
-        package = re.search(
-            r"^Package: nvidia-l4t-core\n(?:.+\n)*?Version: (\d+)\.(\d+)\.(\d+)",
-            _read(sysroot / "var/lib/dpkg/status"),
-            re.MULTILINE,
-        )
-        found = package
+        # Found first, matched then: the file has megabytes, and every start comes by here.
+        packages = _read(sysroot / "var/lib/dpkg/status")
+        at = packages.find("Package: nvidia-l4t-core\n")
+        if at >= 0:
+            found = re.compile(
+                r"^Package: nvidia-l4t-core\n(?:.+\n)*?Version: (\d+)\.(\d+)\.(\d+)", re.MULTILINE
+            ).search(packages, at)
     if found is None:
         return None
     major, minor, patch = found.groups()

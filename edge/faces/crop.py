@@ -19,7 +19,7 @@ Coordinates are continuous: pixel i covers i..i+1, so a frame of width W ends at
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -52,7 +52,7 @@ def crop_faces(frame: Frame, faces: Sequence[Face], manifest: dict[str, Any]) ->
     scale, align = _geometry(manifest)
     crops = np.full((len(faces), size, size), FLAT_GREY, np.uint8)
     for crop, face in zip(crops, faces, strict=True):
-        x0, y0, x1, y1 = (float(v) for v in face.box_xyxy)
+        x0, y0, x1, y1 = face.box_xyxy.tolist()
         side = (x1 - x0) * scale
         # "not <" instead of ">=": it is also true of NaN.
         if not 0.0 < side < 20.0 * max(frame.image.shape[:2]) or not math.isfinite(x0 + y0 + y1):
@@ -69,7 +69,8 @@ def eye_roll(landmarks: Float32 | None, side: float) -> float:
     """
     if landmarks is None:
         return 0.0
-    dx, dy = (float(v) for v in landmarks[1] - landmarks[0])
+    (x0, y0), (x1, y1) = landmarks[:2].tolist()
+    dx, dy = x1 - x0, y1 - y0
     if not math.hypot(dx, dy) >= MIN_EYE_DISTANCE * side:  # also true of NaN
         return 0.0
     roll = math.atan2(dy, dx)
@@ -148,8 +149,10 @@ def normalise_crops(images: npt.NDArray[np.uint8], manifest: dict[str, Any]) -> 
     if images.shape[1:] != (size, size):
         how = cv2.INTER_AREA if min(images.shape[1:]) > size else cv2.INTER_LINEAR
         images = np.stack([cv2.resize(image, (size, size), interpolation=how) for image in images])
-    planes = _NORMALISE[spec["normalisation"]](images.astype(np.float32))
-    faces = np.repeat(planes[:, None], channels, axis=1)
+    levels = _LEVELS[spec["normalisation"]]
+    faces = np.empty((len(images), channels, size, size), np.float32)
+    for image, face in zip(images, faces, strict=True):
+        face[:] = cv2.LUT(image, levels(image))  # one look-up a pixel: there are only 256 grey levels
     if spec["normalisation"] == "imagenet":
         if channels != 3:
             raise BundleError(f"manifest input.normalisation is imagenet with {channels} channel; it needs 3")
@@ -157,21 +160,22 @@ def normalise_crops(images: npt.NDArray[np.uint8], manifest: dict[str, Any]) -> 
     return faces
 
 
-def _standardise(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    mean = x.mean(axis=(1, 2), keepdims=True)
+def _standardised(image: UInt8) -> Float32:
+    mean, std = (float(v[0, 0]) for v in cv2.meanStdDev(image))
     # One grey level as the floor: a flat crop becomes zeros, not amplified sensor noise.
-    std = np.maximum(x.std(axis=(1, 2), keepdims=True), 1.0)
-    return (x - mean) / std
+    return ((_GREY - mean) / max(std, 1.0)).astype(np.float32)
 
 
 # Of red, green and blue, for pixels in 0..1; Russakovsky et al., IJCV 115 (2015), as torchvision uses them.
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
 
-_NORMALISE = {
-    "none": lambda x: x,
-    "unit": lambda x: x / np.float32(255.0),
-    "signed": lambda x: x / np.float32(127.5) - np.float32(1.0),
-    "imagenet": lambda x: x / np.float32(255.0),
-    "standardise": _standardise,
+# What each grey level becomes, for one crop.
+_GREY = np.arange(256, dtype=np.float64)
+_LEVELS: dict[str, Callable[[UInt8], Float32]] = {
+    "none": lambda _: _GREY.astype(np.float32),
+    "unit": lambda _: (_GREY / 255).astype(np.float32),
+    "signed": lambda _: (_GREY / 127.5 - 1).astype(np.float32),
+    "imagenet": lambda _: (_GREY / 255).astype(np.float32),
+    "standardise": _standardised,
 }

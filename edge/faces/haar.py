@@ -54,7 +54,8 @@ class HaarDetector:
         self._min_side = min_side
         self._input_width = input_width
         self.width_share, self.starts_at = 1.0, 0.0
-        self._cascade = _load()
+        self.expects: float | None = None  # the cascade has one speed
+        self._cascade = load_cascade(CASCADE)
 
     def __enter__(self) -> HaarDetector:
         return self
@@ -78,7 +79,8 @@ class HaarDetector:
         return sorted(faces, key=lambda face: (-face.score, float(face.box_xyxy[0])))
 
 
-def _load() -> cv2.CascadeClassifier:
+def load_cascade(name: str) -> cv2.CascadeClassifier:
+    """One of the cascades that come with OpenCV; DependencyError where it is not there."""
     make = getattr(cv2, "CascadeClassifier", None)
     if make is None:
         raise DependencyError(
@@ -86,9 +88,9 @@ def _load() -> cv2.CascadeClassifier:
             "use detector.kind yunet or install opencv-python-headless<5"
         )
     folders = [getattr(getattr(cv2, "data", None), "haarcascades", ""), *SYSTEM_FOLDERS]
-    found = next((path for folder in folders if (path := Path(folder, CASCADE)).is_file()), None)
+    found = next((path for folder in folders if (path := Path(folder, name)).is_file()), None)
     if found is None:
-        raise DependencyError(f"{CASCADE} is not installed; install it: sudo apt install opencv-data")
+        raise DependencyError(f"{name} is not installed; install it: sudo apt install opencv-data")
     cascade: cv2.CascadeClassifier = make(str(found))
     return cascade
 

@@ -78,6 +78,17 @@ class Tracker:
         self._ids = itertools.count(1)
         self._candidates: list[_Candidate] = []
 
+    @property
+    def unsure(self) -> bool:
+        """Whether another look would tell more: a face is not confirmed yet, or a track has lost its face."""
+        return any(not candidate.visible or candidate.track is None for candidate in self._candidates)
+
+    @property
+    def smallest(self) -> float | None:
+        """Side of the smallest face, in frame pixels; None where there is none."""
+        boxes = (candidate.face.box_xyxy for candidate in self._candidates)
+        return min((float(box[2] - box[0]) for box in boxes), default=None)
+
     def update(self, faces: list[Face] | None, timestamp_s: float) -> list[Track]:
         """Take the faces of one frame and give the tracks that are in sight, by rising id.
 

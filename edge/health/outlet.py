@@ -6,14 +6,16 @@ import json
 import threading
 import time
 from contextlib import AbstractContextManager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.errors import ConfigError, EdgeError
 from edge.files import replace
 from edge.health.record import Health
+
+if TYPE_CHECKING:  # only a port needs the server, and with it half of the standard library
+    from http.server import BaseHTTPRequestHandler
 
 FILE_S = 5.0  # from one writing to the next; on a memory card that is 10 MB a day
 _LOOPBACK = "127.0.0.1"
@@ -63,6 +65,8 @@ class HealthPort(Outlet):
     """Answers ``GET /health`` on 127.0.0.1; nobody outside of this machine can ask."""
 
     def __init__(self, port: int, health: Health) -> None:
+        from http.server import ThreadingHTTPServer
+
         try:
             self._server = ThreadingHTTPServer((_LOOPBACK, port), _handler(health))
         except OSError as error:
@@ -83,6 +87,8 @@ class HealthPort(Outlet):
 
 
 def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
+    from http.server import BaseHTTPRequestHandler
+
     class Handler(BaseHTTPRequestHandler):
         timeout = 5  # seconds; a client that says nothing is let go
 

@@ -6,16 +6,11 @@ machine slows all of them alike, and their medians are compared.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,12 +18,9 @@ import numpy as np
 from edge.bundle import Bundle
 from edge.data import Float32
 from edge.errors import EdgeError
-from edge.fetch import cache_folder
-from edge.files import replace
 from edge.protocols import Engine
 from edge.recognition.golden import reproduces
 
-log = logging.getLogger("edge")
 # By engine: its precisions, best hope first, and whether its number of threads matters.
 CANDIDATES: dict[str, tuple[tuple[str, ...], bool]] = {
     "onnxruntime": (("fp32", "int8-cpu"), True),
@@ -136,49 +128,3 @@ def _medians(engines: dict[Key, Engine], bundle: Bundle, budget_s: float) -> dic
             taken[key].append(time.perf_counter() - started)
             feeds[key] |= {tensor.input: out[tensor.output] for tensor in bundle.state}
     return {key: float(np.median(times[1:] or times)) for key, times in taken.items()}
-
-
-def remember(bundle: Bundle, choice: Choice, traits: Sequence[str] = ()) -> None:
-    """Keep the choice for this bundle on this machine with these ``traits``.
-
-    A cache that cannot be written is no fault.
-    """
-    path = _path(bundle, traits)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, json.dumps(asdict(choice)).encode())
-    except (OSError, EdgeError) as error:
-        log.info("the choice is not kept: %s (%s)", path, error)
-
-
-def recall(bundle: Bundle, traits: Sequence[str] = ()) -> Choice | None:
-    """What was measured for this bundle on this machine; None where nothing was, or it cannot be read."""
-    try:
-        return Choice(**json.loads(_path(bundle, traits).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _path(bundle: Bundle, traits: Sequence[str]) -> Path:
-    """One file per bundle, machine and version of the engine."""
-    hashes = [entry["sha256"] for entry in bundle.manifest["files"].values()]
-    machine = [platform.machine(), platform.node(), str(os.cpu_count()), _processor(), _engine_version()]
-    key = hashlib.sha256("\n".join([*hashes, *machine, *traits]).encode()).hexdigest()[:16]
-    return cache_folder() / f"choice-{key}.json"
-
-
-def _processor() -> str:
-    """Model name or part number of the processor, as the kernel tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return "; ".join(sorted({line for line in lines if line.startswith(("model name", "CPU part"))}))
-
-
-def _engine_version() -> str:
-    try:
-        import onnxruntime
-    except ImportError:
-        return "none"
-    return str(onnxruntime.__version__)

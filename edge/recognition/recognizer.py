@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import floor, inf
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge.bundle import Bundle
-from edge.data import EmotionEstimate, Float32, Frame, Track
+from edge.data import EmotionEstimate, Face, Float32, Frame, Track
 from edge.faces.crop import face_batch
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
@@ -45,8 +45,8 @@ class Recognizer:
 
     def __init__(self, engine: Engine, bundle: Bundle, decision: Decision, most_faces: int = 64) -> None:
         self.step_share = 1.0  # of the bundle's step_hz, where the machine is to be spared
+        self.engine = engine
         self._most_faces = most_faces
-        self._engine = engine
         self._manifest = bundle.manifest
         self._state = bundle.state
         self._decision = decision
@@ -64,10 +64,17 @@ class Recognizer:
             if track.last_step_s is None or self._gap(track, frame) > self._manifest["reset_after_s"]:
                 track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
                 track.steps = 0
-        feeds: dict[str, Any] = {"face": face_batch(frame, [track.face for track in due], self._manifest)}
+        feeds: dict[str, Any] = {"face": self.crop(frame, [track.face for track in due])}
         for index, tensor in enumerate(self._state):
             feeds[tensor.input] = [track.state[index] for track in due]
-        outputs = self._engine.run(feeds)
+        self.decide(frame, due, self.engine.run(feeds))
+
+    def crop(self, frame: Frame, faces: Sequence[Face]) -> Float32:
+        """The network's input ``(N,C,S,S)``."""
+        return face_batch(frame, faces, self._manifest)
+
+    def decide(self, frame: Frame, due: Sequence[Track], outputs: Mapping[str, Any]) -> None:
+        """Give each track its row of the new states and of the answer."""
         probabilities = self._decision.probabilities(outputs["logits"])
         for row, track in enumerate(due):
             track.state = tuple(outputs[tensor.output][row] for tensor in self._state)

@@ -1,7 +1,7 @@
 """Run inside the service test's machine in place of ``python -m edge``: picam:// plays a clip for ever.
 
 Files in /run/emotion-edge, made by the test, are its faults: ``no-camera`` takes the camera away, ``hang``
-lets the face detector hang while everything around it lives on.
+lets the face detector hang while everything around it lives on, ``hoards`` lets it keep memory at each frame.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 
@@ -46,7 +47,12 @@ class LoopedCamera(OpenCVSource):
 
 
 class Detector(HaarDetector):
+    _hoard: ClassVar[list[bytes]] = []
+
     def detect(self, frame: Frame) -> list[Face]:
+        # No more than 1 GiB: where nothing limits it, the test fails and the host lives on.
+        if (FAULTS / "hoards").exists() and len(self._hoard) < 64:
+            self._hoard.append(b"x" * (16 << 20))  # written to, so that it is really taken
         while (FAULTS / "hang").exists():
             time.sleep(0.1)
         return super().detect(frame)

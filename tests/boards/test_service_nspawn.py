@@ -2,199 +2,48 @@
 
 A Debian trixie boots as a container without any network. The package is installed there as from a wheel,
 ``emotion-edge service install`` writes its unit, and only ExecStart is replaced: ``looped_camera.py`` stands
-for a camera. Not covered here: device rules and the CPU cap, which a container cannot enforce.
+for a camera. Not covered here: device rules and the CPU cap, which a container cannot enforce. Memory runs
+out for the machine as a whole: the host puts its limit on the container.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
-import cv2
+import installed
 import pytest
 import rootfs
+from container import HOME, Machine, boot, flowing, in_seconds, short_back_off, until
 
 pytestmark = pytest.mark.boards
 
-ROOT = Path(__file__).parents[2]
-HOME = "opt/emotion-edge"
-SITE = f"{HOME}/lib/python3.13/site-packages"
-WHEELS = ["numpy", "onnxruntime>=1.17", "opencv-python-headless>=4.8,<5"]
-CONFIG = """
-[source]
-address = "picam://0"
-[detector]
-kind = "haar"
-[output]
-jsonl = "estimates.jsonl"
-health = "/run/emotion-edge/health.json"
-[decision]
-abstain_below = {abstain}
-"""
 DROP_IN = """
 [Service]
 ExecStart=
 ExecStart=/opt/emotion-edge/bin/python -I /opt/emotion-edge/looped_camera.py run -c /etc/emotion-edge.toml
 """
-
-
-class Machine:
-    """A booted container."""
-
-    def __init__(self, root: Path, process: subprocess.Popen[bytes]) -> None:
-        self.root, self.process = root, process
-        self.pid = ""
-
-    def wait_for_boot(self) -> None:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-
-        def up() -> bool:
-            self.pid = children.read_text().strip()
-            return bool(self.pid) and self.run("systemctl", "is-system-running").strip() == "running"
-
-        until(up, 60, "the container did not boot")
-
-    def run(self, *words: str) -> str:
-        """What a command inside prints; its exit code does not matter."""
-        enter = ["nsenter", "-t", self.pid, "--all", "--root", "--wdns=/", "env", "-i"]
-        done = subprocess.run(
-            [*enter, "PATH=/usr/sbin:/usr/bin", "LANG=C.UTF-8", *words],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        return done.stdout + done.stderr
-
-    def edge(self, *words: str) -> str:
-        return self.run(f"/{HOME}/bin/python", "-I", "-m", "edge", *words)
-
-    def show(self, name: str, unit: str = "emotion-edge.service") -> str:
-        """One property of a unit."""
-        return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
-
-    def main_pid(self) -> str:
-        return self.show("MainPID")
-
-    def lines(self) -> int:
-        """Estimates written so far by this run of the service."""
-        file = f"/proc/{self.pid}/root/var/lib/private/emotion-edge/estimates.jsonl"
-        return Path(file).read_bytes().count(b"\n") if Path(file).exists() else 0
-
-    def fault(self, name: str, there: bool) -> None:
-        path = f"/run/emotion-edge/{name}"
-        self.run("touch", path) if there else self.run("rm", "-f", path)
-
-    def configure(self, abstain: str = "0.5") -> None:
-        Path(f"/proc/{self.pid}/root/etc/emotion-edge.toml").write_text(CONFIG.format(abstain=abstain))
-
-    def journal(self) -> str:
-        return self.run("journalctl", "--no-pager", "-o", "cat", "-u", "emotion-edge.service")
-
-
-def until(true: Callable[[], bool], seconds: float, complaint: str) -> float:
-    """Seconds until ``true``; fails after ``seconds``."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, complaint
-        time.sleep(0.02)
-    return time.monotonic() - began
-
-
-def flowing(machine: Machine, not_pid: str = "") -> Callable[[], bool]:
-    """Whether a process other than ``not_pid`` is ready and has written estimates."""
-    return lambda: (
-        machine.show("ActiveState") == "active"
-        and machine.main_pid() not in ("0", not_pid)
-        and machine.lines() > 0
-    )
-
-
-def fill(root: Path) -> None:
-    """The virtual environment with the wheels, from the host's pip, which knows its way to them."""
-    made = rootfs.run(root, ["python3", "-m", "venv", "--without-pip", f"/{HOME}"])
-    assert made.returncode == 0, made.stderr
-    platforms = [f"--platform=manylinux{tag}_x86_64" for tag in ("_2_28", "_2_27", "2014")]
-    pip(root, "--python-version=3.13", *platforms, "--only-binary=:all:", *WHEELS)
-
-
-def pip(root: Path, *words: str) -> None:
-    quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
-    command = [sys.executable, "-m", "pip", "install", *quiet, "--target", str(root / SITE), *words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def write_clip(path: Path) -> None:
-    """The part of the demo's scene in which a face is always seen."""
-    from edge.capture.demo import FPS, HEIGHT, WIDTH, DemoSource
-
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))
-    with DemoSource() as scene:
-        for frame in scene.frames():
-            if 2.5 <= frame.timestamp_s < 10.5:
-                writer.write(frame.image)
-    writer.release()
-
-
-def install_package(root: Path, copy: Path) -> None:
-    """As a user does: from the sources, by pip; from a copy, because setuptools writes beside them."""
-    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("edge", "export", "calibration", "benchmarks"):
-        shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy / name)
-    pip(root, "--no-deps", str(copy))
+MEMORY = 256 << 20  # bytes, of a machine that is short of it; the service needs a quarter
+# Leaves 40 MiB: the service is killed while it starts. With 64 MiB it may neither start nor die, but read its
+# own code from the disk again and again.
+PAGE = f"import time; held = b'x' * {MEMORY - (40 << 20)}; time.sleep(600)"
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A running system with the package and a configuration, thrown away afterwards."""
-    reason = rootfs.why_not()
-    if reason is None and shutil.which("systemd-nspawn") is None:
-        reason = "not installed: systemd-nspawn (package systemd-container)"
-    if reason:
+    if reason := installed.why_not():
         pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("machine")
     try:
-        base = rootfs.with_packages("service", ["procps", "iproute2"], fill, version="|".join(WHEELS))
+        with installed.system(folder) as root:
+            yield from boot(root, folder / "console.txt")
     except rootfs.Offline as error:
         pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("machine")
-    upper, work, root = (folder / name for name in ("upper", "work", "root"))
-    for path in (upper, work, root):
-        path.mkdir(mode=0o755)
-    layers = f"lowerdir={base},upperdir={upper},workdir={work}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True)
-    try:
-        install_package(root, folder / "copy")
-        write_clip(root / HOME / "clip.avi")
-        shutil.copy(Path(__file__).with_name("looped_camera.py"), root / HOME)
-        yield from boot(root, folder / "console.txt")
-    finally:
-        subprocess.run(["umount", "--lazy", str(root)], check=False)
-
-
-def boot(root: Path, console: Path) -> Iterator[Machine]:
-    command = ["systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--private-network"]
-    with console.open("wb") as said:
-        process = subprocess.Popen(
-            [*command, "--directory", str(root), "--boot", "--console=pipe"],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-        )  # fmt: skip
-    booted = Machine(root, process)
-    try:
-        booted.wait_for_boot()
-        yield booted
-    finally:
-        if booted.pid:
-            booted.run("systemctl", "poweroff")
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +63,7 @@ def service(machine: Machine) -> Machine:
 @pytest.fixture
 def running(service: Machine) -> Machine:
     """The service in good health, with a fresh count of restarts."""
-    for name in ("hang", "no-camera"):
+    for name in ("hang", "no-camera", "hoards"):
         service.fault(name, False)
     service.configure()
     service.run("systemctl", "stop", "emotion-edge-retry.timer", "emotion-edge.service")
@@ -222,6 +71,27 @@ def running(service: Machine) -> Machine:
     service.run("systemctl", "start", "emotion-edge.service")
     until(flowing(service), 30, service.journal())
     return service
+
+
+@pytest.fixture
+def short_of_memory(running: Machine) -> Iterator[Machine]:
+    """The whole machine has MEMORY, and no swap."""
+    if not running.memory.enforces():
+        pytest.skip("the host has no memory controller")
+    running.memory.limit(MEMORY)
+    yield running
+    running.memory.limit(None)
+
+
+@contextmanager
+def page(machine: Machine) -> Iterator[None]:
+    """A program that holds most of MEMORY, as the page of a kiosk might."""
+    command = ["--unit=page", "--property=OOMScoreAdjust=300", f"/{HOME}/bin/python", "-c", PAGE]
+    machine.run("systemd-run", *command)
+    try:
+        yield
+    finally:
+        machine.run("systemctl", "stop", "page.service")
 
 
 def test_it_runs_as_nobody_without_a_network(running: Machine) -> None:
@@ -244,6 +114,67 @@ def test_killed_it_is_back(running: Machine) -> None:
     ready = int(running.show("ActiveEnterTimestampMonotonic")) / 1e6 - began
     print(f"kill -9 to ready: {ready:.1f} s, to estimates: {seconds:.1f} s")
     assert ready <= 3
+
+
+def test_out_of_memory_it_is_killed_and_back(short_of_memory: Machine) -> None:
+    """A leak: the service itself takes what the machine has, and the kernel's OOM killer ends it.
+
+    The limit is a real one, of the container's memory cgroup, put on it from the host.
+    """
+    machine, pid, others = short_of_memory, short_of_memory.main_pid(), short_of_memory.others()
+    kills = machine.memory.kills()
+    machine.fault("hoards", True)  # goes with the process: systemd empties /run/emotion-edge
+    until(lambda: machine.memory.kills() > kills, 20, "the kernel did not kill it")
+    seconds = until(flowing(machine, pid), 20, "not back after the kernel killed it")
+    print(f"OOM kill to estimates: {seconds:.1f} s")
+    assert seconds <= 5
+    assert (machine.memory.kills() - kills, machine.show("NRestarts")) == (1, "1")
+    assert machine.others() == others, "nothing else was killed"
+
+
+def test_under_lasting_memory_pressure_it_backs_off_and_returns_by_itself(short_of_memory: Machine) -> None:
+    """Another program, with the OOM score of Chromium's pages, holds what the service needs to start.
+
+    The limit is the container's, as above: the two share it as they share a machine.
+    The kernel's OOM killer must choose the service every time, although the other one is far larger.
+    """
+    machine, known = short_of_memory, len(short_of_memory.starts_s())
+
+    def shown() -> bool:
+        return machine.show("ActiveState") == "failed"
+
+    kills = machine.memory.kills()
+    with short_back_off(machine), page(machine):
+        others = machine.others()
+        assert "page.service" in others
+        for round_ in ("first", "second"):
+            seconds = until(shown, 60, "lasting pressure is not shown")
+            print(f"lasting pressure, {round_} round: failed after {seconds:.1f} s")
+            assert machine.show("Result") in ("signal", "oom-kill"), "the latter with cgroup v2"
+            assert machine.show("ActiveState", "emotion-edge-retry.timer") == "active"
+            if round_ == "first":
+                until(lambda: not shown(), 60, "no second round")
+        assert machine.others() == others, "nothing else was killed"
+        starts = machine.starts_s()[known:]
+        assert machine.memory.kills() - kills == 1 + len(starts), "each try ended by the kernel"
+        machine.run("systemctl", "stop", "page.service")
+        seconds = until(flowing(machine), 60, "not back after the pressure was gone")
+        print(f"pressure gone to estimates: {seconds:.1f} s")
+    assert machine.run("systemctl", "is-system-running").strip() == "running"
+    *waits, longest = sorted(later - sooner for sooner, later in pairwise(starts))
+    print(
+        f"{len(starts)} tries, {waits[0]:.1f} to {waits[-1]:.1f} s apart, between the rounds {longest:.1f} s"
+    )
+    assert len(starts) <= 12
+    assert waits[0] >= 0.5
+    assert longest >= 30 > waits[-1], "one long wait, after the first round"
+
+
+def test_starts_that_hang_end_in_failed_too(service: Machine) -> None:
+    """With too little memory a start may neither succeed nor be killed; the tries must not go on for ever."""
+    times = ("TimeoutStartUSec", "TimeoutStopUSec", "RestartUSec")
+    once_s = sum(in_seconds(service.show(name)) for name in times) + 2  # systemd itself is slow, too
+    assert int(service.show("StartLimitBurst")) * once_s < in_seconds(service.show("StartLimitIntervalUSec"))
 
 
 @pytest.mark.parametrize("how", ["stopped process", "hanging detector"])
@@ -304,42 +235,33 @@ def test_reload_takes_the_new_configuration_and_keeps_the_old_one_if_it_is_broke
 
 
 def test_a_permanent_fault_is_shown_and_mending_it_is_noticed(running: Machine) -> None:
-    short = "[Unit]\nStartLimitIntervalSec=15\n", "[Timer]\nOnActiveSec=\nOnActiveSec=16s\n"
-    places = ("emotion-edge.service.d/short.conf", "emotion-edge-retry.timer.d/short.conf")
-    folder = Path(f"/proc/{running.pid}/root/etc/systemd/system")
-    for place, text in zip(places, short, strict=True):
-        (folder / place).parent.mkdir(exist_ok=True)
-        (folder / place).write_text(text)
-    running.run("systemctl", "daemon-reload")
-    running.configure(abstain='"broken"')
-    running.run("systemctl", "reset-failed", "emotion-edge.service")
-    running.run("systemctl", "restart", "emotion-edge.service")
+    with short_back_off(running):
+        running.configure(abstain='"broken"')
+        running.run("systemctl", "reset-failed", "emotion-edge.service")
+        running.run("systemctl", "restart", "emotion-edge.service")
 
-    def shown() -> bool:
-        return running.show("ActiveState") == "failed"
+        def shown() -> bool:
+            return running.show("ActiveState") == "failed"
 
-    for round_ in ("first", "second"):
-        seconds = until(shown, 60, "a permanent fault is not shown")
-        print(f"permanent fault, {round_} round: failed after {seconds:.1f} s")
-        assert running.run("systemctl", "is-system-running").strip() == "degraded"
-        assert "tries again" in running.edge("service", "status")
-        assert running.show("ActiveState", "emotion-edge-retry.timer") == "active"
-        errors = running.run("journalctl", "--no-pager", "-p", "err", "-u", "emotion-edge.service")
-        assert "error: decision.abstain_below is 'broken'" in errors, "the reason is an error in the journal"
-        if round_ == "first":
-            until(lambda: not shown(), 40, "no second round")
-    running.configure()
-    seconds = until(flowing(running), 60, "not back after the configuration was mended")
-    print(f"configuration mended to estimates: {seconds:.1f} s")
-    assert running.run("systemctl", "is-system-running").strip() == "running"
-    running.configure(abstain='"broken"')
-    running.run("systemctl", "restart", "emotion-edge.service")
-    until(shown, 60, "a permanent fault is not shown")
-    running.run("systemctl", "stop", "emotion-edge.service")
-    assert running.show("ActiveState", "emotion-edge-retry.timer") == "inactive", "stopped is stopped"
-    for place in places:
-        (folder / place).unlink()
-    running.run("systemctl", "daemon-reload")
+        for round_ in ("first", "second"):
+            seconds = until(shown, 60, "a permanent fault is not shown")
+            print(f"permanent fault, {round_} round: failed after {seconds:.1f} s")
+            assert running.run("systemctl", "is-system-running").strip() == "degraded"
+            assert "tries again" in running.edge("service", "status")
+            assert running.show("ActiveState", "emotion-edge-retry.timer") == "active"
+            errors = running.run("journalctl", "--no-pager", "-p", "err", "-u", "emotion-edge.service")
+            assert "error: decision.abstain_below is 'broken'" in errors, "the reason is in the journal"
+            if round_ == "first":
+                until(lambda: not shown(), 60, "no second round")
+        running.configure()
+        seconds = until(flowing(running), 60, "not back after the configuration was mended")
+        print(f"configuration mended to estimates: {seconds:.1f} s")
+        assert running.run("systemctl", "is-system-running").strip() == "running"
+        running.configure(abstain='"broken"')
+        running.run("systemctl", "restart", "emotion-edge.service")
+        until(shown, 60, "a permanent fault is not shown")
+        running.run("systemctl", "stop", "emotion-edge.service")
+        assert running.show("ActiveState", "emotion-edge-retry.timer") == "inactive", "stopped is stopped"
 
 
 def test_the_journal_has_priorities(running: Machine) -> None:

@@ -6,10 +6,13 @@ import time
 import numpy as np
 import pytest
 
+from edge import build, config
 from edge import bundle as bundles
+from edge.engines import choice as engines
 from edge.engines.ort import OrtEngine
-from edge.errors import EdgeError
-from edge.recognition import choose
+from edge.errors import BundleError, EdgeError
+from edge.recognition import choose, memory
+from edge.recognition.golden import Verdict
 
 
 @pytest.fixture
@@ -76,22 +79,71 @@ def test_nothing_right_is_an_error(reference) -> None:
 
 def test_it_is_remembered_per_bundle(reference, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert choose.recall(reference) is None
+    assert memory.recall(reference) is None
     choice = choose.Choice("onnxruntime", "int8-cpu", 2, "because")
-    choose.remember(reference, choice)
-    assert choose.recall(reference) == choice
+    memory.remember(reference, choice)
+    assert memory.recall(reference) == choice
     folder = tmp_path / "other"
     shutil.copytree(reference.folder, folder)
     other = bundles.load(folder)
     other.manifest["files"]["fp32"]["sha256"] = "0" * 64
-    assert choose.recall(other) is None
+    assert memory.recall(other) is None
     file = next((tmp_path / "cache" / "emotion-edge").iterdir())
     file.write_text("{")
-    assert choose.recall(reference) is None
+    assert memory.recall(reference) is None
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(reference, tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    choose.remember(reference, choose.Choice("onnxruntime", "fp32", 1, "because"))
-    assert choose.recall(reference) is None
+    memory.remember(reference, choose.Choice("onnxruntime", "fp32", 1, "because"))
+    assert memory.recall(reference) is None
+    memory.remember_verdict(reference, "int8-cpu", Verdict(1.0, 0.0))
+    assert not memory.passed_before(reference, "int8-cpu")
+
+
+@pytest.fixture
+def golden_runs(monkeypatch, tmp_path) -> list[Verdict]:
+    """The verdicts of golden.npz as far as it was tried, in an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tried: list[Verdict] = []
+
+    def reproduces(engine, bundle) -> Verdict:
+        tried.append(Verdict(0.9999, 0.0))
+        return tried[-1]
+
+    monkeypatch.setattr(engines, "reproduces", reproduces)
+    return tried
+
+
+def test_golden_is_tried_once_per_model_processor_and_version(reference, golden_runs, monkeypatch) -> None:
+    wanted = config.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
+    for _ in range(3):
+        assert isinstance(build.engine(wanted, reference), OrtEngine)
+    assert len(golden_runs) == 1
+    for file in ("golden", "int8-cpu"):
+        entries = {**reference.manifest["files"], "golden": reference.manifest["golden"]}
+        changed = {**entries, file: {**entries[file], "sha256": "0" * 64}}
+        other = {**reference.manifest, "golden": changed.pop("golden"), "files": changed}
+        assert not memory.passed_before(bundles.Bundle(reference.folder, other), "int8-cpu"), file
+    assert not memory.passed_before(reference, "fp16")
+    for name in ("_engine_version", "_processor"):
+        with monkeypatch.context() as patch:
+            patch.setattr(memory, name, lambda *_: "another")
+            assert not memory.passed_before(reference, "int8-cpu"), name
+    assert memory.passed_before(reference, "int8-cpu")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '{"min_cosine": "1", "label_changes": 0}'])
+def test_a_damaged_verdict_is_as_none(reference, golden_runs, tmp_path, text: str) -> None:
+    memory.remember_verdict(reference, "int8-cpu", Verdict(1.0, 0.0))
+    next((tmp_path / "cache" / "emotion-edge").iterdir()).write_text(text)
+    assert not memory.passed_before(reference, "int8-cpu")
+
+
+def test_what_is_wrong_is_refused_at_every_start(reference, golden_runs, monkeypatch) -> None:
+    wanted = config.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
+    monkeypatch.setattr(engines, "reproduces", lambda *_: Verdict(0.5, 0.0))
+    for _ in range(2):
+        with pytest.raises(BundleError, match=r"does not reproduce golden\.npz"):
+            build.engine(wanted, reference)

@@ -30,7 +30,7 @@ def test_a_bundle_reproduces_its_own_golden_and_no_other(tmp_path: Path) -> None
     engine = OrtEngine(loaded.model("fp32"))
     with pytest.raises(BundleError, match=r"no golden\.npz"):
         reproduces(engine, loaded)
-    crops = np.random.default_rng(0).integers(0, 256, (3, 5, 8, 8), np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (19, 5, 8, 8), np.uint8)
     logits = roll(engine, loaded, crops)
     loaded.manifest["golden"] = {"path": "golden.npz"}
     np.savez(folder / "golden.npz", crops=crops, logits=logits)

@@ -1,0 +1,175 @@
+"""Which plots a report gets: each is inline SVG, drawn only where its data is there.
+
+Those over time lie in ``timelines``, what all are drawn on in ``canvas``.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+
+from benchmarks import canvas, timelines
+from benchmarks.words import asked, plain, short, value_of
+from edge.errors import require
+
+
+def plots(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Title and SVG of every plot that the report has data for; DependencyError without matplotlib."""
+    require("matplotlib", "pip install 'emotion-edge[demo]'")
+    from matplotlib import style
+
+    with style.context(["default", canvas.STYLE]), warnings.catch_warnings():
+        # matplotlib only measures the text; letters that its own font lacks are drawn by the browser.
+        warnings.simplefilter("ignore")
+        makers = (_peers, _sweep, _distributions, _stages, timelines.series, timelines.sensors, _accuracy)
+        drawn = [pair for make in makers for pair in make(report)]
+        return [(title, canvas.svg(figure, f"{at} {title}")) for at, (title, figure) in enumerate(drawn)]
+
+
+def _distributions(report: dict[str, Any]) -> canvas.Drawn:
+    found = [entry for entry in report["measurements"] if entry["group"] in ("latency", "age")]
+    for unit, entries in canvas.by_unit(found).items():
+        for start in range(0, len(entries), len(canvas.COLOURS)):
+            part = entries[start : start + len(canvas.COLOURS)]
+            title = "Distribution of " + " and ".join(dict.fromkeys(entry["group"] for entry in part))
+            if len(entries) > len(part):
+                title += f", {start + 1} to {start + len(part)} of {len(entries)}"
+            yield title, _cdf(part, unit)
+
+
+def _cdf(entries: list[dict[str, Any]], unit: str) -> Any:
+    """Shares on a logit axis: half of the plot belongs to the tails, in which a p99 lives."""
+    figure, (axes,) = canvas.panels(330)
+    ends = []
+    for colour, entry in zip(canvas.COLOURS, entries, strict=False):
+        samples = np.sort(np.concatenate([np.asarray(part, float) for part in entry["rounds"]]))
+        kept = _evenly(len(samples))
+        kept = kept[samples[kept] > 0]  # a log axis has no place for others; the shares still count them
+        marks = {share: value_of(entry["summary"][name]) for name, share in (("p50", 0.5), ("p99", 0.99))}
+        label = f"{plain(entry['name'], 34)}: {short(marks[0.5])}, {short(marks[0.99])}"
+        axes.plot(samples[kept], _logit((kept + 0.5) / len(samples)), color=colour, label=canvas.shown(label))
+        axes.plot(marks.values(), [_logit(share) for share in marks], "o", color=colour)
+        ends += [*samples[kept][[0, -1]], *marks.values()] if len(kept) else []
+    most = max(sum(map(len, entry["rounds"])) for entry in entries)
+    tails = [share for share in (0.1, 0.01, 1e-3, 1e-4) if share * most >= 1]
+    shares = [0.5, *tails, *(1 - share for share in tails)]
+    axes.set_yticks([_logit(share) for share in shares], [f"{100 * share:.6g} %" for share in shares])
+    axes.set_ylim(_logit(0.4 / (most + 1)), _logit(1 - 0.4 / (most + 1)))
+    for share in (0.5, 0.99):
+        axes.axhline(_logit(share), color=canvas.INK, alpha=0.45, linewidth=0.8, linestyle=(0, (4, 3)))
+    canvas.log_axis(axes, ends)
+    axes.set_xlabel(f"{plain(unit, 20)} (log scale)")
+    axes.set_ylabel("share of samples at most")
+    canvas.legend(axes, 2, title="name: median, p99 (the dots)")
+    return figure
+
+
+def _evenly(count: int) -> Any:
+    """Indices of at most POINTS of ``count`` sorted samples, even on the logit axis: no tail is lost."""
+    if count <= canvas.POINTS:
+        return np.arange(count)
+    edge = _logit(1 - 0.5 / count)
+    shares = 1 / (1 + 10.0 ** -np.linspace(-edge, edge, canvas.POINTS))
+    return np.unique(np.clip(np.rint(shares * count - 0.5), 0, count - 1).astype(int))
+
+
+def _stages(report: dict[str, Any]) -> canvas.Drawn:
+    found = [entry for entry in report["measurements"] if entry["group"] == "stage"]
+    for unit, entries in canvas.by_unit(found).items():
+        middle, late = (
+            np.array([value_of(entry["summary"][name]) for entry in entries]) for name in ("p50", "p99")
+        )
+        figure, (axes,) = canvas.panels(70 + 34 * len(entries))
+        at = np.arange(len(entries))
+        axes.barh(at, middle, 0.55, color=canvas.COLOURS[0])
+        axes.errorbar(middle, at, xerr=[0 * middle, np.maximum(late - middle, 0)],
+                      fmt="none", ecolor=canvas.INK, elinewidth=1.2, capsize=3.5)  # fmt: skip
+        canvas.rows(axes, [entry["name"] for entry in entries])
+        for row, value in enumerate(middle):
+            share = f"{100 * value / middle.sum():.0f} %: " if middle.sum() > 0 else ""
+            canvas.beside(axes, row, f"{share}{short(value)}, p99 {short(late[row])}")
+        # One stall must not shrink every bar to a line: its whisker leaves the plot, its p99 is in the text.
+        axes.set_xlim(0, min(1.05 * max(late.max(), middle.max()), 3 * middle.max()) or 1)
+        axes.set_xlabel(plain(unit, 20))
+        axes.set_title("bar: median, and its share of the sum of medians; whisker: p99")
+        yield "Where the time goes", figure
+
+
+def _sweep(report: dict[str, Any]) -> canvas.Drawn:
+    lines: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for entry in report["measurements"] if report["kind"] == "sweep" else []:
+        match = re.fullmatch(r"faces (\d{1,6})(?:, (.*))?", entry["name"], re.DOTALL)
+        if match and entry["group"] == "latency":
+            rows = lines.setdefault((entry["unit"], match[2] or "all"), [])
+            rows.append((int(match[1]), value_of(entry["summary"]["p50"])))
+    for unit in dict.fromkeys(unit for unit, _ in lines):
+        figure, (axes,) = canvas.panels(320)
+        drawn = {name: sorted(rows) for (of, name), rows in lines.items() if of == unit}
+        for index, (name, rows) in enumerate(drawn.items()):
+            # The colours come round again with another mark.
+            colour = canvas.COLOURS[index % len(canvas.COLOURS)]
+            mark = "osD^v"[index // len(canvas.COLOURS) % 5]
+            axes.plot(*zip(*rows, strict=True), marker=mark, color=colour, label=canvas.shown(name))
+        axes.set_xticks(sorted({faces for rows in drawn.values() for faces, _ in rows}))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("faces in the picture")
+        axes.set_ylabel(f"median, {plain(unit, 20)}")
+        canvas.legend(axes, 2)
+        yield "Median latency against faces", figure
+
+
+def _accuracy(report: dict[str, Any]) -> canvas.Drawn:
+    rows = [row for row in report.get("accuracy", []) if (row.get("ms") or 0) > 0]
+    if not rows:
+        return
+    figure, (axes,) = canvas.panels(320)
+    for index, row in enumerate(rows):
+        colour, value = canvas.COLOURS[index % len(canvas.COLOURS)], 100 * row["accuracy"]
+        ends = [100 * row[end] if row.get(end) is not None else value for end in ("low", "high")]
+        axes.errorbar(row["ms"], value, yerr=[[max(value - ends[0], 0)], [max(ends[1] - value, 0)]],
+                      fmt="o", color=colour, capsize=4, elinewidth=1.4)  # fmt: skip
+        axes.annotate(plain(row["precision"], 24), (row["ms"], value), (8, 5), textcoords="offset points")
+        if row.get("uar") is not None:
+            axes.plot(
+                row["ms"], 100 * row["uar"], "D", color=colour, markerfacecolor="none", markeredgewidth=1.6
+            )
+    canvas.log_axis(axes, [row["ms"] for row in rows], room=1.25)
+    axes.set_xlabel("median latency, ms (log scale): left is faster")
+    axes.set_ylabel("%")
+    axes.set_title("dot: accuracy with its 95 % interval; diamond: unweighted average recall")
+    yield "Accuracy beside speed", figure
+
+
+def _peers(report: dict[str, Any]) -> canvas.Drawn:
+    rows = [figure for figure in report["figures"] if report["kind"] == "peers" and _is_ratio(figure)]
+    if not rows:
+        return
+    figure, (axes,) = canvas.panels(80 + 44 * len(rows))
+    ends = [1.0]
+    for at, row in enumerate(rows):
+        axes.plot([row["low"], row["high"]], [at, at], color=canvas.COLOURS[0], linewidth=3, alpha=0.55)
+        axes.plot(row["value"], at, "s", color=canvas.COLOURS[0])
+        canvas.beside(axes, at, f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]")
+        ends += [row["low"], row["high"]]
+        goal = asked(row)
+        if goal and goal[1] > 0:
+            axes.plot(goal[1], at, "|", color=canvas.COLOURS[1], markersize=20, markeredgewidth=2.4)
+            ends.append(goal[1])
+    axes.axvline(1, color=canvas.INK, alpha=0.6, linewidth=0.9, linestyle=(0, (4, 3)))
+    canvas.rows(axes, [row["name"] for row in rows])
+    canvas.log_axis(axes, ends)
+    axes.set_xlabel("ratio (log scale)")
+    axes.set_title("95 % intervals; dashed: no difference; upright bar: asked")
+    yield "Beside others", figure
+
+
+def _is_ratio(figure: dict[str, Any]) -> bool:
+    parts = [figure.get(name) for name in ("value", "low", "high")]
+    return figure["unit"] == "x" and all(isinstance(part, (int, float)) and part > 0 for part in parts)
+
+
+def _logit(share: float) -> Any:
+    return np.log10(share / (1 - share))

@@ -1,0 +1,182 @@
+"""Power and energy: the one sensor of a machine that measures most of it, and what a figure of it leaves out.
+
+Every source reads in watts and says in ``name`` what it measures. A total is never guessed: where nothing
+measures it (a Raspberry Pi 4; a Jetson AGX Orin, whose rails have no common input), ``power_w`` is None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.sysfs import Run, distinct, hwmon, number, plain, text
+
+Watts = dict[str, float | None]
+
+# kernel.org, hwmon/ina3221: channels 4 to 7 are shunt voltages and sums, no rails.
+_CHANNELS = (1, 2, 3)
+# Module of a Jetson Orin Nano or NX; whole Thor with its carrier.
+_TOTALS = {
+    "vdd_in_w": "INA3221, rail VDD_IN: the module, without its carrier board",
+    "vin_w": "INA238, rail VIN: module and carrier board",
+}
+_NO_TOTAL = "INA3221, single rails: none of them measures the whole machine"
+_PMIC = "PMIC of the Raspberry Pi, sum of its rails: without USB, HATs and the losses of the regulators"
+_RAPL = "RAPL, processor packages: without memory, disks and fans"
+_ADC = re.compile(r"(\w{1,30})_([AV]) \w+\(\d+\)=(\d{1,3}\.\d{1,12})[AV]")
+
+
+class PowerSource(Protocol):
+    """``rails`` are the names it gives, ``total`` tells whether it knows ``power_w``."""
+
+    name: str
+    rails: tuple[str, ...]
+    total: bool
+
+    def read(self) -> Watts: ...
+
+
+class Rails:
+    """The INA3221 of a Jetson (JetPack 5 and newer) through hwmon; Thor has an INA238 at its input, too.
+
+    One step is 40 uV over a shunt of 5 mOhm: 8 mA, or 40 mW at 5 V. Smaller differences are noise.
+    """
+
+    def __init__(self, root: Path) -> None:
+        chips = hwmon(root, "ina3221")
+        labelled = [
+            (chip, channel, label)
+            for chip in chips
+            for channel in _CHANNELS
+            if (label := text(chip / f"in{channel}_label")) and label != "NC"
+        ]
+        names = distinct([f"{plain(label)}_w" for _, _, label in labelled])
+        self._rails = {name: row[:2] for name, row in zip(names, labelled, strict=True)}
+        # Alone, an INA238 may measure anything that somebody wired to it.
+        self._input = next(iter(hwmon(root, "ina238")), None) if chips else None
+        self.rails = (*self._rails, *(["vin_w"] if self._input else []))
+        self._total = next((name for name in _TOTALS if name in self.rails), "")
+        self.total = bool(self._total)
+        self.name = _TOTALS.get(self._total, _NO_TOTAL)
+
+    def read(self) -> Watts:
+        watts = {name: self._watts(*place) for name, place in self._rails.items()}
+        if self._input is not None:
+            watts["vin_w"] = number(self._input / "power1_input", 1e6)  # uW
+        return {**watts, "power_w": watts.get(self._total)}
+
+    @staticmethod
+    def _watts(chip: Path, channel: int) -> float | None:
+        millivolt, milliampere = number(chip / f"in{channel}_input"), number(chip / f"curr{channel}_input")
+        return None if millivolt is None or milliampere is None else round(millivolt * milliampere / 1e6, 6)
+
+
+class Pmic:
+    """The power chip of a Raspberry Pi 5 through ``vcgencmd pmic_read_adc``; older boards have no such chip.
+
+    It tells volt and ampere for 12 rails. Its input, EXT5V, has volt alone: what USB devices and HATs draw
+    from the 5 V goes past it.
+    """
+
+    name = _PMIC
+
+    def __init__(self, run: Run | None) -> None:
+        self._run: Run = run or (lambda _: None)
+        self.rails = tuple(self._measured())
+        self.total = bool(self.rails)
+
+    def read(self) -> Watts:
+        found = self._measured()
+        watts = {rail: found.get(rail) for rail in self.rails}
+        known = [watt for watt in watts.values() if watt is not None]
+        return {**watts, "power_w": round(sum(known), 6) if known and len(known) == len(watts) else None}
+
+    def _measured(self) -> dict[str, float]:
+        rows = _ADC.findall(self._run("pmic_read_adc") or "")
+        ampere, volt = ({name: float(value) for name, kind, value in rows if kind == unit} for unit in "AV")
+        return {f"{plain(name)}_w": round(ampere[name] * volt[name], 6) for name in ampere if name in volt}
+
+
+class Rapl:
+    """Energy counters of x86 processors; most systems show them to root alone (CVE-2020-8694).
+
+    A reading is the mean since the last one; the first has nothing to compare with and is None.
+    """
+
+    name = _RAPL
+
+    def __init__(self, root: Path, now: Callable[[], float]) -> None:
+        # Other zones lie within a package (core, dram) or around it (psys): a sum would count twice.
+        zones = [
+            (zone, label)
+            for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:*"))
+            if (label := text(zone / "name") or "").startswith("package")
+            and number(zone / "energy_uj") is not None
+        ]
+        names = distinct([f"{plain(label)}_w" for _, label in zones])
+        self._zones = {name: zone for name, (zone, _) in zip(names, zones, strict=True)}
+        self._now = now
+        self._last: dict[str, tuple[float, float]] = {}
+        self.rails = tuple(self._zones)
+        self.total = bool(self.rails)
+
+    def begin(self) -> None:
+        self._last.clear()
+
+    def read(self) -> Watts:
+        watts = {name: self._watts(name, zone) for name, zone in self._zones.items()}
+        known = [watt for watt in watts.values() if watt is not None]
+        return {**watts, "power_w": sum(known) if known and len(known) == len(watts) else None}
+
+    def _watts(self, name: str, zone: Path) -> float | None:
+        now, count = self._now(), number(zone / "energy_uj")
+        if count is None:
+            return None
+        last_s, last = self._last.get(name, (now, count))
+        self._last[name] = (now, count)
+        wrapped = count < last
+        used = count - last + ((number(zone / "max_energy_range_uj") or 0) if wrapped else 0)
+        return round(used / 1e6 / (now - last_s), 6) if now > last_s and used >= 0 else None
+
+
+def source(root: Path, run: Run | None, now: Callable[[], float]) -> PowerSource | None:
+    """The source that measures most of this machine, else one with single rails, else None."""
+    sources: tuple[PowerSource, ...] = (Rails(root), Pmic(run), Rapl(root, now))
+    found = [one for one in sources if one.rails]
+    return next((one for one in found if one.total), found[0] if found else None)
+
+
+def energy_j(samples: Sequence[float | None], times: Sequence[float]) -> float | None:
+    """Joules between the first and the last reading of ``samples`` (W) at ``times`` (s), by trapezoids.
+
+    A missing reading is bridged by its neighbours. None for fewer than two readings: nothing is known then.
+    """
+    known = _known(samples, times)
+    if len(known) < 2:
+        return None
+    return sum((b - a) * (p + q) / 2 for (a, p), (b, q) in pairwise(known))
+
+
+def mean_w(samples: Sequence[float | None], times: Sequence[float]) -> float | None:
+    """Mean power in watts over the same time as ``energy_j``."""
+    energy, known = energy_j(samples, times), _known(samples, times)
+    return None if energy is None or known[-1][0] <= known[0][0] else energy / (known[-1][0] - known[0][0])
+
+
+def energy_per_estimate(
+    busy_w: float | None, idle_w: float | None, seconds: float, estimates: int
+) -> float | None:
+    """Joules that one estimate costs above the idle machine; None without a reading or any estimate.
+
+    Noise may make it negative. It stays so: cut off at zero, the mean of many runs would be too high.
+    """
+    if busy_w is None or idle_w is None or estimates <= 0:
+        return None
+    return (busy_w - idle_w) * seconds / estimates
+
+
+def _known(samples: Sequence[float | None], times: Sequence[float]) -> list[tuple[float, float]]:
+    return [(time, watt) for watt, time in zip(samples, times, strict=True) if watt is not None]

@@ -1,0 +1,99 @@
+"""``emotion-bench start``: from the start of the process to its first estimate, and how large it gets.
+
+A process that only imports the libraries takes turns with it: what nobody can undercut here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from benchmarks import harness, scenes
+from benchmarks.fingerprint import fingerprint
+from benchmarks.report import Report, figure, measurement, report
+from edge import build
+from edge.errors import EdgeError
+
+HELP = "seconds from the start of the process to the first estimate, and its memory"
+LIBRARIES = "import numpy, cv2, onnxruntime; print()"
+DROP = Path("/proc/sys/vm/drop_caches")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    harness.add_settings(parser)
+    parser.add_argument("--runs", type=harness.count, default=10, help="(default: %(default)s)")
+    parser.add_argument("--cold", action="store_true", help="empty the page cache before each start (root)")
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Start ``emotion-edge run`` on a clip with a face, again and again."""
+    wanted = harness.settings(args)
+    words: list[str] = []
+    for name, value in (("-c", args.config), ("--bundle", args.bundle), ("--precision", args.precision)):
+        words += [name, str(value)] if value else []
+    words += [word for setting in args.set for word in ("--set", setting)]
+    times: dict[str, list[list[float]]] = {"first estimate": [], "libraries alone": []}
+    sizes: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        clip = _clip(Path(folder))
+        program = ["-m", "edge", "run", str(clip), "--jsonl", "-", "--max-frames", "60", *words]
+        for _ in harness.progress(range(args.runs)):
+            took_ms, size = _start(program, args.cold)
+            times["first estimate"].append([took_ms])
+            sizes.append(size)
+            times["libraries alone"].append([_start(["-c", LIBRARIES], args.cold)[0]])
+    first = measurement("first estimate", times["first estimate"])
+    limit, cache = (1.0, "cold page cache") if args.cold else (0.4, "warm")
+    return report(
+        "start", fingerprint(build.bundle(wanted), [], harness.command_line(), 0),
+        [first, measurement("libraries alone", times["libraries alone"])],
+        [
+            figure("first estimate", first["summary"]["p50"]["value"] / 1e3, "s", f"<= {limit}", cache),
+            figure("peak memory", max(sizes), "MB", "<= 120"),
+        ],
+    )  # fmt: skip
+
+
+def _clip(folder: Path) -> Path:
+    path = folder / "face.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (640, 480))
+    for frame in [*scenes.one_face(), *scenes.one_face()]:
+        writer.write(frame.image)
+    writer.release()
+    return path
+
+
+def _start(words: Sequence[str], cold: bool) -> tuple[float, float]:
+    """Milliseconds to the first line on standard output, and peak megabytes of the whole run."""
+    if cold:
+        _empty_page_cache()
+    started = time.perf_counter()
+    child = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    line = child.stdout.readline()
+    took_ms = 1e3 * (time.perf_counter() - started)
+    child.stdout.read()
+    told = child.stderr.read().decode(errors="replace").strip()
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if not line or child.returncode != 0:
+        why = told.splitlines()[-1] if told else "it said nothing"
+        raise EdgeError(f"the measured process gave no estimate: {why}")
+    return took_ms, used.ru_maxrss / 1e3
+
+
+def _empty_page_cache() -> None:
+    os.sync()
+    try:
+        DROP.write_text("1\n")
+    except OSError as error:
+        raise EdgeError(f"--cold cannot empty the page cache ({error.strerror}); run it as root") from error
