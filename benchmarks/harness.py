@@ -72,9 +72,9 @@ def take_turns(
     rounds: int = ROUNDS,
     seconds: float = 0.1,
     least: int = 10,
-    calls: int = 1,
+    calls: Mapping[str, int] | None = None,
 ) -> dict[str, list[list[float]]]:
-    """Milliseconds of a call by name and round; a sample is the mean of ``calls`` calls.
+    """Milliseconds of a call by name and round; a sample is the mean of ``calls[name]`` calls, else of one.
 
     All take turns within a round, because clocks and neighbours change by the second; each has ``seconds`` a
     round, and ``least`` samples. The first calls, which fill caches, are not counted.
@@ -85,7 +85,7 @@ def take_turns(
             call()
     for _ in progress(range(rounds)):
         for name, call in work.items():
-            found[name].append(_timed(call, seconds, least, calls))
+            found[name].append(_timed(call, seconds, least, (calls or {}).get(name, 1)))
     return found
 
 

@@ -28,6 +28,7 @@ from edge.engines.ort import OrtEngine
 from edge.errors import BundleError, ConfigError, DependencyError, require
 from edge.faces.haar import load_cascade
 from edge.faces.tracker import iou
+from edge.pipeline import ALL_AROUND
 
 HELP = "the same video through Haar or YuNet with mini-XCEPTION, a window, smoothing, a larger network"
 OURS, EVERY = "ours, detector every 5 frames", "ours, detector every frame"
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> Report:
         work |= _own_network(network[OURS], bundle, notes)
         work |= _others(bundle, notes)
         # A sample is one whole turn of the detector, so that medians hold its share.
-        found = harness.take_turns(work, seconds=args.seconds, least=2, calls=INTERVAL)
+        turns = dict.fromkeys(work, INTERVAL) | dict.fromkeys((OURS, EVERY), INTERVAL * ALL_AROUND)
+        found = harness.take_turns(work, seconds=args.seconds, least=2, calls=turns)
         kept = overlap(base, ours)
         inputs = [path for path in (args.video, args.peer, args.detector) if path]
         made = fingerprint(bundle, inputs, harness.command_line(), 0)

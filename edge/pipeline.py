@@ -11,7 +11,7 @@ from edge.health.rate import Level
 from edge.protocols import FaceDetector, Sink
 from edge.recognition.recognizer import Recognizer
 
-ALL_AROUND = 4  # every so many looks small faces are looked for, too, while large ones are tracked
+ALL_AROUND = 6  # every so many looks small faces are looked for, too, while large ones are tracked
 
 
 @dataclass

@@ -98,6 +98,8 @@ def _crop_one(frame: Frame, centre: tuple[float, float], side: float, roll: floa
     # A large face is sampled k times as finely and then averaged: bilinear samples alone would alias.
     k = min(max(math.ceil(side / size), 1), MAX_OVERSAMPLING)
     view, left, top = _surroundings(frame.image, centre, side)
+    if view.ndim == 3:  # before the warp: so a camera's luma plane and its picture in colour give one crop
+        view = cv2.cvtColor(view, cv2.COLOR_BGR2GRAY)
     step = side / (k * size)
     along, across = step * math.cos(roll), step * math.sin(roll)
     middle = (k * size - 1) / 2  # index of the middle of the crop
@@ -106,17 +108,10 @@ def _crop_one(frame: Frame, centre: tuple[float, float], side: float, roll: floa
     to_view = np.array([[along, -across, x], [across, along, y]])
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(view, to_view, (k * size, k * size), flags=how, borderMode=cv2.BORDER_REPLICATE)
-    out[:] = _grey(patch, frame.luma_range == "limited", size)
-
-
-def _grey(patch: npt.NDArray[Any], limited: bool, size: int) -> npt.NDArray[Any]:
-    colour = patch.ndim == 3
-    grey = cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY) if colour else patch
-    if grey.shape[0] != size:
-        grey = cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA)
-    if limited and not colour:  # BT.601 and BT.709 luma: 16 is black, 235 is white
-        grey = np.clip(np.rint((grey.astype(np.float32) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
-    return grey
+    if k > 1:
+        patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
+    limited = frame.luma_range == "limited" and frame.image.ndim == 2
+    out[:] = _FULL_RANGE[patch] if limited else patch
 
 
 def _surroundings(image: UInt8, centre: tuple[float, float], side: float) -> tuple[UInt8, int, int]:
@@ -165,6 +160,9 @@ def _standardised(image: UInt8) -> Float32:
     # One grey level as the floor: a flat crop becomes zeros, not amplified sensor noise.
     return ((_GREY - mean) / max(std, 1.0)).astype(np.float32)
 
+
+# BT.601 and BT.709 luma: 16 is black, 235 is white.
+_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 
 # Of red, green and blue, for pixels in 0..1; Russakovsky et al., IJCV 115 (2015), as torchvision uses them.
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
