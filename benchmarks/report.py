@@ -91,7 +91,7 @@ def show(made: Report) -> str:
     """The tables that a terminal gets."""
     lines = [f"{made['kind']} on {made['fingerprint'].get('board') or 'this machine'}", ""]
     if made["measurements"]:
-        lines += [_row("", "n", *stats.QUANTILES, "max")]
+        lines += [_row("", "n", "mean", *stats.QUANTILES, "max")]
         lines += [_measured(entry) for entry in made["measurements"]] + [""]
     width = max((len(entry["name"]) for entry in made["figures"]), default=0)
     lines += [_figure(entry, width) for entry in made["figures"]]
@@ -101,12 +101,12 @@ def show(made: Report) -> str:
 
 def _measured(entry: dict[str, Any]) -> str:
     summary = entry["summary"]
-    values = [summary[name]["value"] for name in stats.QUANTILES] + [summary["max"]]
+    values = [summary["mean"], *(summary[name]["value"] for name in stats.QUANTILES), summary["max"]]
     return _row(f"{entry['name']}, {entry['unit']}", str(summary["n"]), *(f"{value:.3f}" for value in values))
 
 
 def _row(name: str, *cells: str) -> str:
-    return f"{name:42}" + "".join(f"{cell:>10}" for cell in cells)
+    return f"{name:40}" + "".join(f"{cell:>9}" for cell in cells)
 
 
 def _figure(entry: dict[str, Any], width: int) -> str:
