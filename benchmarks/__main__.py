@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import Report, check_writable, missed, show, write
+from benchmarks.sensors import Sampler, Sensors
 from edge.command import finish
-from edge.errors import ConfigError
+from edge.errors import ConfigError, require
 from edge.files import replace
 from edge.health import logs
 
 # Each is a module with HELP, add_options(parser) and run(args) -> report.
 KINDS = ("model", "pipeline", "age", "sweep", "soak", "start", "loadgen", "selftest", "peers")
+_NO_SENSORS = {"time_s", "error"}  # keys of a sample that every machine may have
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one benchmark and return the exit code: 0 done, 1 `compare` found B slower, 2 a fault, 130."""
+    """Run one benchmark and return the exit code: 0, 2 a fault, 130 interrupted, or 1.
+
+    1 means that `compare` found the second report slower, or that `selftest` missed what it asks.
+    """
     logs.configure()
     args = _parser().parse_args(argv)
     answer = [0]
@@ -43,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
             "--json", type=Path, metavar="FILE", help="keep the report, raw samples included"
         )
         command.add_argument("--html", type=Path, metavar="FILE", help="a page with plots")
-        command.set_defaults(command=lambda args, run=module.run: _measure(run, args))
+        command.set_defaults(command=lambda args, made=module, kind=kind: _measure(kind, made.run, args))
     compare = importlib.import_module("benchmarks.compare")
     command = commands.add_parser("compare", help="is the second report slower than the first?")
     compare.add_options(command)
@@ -51,13 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(run: Any, args: argparse.Namespace) -> int:
-    from benchmarks.report import show, write
-
-    for path in (args.json, args.html):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ConfigError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
-    made = run(args)
+def _measure(kind: str, run: Any, args: argparse.Namespace) -> int:
+    _check_outputs(args.json, args.html)
+    before = os.getloadavg()[0]
+    made = run(args) if kind == "soak" else _beside_sensors(run, args)  # a soak has its own
+    made["fingerprint"] |= {"load_1min_before": before, "load_1min_after": os.getloadavg()[0]}
     print(show(made))
     if args.json:
         write(args.json, made)
@@ -65,7 +70,27 @@ def _measure(run: Any, args: argparse.Namespace) -> int:
         from benchmarks.page import page
 
         replace(args.html, page(made).encode())
-    return 0
+    return int(kind == "selftest" and bool(missed(made)))
+
+
+def _check_outputs(json: Path | None, html: Path | None) -> None:
+    """What would lose the report after a run of an hour is told before it."""
+    check_writable(json)
+    check_writable(html)
+    if json is not None and html is not None and json.absolute() == html.absolute():
+        raise ConfigError(f"--json and --html are both {json}; give two files")
+    if html is not None:
+        require("matplotlib", "pip install 'emotion-edge[demo]'")
+
+
+def _beside_sensors(run: Any, args: argparse.Namespace, sensors: Sensors | None = None) -> Report:
+    """A report with what the sensors said meanwhile, where there are any."""
+    with Sampler(sensors or Sensors()) as sampler:
+        made: Report = run(args)
+    found = {key for sample in sampler.samples for key, value in sample.items() if value is not None}
+    if found - _NO_SENSORS:
+        made.setdefault("sensors", sampler.samples)
+    return made
 
 
 if __name__ == "__main__":

@@ -3,59 +3,36 @@
 Open loop: frames come at the camera's rate whether the last one is done or not, stamped with the time at
 which they were due. So a stall shows in every frame that it delays (Tene, "How NOT to measure latency":
 coordinated omission).
+
+At 30 frames and 10 steps a second the network runs in every third frame, and the detector looks in every
+third one: whether in the same frames is settled by the moment of the start and then holds. So each round
+starts anew, one frame later than the last one did, and a run holds all of these phases alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from itertools import cycle, islice
-from types import TracebackType
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 
 from benchmarks import harness, scenes
-from benchmarks.fingerprint import fingerprint
+from benchmarks.paced import Opened, PacedCamera, Watched, at_tick, busy, watch
 from benchmarks.report import Report, figure, measurement, report
 from edge import build
+from edge.bundle import Bundle
 from edge.capture.recovery import Recovering
-from edge.capture.slot import NewestFrames
 from edge.config import SOURCE_HELP, Config
-from edge.data import Frame
+from edge.errors import ConfigError, EdgeError
 from edge.pipeline import Pipeline
-from edge.protocols import Source
 
 HELP = "age of each estimate at a camera's rate, jitter and drops"
-
-
-class PacedCamera:
-    """A live source that gives ``frames`` again and again at ``fps``, each due at its own time."""
-
-    live = True
-    frame_count: int | None = None
-
-    def __init__(self, frames: Sequence[Frame], fps: float, seconds: float) -> None:
-        self._frames, self._fps, self._count = [*frames, *reversed(frames)], fps, max(round(fps * seconds), 1)
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass  # nothing is held
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield each frame when it is due, or at once where that is over."""
-        began = time.monotonic()
-        for index, frame in enumerate(islice(cycle(self._frames), self._count)):
-            due = began + index / self._fps
-            time.sleep(max(due - time.monotonic(), 0.0))
-            yield replace(frame, timestamp_s=due, index=index)
+WARM_S = 0.5  # of each round, until the face is tracked and the memory of the parts is warm
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,85 +41,123 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=harness.positive, default=30.0, help="of the paced scene (default: %(default)g)"
     )
-    parser.add_argument("--seconds", type=harness.positive, default=20.0, help="(default: %(default)g)")
-    parser.add_argument("--busy", type=int, default=0, metavar="N", help="processes that keep N cores busy")
-    parser.add_argument("--bgr", action="store_true", help="the paced scene in colour instead of luma")
+    parser.add_argument(
+        "--seconds", type=harness.positive, default=40.0, help="of all rounds together (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--busy", type=harness.none_or_more, default=0, metavar="N", help="processes that keep N cores busy"
+    )
+    scenes.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> Report:
     """Let the camera run for a while and note the age of everything."""
     wanted = harness.settings(args, address=args.source)
-    frames = scenes.one_face() if args.bgr else scenes.luma(scenes.one_face())
-    camera = PacedCamera(frames, args.fps, args.seconds)
-    with harness.rig(wanted) as (bundle, pipeline), busy(args.busy):
-        with _frames(wanted, args.source, camera) as opened:
-            seen = watch(pipeline, opened, args.seconds)
-            counts = {"frames": len(seen.done_s), "dropped": opened.dropped, **opened.bad}
-        made = fingerprint(bundle, [], harness.command_line(), 0)
-    ages = measurement("age of estimates", harness.in_rounds(seen.ages_ms), group="age")
-    apart = 1e3 * np.diff(seen.done_s)
-    period_ms = 1e3 / args.fps if not args.source else float(np.median(apart))
-    jitter = measurement("jitter", harness.in_rounds(list(np.abs(apart - period_ms))), group="jitter")
-    p99 = ages["summary"]["p99"]["value"]
+    given = refuse_what_waits(wanted, args.source)
+    fps = (wanted.source.fps or 30.0) if given else args.fps
+    with ExitStack() as stack:
+        camera = None if given else PacedCamera(scenes.chosen(args), args.fps)
+        bundle, pipeline = stack.enter_context(harness.rig(wanted))
+        _refuse_too_short(args.seconds, wanted.detector.every, bundle.manifest["step_hz"], fps)
+        stack.enter_context(busy(args.busy))
+        seen = rounds(wanted, bundle, pipeline, stack.enter_context(frames(wanted, camera)), args.seconds)
+        made = harness.ran(wanted, bundle, pipeline, [] if given else scenes.inputs(args))
+    return _report(args, seen, made, pipeline.recognizer.engine.serves, not given)
+
+
+def refuse_what_waits(wanted: Config, source: str | None) -> bool:
+    """Whether a camera is configured; ConfigError for a source that gives its frames when it is asked."""
+    address = source or wanted.source.address
+    if source is None and address == "demo":
+        return False
+    if not build.is_live(wanted):
+        raise ConfigError(
+            f"age needs a camera, and {address} is none: its frames wait until they are asked for; "
+            "leave it out, and pass --video FILE to have a file's frames at a camera's rate"
+        )
+    return True
+
+
+def rounds(
+    wanted: Config, bundle: Bundle, pipeline: Pipeline, opened: Opened, seconds: float
+) -> list[Watched]:
+    """What each round saw; all on one opening of the camera, one engine and one detector."""
+    phases, count = turns(wanted.detector.every)
+    began, each_s = time.monotonic(), seconds / count
+    coming = iter(harness.by_seconds(opened, seconds + count * WARM_S))
+    found = []
+    for turn in range(count):
+        at_tick(coming, bundle.manifest["step_hz"], turn % phases)
+        fresh = build.pipeline(
+            wanted, bundle, pipeline.detector, pipeline.recognizer.engine, list(pipeline.sinks)
+        )
+        seen = Watched(began)
+        watch(fresh, coming, opened, seen, each_s, WARM_S)
+        found.append(seen)
+    return found
+
+
+def turns(every: int) -> tuple[int, int]:
+    """Phases between the detector's looks and the network's steps, and rounds that hold them alike."""
+    phases = min(every, harness.ROUNDS)
+    return phases, phases * math.ceil(harness.ROUNDS / phases)
+
+
+def _refuse_too_short(seconds: float, every: int, step_hz: float, fps: float) -> None:
+    """An estimate and two frames, one after the other, are the least that a round has to hold."""
+    _, count = turns(every)
+    least = count * max(1 / step_hz, 2 / fps)
+    if seconds < least:
+        raise ConfigError(
+            f"--seconds {seconds:g} is too short: {count} rounds share it, and each needs an estimate; "
+            f"give {math.ceil(least)} or more"
+        )
+
+
+def _report(
+    args: argparse.Namespace, seen: list[Watched], made: dict[str, Any], serves: str, paced: bool
+) -> Report:
+    done = [np.diff(one.done_s.floats()) * 1e3 for one in seen]
+    counts = Counter({"frames": sum(len(one.done_s.floats()) for one in seen), "dropped": 0})
+    for one in seen:
+        counts.update(one.lost)
+    if not any(one.ages_ms.floats() for one in seen):
+        raise no_estimate(counts)
+    ages = measurement("age of estimates", [one.ages_ms.floats() for one in seen], group="age")
+    period_ms = 1e3 / args.fps if paced else float(np.median(np.concatenate(done)))
+    apart = [[float(ms) for ms in np.abs(part - period_ms)] for part in done]
+    p99 = {k: None if v is None else v / period_ms for k, v in ages["summary"]["p99"].items()}
     how = f"{1e3 / period_ms:.0f} fps, {args.busy} busy processes"
+    if p99["high"] is None:
+        how += f"; {ages['summary']['n']} estimates are too few for the upper bound, raise --seconds"
+    phases, count = turns(made["setup"]["detector_every"])
     return report(
-        "age", made, [ages, jitter],
-        [figure("p99 of age", p99 / period_ms, "frame periods", "<= 1.5", how)],
-        counts=counts,
-        series=[{"name": "age", "unit": "ms", "time_s": seen.times_s, "values": seen.ages_ms}],
-        notes=[pipeline.recognizer.engine.serves],
+        "age", made, [ages, measurement("jitter", apart, group="jitter")],
+        [figure("p99 of age", p99, "frame periods", "<= 1.5", how)],
+        counts=dict(counts),
+        series=[{
+            "name": "age", "unit": "ms",
+            "time_s": [at for one in seen for at in one.times_s.floats()],
+            "values": [ms for one in seen for ms in one.ages_ms.floats()],
+        }],
+        notes=[serves, f"{count} rounds with new tracks, begun 0 to {phases - 1} frames after a step is due"],
     )  # fmt: skip
 
 
-class Watched:
-    """What was seen: when frames were done, and the age of each frame with a new estimate."""
-
-    def __init__(self) -> None:
-        self.done_s: list[float] = []
-        self.times_s: list[float] = []
-        self.ages_ms: list[float] = []
-
-
-def watch(pipeline: Pipeline, frames: Recovering | NewestFrames, seconds: float) -> Watched:
-    """Work on ``frames`` for ``seconds``; the first second warms up."""
-    seen, began = Watched(), time.monotonic()
-    for frame in frames:
-        estimates = pipeline.step(frame)
-        now = time.monotonic()
-        if now - began > 1.0:
-            seen.done_s.append(now)
-            if any(estimate.fresh for estimate in estimates):
-                seen.times_s.append(now - began)
-                seen.ages_ms.append(1e3 * (now - frame.timestamp_s))
-        if now - began >= seconds:
-            frames.leave()
-    return seen
+def no_estimate(counts: Counter[str]) -> EdgeError:
+    """The fault of a run in which no face was seen."""
+    return EdgeError(
+        f"{counts['frames']} frames, {counts['dropped']} dropped, and no estimate in any: no face was found "
+        "for long enough; show one to the camera, or leave CAMERA and --video out for the built-in scene"
+    )
 
 
 @contextmanager
-def busy(count: int) -> Iterator[None]:
-    """``count`` processes that do nothing else than keep a core busy."""
-    spinners = [multiprocessing.get_context("spawn").Process(target=_spin, daemon=True) for _ in range(count)]
-    for spinner in spinners:
-        spinner.start()
-    try:
-        yield
-    finally:
-        for spinner in spinners:
-            spinner.kill()
-            spinner.join()
-
-
-def _spin() -> None:
-    while True:
-        pass
-
-
-@contextmanager
-def _frames(wanted: Config, source: str | None, camera: PacedCamera) -> Iterator[Recovering | NewestFrames]:
-    if source:
+def frames(wanted: Config, camera: PacedCamera | None) -> Iterator[Opened]:
+    """The frames of ``camera``, else of the configured one."""
+    if camera is None:
         with build.frames(wanted, lambda: None) as opened:
             yield opened
     else:
-        with Recovering(lambda: camera, None) as opened:
-            yield opened
+        with Recovering(lambda: camera, None) as paced:
+            yield paced

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,6 +68,8 @@ class System:
         self._lg, self._engine, self._clips, self._batch = lg, engine, clips, batch
         self.taken_ms: list[float] = []  # of every batch
         self.fault: BaseException | None = None
+        self.told: Callable[[int], None] = lambda answered: None  # hears how many clips were answered so far
+        self._answered = 0
 
     def answer(self, rows: Sequence[int]) -> Float32 | None:
         """Last logits of these clips; nothing after a fault, so that LoadGen comes to its end."""
@@ -89,6 +91,15 @@ class System:
             start, size = (0, 0) if out is None else (out.ctypes.data, out[0].nbytes)
             reply = self._lg.QuerySampleResponse
             self._lg.QuerySamplesComplete([reply(s.id, start + k * size, size) for k, s in enumerate(part)])
+            self._tell(len(part))
+
+    def _tell(self, clips: int) -> None:
+        """After the answer, so that drawing a bar is no part of a latency."""
+        self._answered += clips
+        try:
+            self.told(self._answered)
+        except BaseException as error:
+            self.fault = self.fault or error
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +20,12 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.clips import Clips, System
-from benchmarks.fingerprint import fingerprint
 from benchmarks.report import Report, figure, measurement, report
 from edge import bundle as bundles
 from edge.data import Float32
 from edge.engines.ort import OrtEngine
 from edge.errors import ConfigError, EdgeError, require
+from edge.progress import Bar
 from edge.protocols import Engine
 from edge.recognition import golden
 
@@ -60,14 +61,26 @@ def play(engine: Engine, clips: Clips, name: str, mode: str, seconds: float) -> 
             system.answer([at % len(clips) for at in range(SCENARIOS[name].batch)])
         if system.fault is None:
             fastest_s = min(system.taken_ms) / 1e3
-            if mode == "PerformanceOnly":  # the floor of MultiStream takes minutes, whatever --seconds says
-                least_s = max(seconds, SCENARIOS[name].min_queries * fastest_s)
-                print(f"LoadGen {name}, unofficial: at least {least_s:.0f} s", file=sys.stderr)
             wanted = _settings(lg, name, mode, seconds, fastest_s)
             system.taken_ms.clear()
-            _start(lg, system, len(clips), wanted, folder)
+            # The floor of MultiStream takes minutes, whatever --seconds says.
+            least_s = max(seconds, SCENARIOS[name].min_queries * fastest_s)
+            with _bar(system, name, least_s if mode == "PerformanceOnly" else None, len(clips)):
+                _start(lg, system, len(clips), wanted, folder)
             log = _read(Path(folder))
     return log, system.taken_ms
+
+
+def _bar(system: System, name: str, least_s: float | None, clips: int) -> Bar:
+    """How far LoadGen is: in a run for speed by the seconds, in one for answers by the clips."""
+    if least_s is None:
+        bar = Bar(clips, f"clips, LoadGen {name}, unofficial")
+        system.told = bar.at
+        return bar
+    print(f"LoadGen {name}, unofficial: at least {least_s:.0f} s", file=sys.stderr)
+    bar, began = Bar(least_s, "seconds"), time.monotonic()
+    system.told = lambda _: bar.at(min(time.monotonic() - began, least_s))
+    return bar
 
 
 def _settings(lg: Any, name: str, mode: str, seconds: float, fastest_s: float) -> Any:
@@ -162,5 +175,6 @@ def run(args: argparse.Namespace) -> Report:
         f"scenario, official results take {OFFICIAL_SECONDS} s and a review by MLCommons",
         "faces are cropped and normalised before; the golden sequences go to and fro until a clip is full",
     ]
-    print_ = fingerprint(bundle, [], harness.command_line(), SEED)
-    return report("loadgen", print_, taken, found, notes=notes)
+    made = harness.ran(bundle=bundle)
+    made["setup"] = {"engine": engine.serves, "threads": args.threads}
+    return report("loadgen", made, taken, found, notes=notes)

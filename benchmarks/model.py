@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import harness, peaks
-from benchmarks.fingerprint import fingerprint
 from benchmarks.report import Report, figure, measurement, report
 from edge import bundle as bundles
 from edge.bundle import Bundle
 from edge.engines.ort import OrtEngine
-from edge.errors import DependencyError
 
 HELP = "the network's step alone: milliseconds, and the share of the machine's measured peak"
-ASKED_SHARE = 0.6  # of the peak of u8 products, int8-cpu on one thread
+Z = 1.959964  # standard deviations on each side of 95 % of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,14 @@ class Variant:
 
     def __str__(self) -> str:
         return f"{self.precision}, threads {self.threads}, faces {self.faces}"
+
+    @property
+    def kind(self) -> str:
+        """What it multiplies, as ``peaks`` names it."""
+        return "u8" if self.precision == "int8-cpu" else "float32"
+
+
+ASKED = {Variant("int8-cpu", 1, 1): ">= 0.6"}  # of the peak of products
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,21 +60,33 @@ def run(args: argparse.Namespace) -> Report:
     bundle = bundles.load(args.bundle or bundles.REFERENCE)
     wanted = variants(bundle, args)
     work: dict[str, Callable[[], object]] = {str(variant): _step(bundle, variant) for variant in wanted}
-    work |= _peaks(wanted)
-    found = harness.take_turns(work, seconds=args.seconds)
-    rates = _rates({name: found[name] for name in found if name.startswith("peak")})
+    work |= peaks.work({(variant.kind, variant.threads) for variant in wanted})
+    found = harness.take_turns(work, seconds=args.seconds, least=3)
+    rates = peaks.rates({name: median(rounds) for name, rounds in found.items()})
     steps = [measurement(str(variant), found[str(variant)]) for variant in wanted]
     alone = {v.precision: found[str(v)] for v in wanted if (v.threads, v.faces) == (1, 1)}
-    macs = bundle.manifest.get("evaluation", {}).get("macs")
-    figures = [row for variant in wanted for row in _roofline(bundle, variant, found, rates, macs)]
-    figures += _further_faces(wanted, found)
+    figures = [row for variant in wanted for row in _roofline(bundle, variant, found, rates)]
+    figures += _further_faces(wanted, found) + _peak_rates(rates)
+    told = accuracy(bundle, alone)
     return report(
-        "model", fingerprint(bundle, [], harness.command_line(), 0), steps, figures,
-        accuracy=accuracy(bundle, alone),
-        notes=[] if any("product" in name for name in found) else [
-            "the peaks of the processor are n/a without onnx: pip install onnx"
-        ],
+        "model", harness.ran(bundle=bundle), steps, figures,
+        accuracy=told, notes=_missing(bundle, rates, bool(told)),
     )  # fmt: skip
+
+
+def _missing(bundle: Bundle, rates: dict[str, float], told: bool) -> list[str]:
+    """What the report cannot say, and why."""
+    notes = []
+    if len(rates) == 1:
+        notes.append("the peaks of the processor are n/a without onnx: pip install onnx")
+    evaluation = bundle.manifest.get("evaluation")
+    if not evaluation:
+        notes.append("shares of the peak and accuracy are n/a: the bundle's manifest holds no evaluation")
+    elif "macs" not in evaluation:
+        notes.append("shares of the peak are n/a: the bundle's evaluation holds no macs")
+    if evaluation and not told:
+        notes.append("accuracy is n/a: no precision with one was measured with one face on one thread")
+    return notes
 
 
 def variants(bundle: Bundle, args: argparse.Namespace) -> list[Variant]:
@@ -86,14 +105,28 @@ def step_feeds(bundle: Bundle, faces: int) -> dict[str, Any]:
 
 
 def accuracy(bundle: Bundle, taken: dict[str, list[list[float]]]) -> list[dict[str, Any]]:
-    """Accuracy from the bundle's manifest beside the median milliseconds of the same files."""
+    """Accuracy from the bundle's manifest, with an interval, beside the median milliseconds of that file."""
     measured = bundle.manifest.get("evaluation", {}).get("precisions", {})
     return [
-        {"precision": name, "ms": _median(rounds)}
-        | {key: measured[name][key] for key in ("accuracy", "uar", "n") if key in measured[name]}
+        {"precision": name, "ms": median(rounds)} | _told(measured[name])
         for name, rounds in taken.items()
-        if name in measured
+        if "accuracy" in measured.get(name, {})
     ]
+
+
+def _told(evaluation: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {key: evaluation[key] for key in ("accuracy", "uar", "n") if key in evaluation}
+    if not told.get("n"):
+        return told
+    low, high = wilson(told["accuracy"], told["n"])
+    return told | {"low": low, "high": high}
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Interval of 95 % of a share of ``n`` independent trials (Wilson, JASA 22 (1927)); within 0..1."""
+    middle, spread = share + Z**2 / (2 * n), Z * math.sqrt(share * (1 - share) / n + (Z / (2 * n)) ** 2)
+    low, high = ((middle + way * spread) / (1 + Z**2 / n) for way in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)
 
 
 def _step(bundle: Bundle, variant: Variant) -> Callable[[], object]:
@@ -102,51 +135,38 @@ def _step(bundle: Bundle, variant: Variant) -> Callable[[], object]:
     return lambda: engine.run(feeds)
 
 
-def _peaks(wanted: list[Variant]) -> dict[str, Callable[[], object]]:
-    """The products of the element types and threads that are measured, and one large copy."""
-    work: dict[str, Callable[[], object]] = {"peak copy": peaks.copy()}
-    try:
-        for quantized, threads in sorted({(v.precision == "int8-cpu", v.threads) for v in wanted}):
-            for size, call in peaks.products(quantized, threads).items():
-                work[f"peak product {_kind(quantized)} {threads} {size}"] = call
-    except DependencyError:
-        pass  # a board has no onnx; the report says so
-    return work
-
-
-def _kind(quantized: bool) -> str:
-    return "u8" if quantized else "float32"
-
-
-def _rates(found: dict[str, list[list[float]]]) -> dict[str, float]:
-    """Bytes/s of "copy" and best MAC/s of each "u8 1", "float32 2", ... ."""
-    rates = {"copy": 2 * peaks.COPIED_BYTES / (_median(found.pop("peak copy")) / 1e3)}
-    for name, rounds in found.items():
-        _, _, kind, threads, size = name.split()
-        rate = int(size) ** 3 / (_median(rounds) / 1e3)
-        rates[f"{kind} {threads}"] = max(rate, rates.get(f"{kind} {threads}", 0.0))
-    return rates
+def _peak_rates(rates: dict[str, float]) -> list[dict[str, Any]]:
+    """The peaks themselves."""
+    rows = [figure("peak copy", rates["copy"] / 1e9, "GB/s", note="read and written")]
+    for name, rate in rates.items():
+        if name != "copy":
+            kind, threads = name.split()
+            note = "sums overflow on x86 before VNNI: not for the network" if "saturating" in kind else ""
+            rows.append(
+                figure(f"peak of {kind} products, threads {threads}", rate / 1e9, "GMAC/s", note=note)
+            )
+    return rows
 
 
 def _roofline(
-    bundle: Bundle,
-    variant: Variant,
-    found: dict[str, list[list[float]]],
-    rates: dict[str, float],
-    macs: int | None,
+    bundle: Bundle, variant: Variant, found: dict[str, list[list[float]]], rates: dict[str, float]
 ) -> list[dict[str, Any]]:
-    """How near a step comes to the least time that its arithmetic and its weights need here."""
-    peak = rates.get(f"{_kind(variant.precision == 'int8-cpu')} {variant.threads}")
+    """How near a step comes to the peak of products, and to the least time that it needs here."""
+    peak = rates.get(f"{variant.kind} {variant.threads}")
+    macs = bundle.manifest.get("evaluation", {}).get("macs")
     if macs is None or peak is None:
         return []
-    weights = bundle.model(variant.precision).stat().st_size
-    arithmetic_s, reading_s = variant.faces * macs / peak, weights / rates["copy"]
-    took_s = _median(found[str(variant)]) / 1e3
-    share = max(arithmetic_s, reading_s) / took_s
-    reached = f"{variant.faces * macs / took_s / 1e9:.0f} of {peak / 1e9:.0f} GMAC/s"
-    bound = "arithmetic" if arithmetic_s >= reading_s else "memory"
-    asked = f">= {ASKED_SHARE:g}" if (variant.precision, variant.threads) == ("int8-cpu", 1) else ""
-    return [figure(f"t_floor / t_p50: {variant}", share, "", asked, f"{reached}; bound by {bound}")]
+    rate = variant.faces * macs / (median(found[str(variant)]) / 1e3)
+    weights_s = bundle.model(variant.precision).stat().st_size / rates["copy"]
+    floor_s = max(variant.faces * macs / peak, weights_s)
+    bound = "memory" if floor_s == weights_s else "arithmetic"
+    reached = f"{rate / 1e9:.0f} of {peak / 1e9:.0f} GMAC/s"
+    share = figure(
+        f"share of the peak of {variant.kind} products: {variant}", rate / peak, "",
+        ASKED.get(variant, ""), reached,
+    )  # fmt: skip
+    floor = floor_s * 1e3 / median(found[str(variant)])
+    return [share, figure(f"t_floor / t_p50: {variant}", floor, note=f"bound by {bound}")]
 
 
 def _further_faces(wanted: list[Variant], found: dict[str, list[list[float]]]) -> list[dict[str, Any]]:
@@ -155,13 +175,14 @@ def _further_faces(wanted: list[Variant], found: dict[str, list[list[float]]]) -
     for variant in wanted:
         alone = str(Variant(variant.precision, variant.threads, 1))
         if variant.faces > 1 and alone in found:
-            first = _median(found[alone])
-            each = (_median(found[str(variant)]) - first) / (variant.faces - 1) / first
+            first = median(found[alone])
+            each = (median(found[str(variant)]) - first) / (variant.faces - 1) / first
             rows.append(
                 figure(f"each further face: {variant}", each, "x", "<= 1.15", "of a step of one face")
             )
     return rows
 
 
-def _median(rounds: list[list[float]]) -> float:
+def median(rounds: list[list[float]]) -> float:
+    """Of all samples."""
     return float(np.median([sample for part in rounds for sample in part]))

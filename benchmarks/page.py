@@ -7,13 +7,13 @@ from html import escape
 from typing import Any
 
 from benchmarks.plots import plots
-from benchmarks.words import asked, plain, short, value_of
+from benchmarks.report import verdict
+from benchmarks.words import plain, short, value_of
 from export import page as pages
 
 _TITLES = {
     "model": "The model alone",
     "pipeline": "The whole pipeline",
-    "fps": "Frames per second",
     "age": "Age of the estimates",
     "sweep": "Sweep",
     "soak": "Long run",
@@ -59,17 +59,6 @@ def page(report: dict[str, Any]) -> str:
     return pages.page(
         f"emotion-bench {plain(report['kind'])}: {board}", "\n".join(filter(None, body)), _STYLE
     )
-
-
-def verdict(figure: dict[str, Any]) -> tuple[bool, str] | None:
-    """Whether a figure is what was asked, and in words; None where nothing countable was asked or found."""
-    goal = asked(figure)
-    if goal is None or not _is_number(figure["value"]):
-        return None
-    sign, wanted = goal
-    parts: list[Any] = [figure.get(name) for name in ("value", "low", "high")]
-    met = [part >= wanted if sign == ">=" else part <= wanted for part in parts if _is_number(part)]
-    return met[0], ("met" if met[0] else "missed") + ("" if len(set(met)) == 1 else ", uncertain")
 
 
 def _figures(figures: list[dict[str, Any]]) -> str:

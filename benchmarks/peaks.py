@@ -3,6 +3,11 @@
 The product's peak is the best that ONNX Runtime, which also runs the network, reaches with one large matrix
 product in the element types of the network. A step cannot be faster than its multiply-accumulates at that
 rate, nor than its weights can be read (Williams, Waterman, Patterson: Roofline, CACM 52 (2009)).
+
+"u8" is the family of kernels that the network may use: like ``edge.engines.ort`` it sets
+session.x64quantprecision, with which x86 before VNNI multiplies u8 by u8 through 16-bit products (pmaddwd)
+that cannot overflow. "u8-saturating" leaves it unset: the same processors then multiply u8 by s8 (pmaddubsw),
+a little faster, with sums that saturate, so the network may not use it. With VNNI and on ARM both are one.
 """
 
 from __future__ import annotations
@@ -12,15 +17,38 @@ from typing import Any
 
 import numpy as np
 
-from edge.errors import require
+from edge.errors import DependencyError, require
 
 SIZES = (256, 512, 1024)  # of square matrices; the best one counts
+KINDS = ("u8", "u8-saturating", "float32")
 COPIED_BYTES = 64 << 20  # more than caches hold
 
 
-def products(quantized: bool, threads: int) -> dict[int, Callable[[], object]]:
-    """By size: multiply two square matrices, u8 activations by s8 weights or float32."""
-    return {size: _product(size, quantized, threads) for size in SIZES}
+def work(wanted: set[tuple[str, int]]) -> dict[str, Callable[[], object]]:
+    """One large copy, and the products of every ("u8" or "float32", threads); none without onnx."""
+    found: dict[str, Callable[[], object]] = {"peak copy": copy()}
+    kinds = wanted | {("u8-saturating", threads) for kind, threads in wanted if kind == "u8"}
+    try:
+        for kind, threads in sorted(kinds):
+            for size in SIZES:
+                found[f"peak product {kind} {threads} {size}"] = product(size, kind, threads)
+    except DependencyError:
+        pass  # a board has no onnx; the report says so
+    return found
+
+
+def rates(medians_ms: dict[str, float]) -> dict[str, float]:
+    """Bytes/s of "copy" and best MAC/s of each "u8 1", "float32 2", ... by the names that ``work`` gives.
+
+    ``medians_ms`` may hold other names; they are passed over.
+    """
+    found = {"copy": 2 * COPIED_BYTES / (medians_ms["peak copy"] / 1e3)}
+    for name, took_ms in medians_ms.items():
+        if name.startswith("peak product "):
+            kind, threads, size = name.split()[2:]
+            rate = int(size) ** 3 / (took_ms / 1e3)
+            found[f"{kind} {threads}"] = max(rate, found.get(f"{kind} {threads}", 0.0))
+    return found
 
 
 def copy() -> Callable[[], object]:
@@ -30,13 +58,16 @@ def copy() -> Callable[[], object]:
     return lambda: np.copyto(target, source)
 
 
-def _product(size: int, quantized: bool, threads: int) -> Callable[[], object]:
+def product(size: int, kind: str, threads: int) -> Callable[[], object]:
+    """Multiply two square matrices, u8 activations by 8-bit weights or float32; one of KINDS."""
     ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    model = _quantized_model(size) if quantized else _float_model(size)
+    if kind != "u8-saturating":
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    model = _float_model(size) if kind == "float32" else _quantized_model(size)
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    x = np.full((size, size), 7, np.uint8 if quantized else np.float32)
+    x = np.full((size, size), 7, np.float32 if kind == "float32" else np.uint8)
     return lambda: session.run(None, {"x": x})
 
 

@@ -116,7 +116,7 @@ def _sweep(report: dict[str, Any]) -> canvas.Drawn:
         axes.set_xticks(sorted({faces for rows in drawn.values() for faces, _ in rows}))
         axes.set_ylim(bottom=0)
         axes.set_xlabel("faces in the picture")
-        axes.set_ylabel(f"median, {plain(unit, 20)}")
+        axes.set_ylabel(f"median, {plain(unit, 20)} a frame")
         canvas.legend(axes, 2)
         yield "Median latency against faces", figure
 
@@ -139,7 +139,8 @@ def _accuracy(report: dict[str, Any]) -> canvas.Drawn:
     canvas.log_axis(axes, [row["ms"] for row in rows], room=1.25)
     axes.set_xlabel("median latency, ms (log scale): left is faster")
     axes.set_ylabel("%")
-    axes.set_title("dot: accuracy with its 95 % interval; diamond: unweighted average recall")
+    whisker = " with its 95 % interval" if any(row.get("low") is not None for row in rows) else ""
+    axes.set_title(f"dot: accuracy{whisker}; diamond: unweighted average recall")
     yield "Accuracy beside speed", figure
 
 

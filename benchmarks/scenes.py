@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,6 +19,23 @@ from edge.data import Frame
 from edge.errors import SourceError
 
 FACE_HEIGHT = 2.6  # of the cut-out photographs, in sides of the face square
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of what ``chosen`` gives."""
+    parser.add_argument("--video", type=Path, metavar="FILE", help="its first frames instead of the scene")
+    parser.add_argument("--bgr", action="store_true", help="frames in colour instead of luma")
+
+
+def chosen(args: argparse.Namespace) -> list[Frame]:
+    """The frames of ``--video``, else of the scene; few enough to lie in a board's memory decoded."""
+    frames = video(args.video, 100) if args.video else one_face()
+    return frames if args.bgr else luma(frames)
+
+
+def inputs(args: argparse.Namespace) -> list[Path]:
+    """The file that ``--video`` names, for the fingerprint."""
+    return [args.video] if args.video else []
 
 
 def video(path: Path, most: int = 600) -> list[Frame]:

@@ -7,27 +7,31 @@ medians of three windows in a row differ by less than 1 %.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from benchmarks import harness, scenes, stats
-from benchmarks.age import PacedCamera, Watched, watch
-from benchmarks.fingerprint import fingerprint
+from benchmarks.age import no_estimate
+from benchmarks.paced import Numbers, PacedCamera, Watched, at_tick, watch
 from benchmarks.power import energy_per_estimate, mean_w
 from benchmarks.report import Report, figure, measurement, report
 from benchmarks.sensors import Sampler, Sensors
 from edge.capture.recovery import Recovering
-from edge.data import EmotionEstimate, Frame
-from edge.protocols import Sink
+from edge.data import Frame
+from edge.errors import EdgeError
 
+Samples = list[dict[str, Any]]
 HELP = "the same work for minutes: steady state, memory, temperature, power"
 WINDOW_S, STEADY_CHANGE, CALM_C, CALM_S = 10.0, 0.01, 1.0, 300.0
+WARM_S = 1.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,60 +40,101 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=harness.positive, default=30.0, help="of the camera (default: %(default)g)"
     )
-    parser.add_argument("--idle", type=float, default=10.0, metavar="SECONDS", help="to learn the idle power")
-    parser.add_argument("--bgr", action="store_true", help="frames in colour instead of luma")
+    parser.add_argument(
+        "--idle", type=harness.none_or_more, default=10, metavar="SECONDS", help="to learn the idle power"
+    )
+    scenes.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> Report:
     """Work at a camera's rate for ``--minutes`` and watch."""
-    frames = scenes.one_face() if args.bgr else scenes.luma(scenes.one_face())
-    seconds = 60 * args.minutes
-    sensors = Sensors()
-    with Sampler(sensors) as idle:
+    wanted, sensors, seconds = harness.settings(args), Sensors(), 60 * args.minutes
+    idle = Sampler(sensors)
+    with idle:
         time.sleep(args.idle)
-    with harness.rig(harness.settings(args)) as (bundle, pipeline), Sampler(sensors) as sampler:
-        memory = _Memory()
-        pipeline.sinks = [*pipeline.sinks, memory]
-        with Recovering(lambda: PacedCamera(frames, args.fps, seconds), None) as opened:
-            seen = watch(pipeline, opened, seconds)
-            counts = {"frames": len(seen.done_s), "dropped": opened.dropped, **opened.bad}
-        made = fingerprint(bundle, [], harness.command_line(), 0)
-    ages = measurement("age of estimates", harness.in_rounds(seen.ages_ms), group="age")
-    times, sizes = (list(column) for column in zip(*memory.samples, strict=True))
+    # All that grows with the run is taken before memory is looked at, or lies on disk.
+    camera, seen = PacedCamera(scenes.chosen(args), args.fps), Watched(0.0, round(args.fps * seconds) + 100)
+    working, memory = Sampler(sensors), _Memory(round(seconds) + 100)
+    with _Spool() as spool, harness.rig(wanted) as (bundle, pipeline):
+        working.samples = spool
+        with Recovering(lambda: camera, None) as opened, working:
+            seen.began_s = time.monotonic()
+            coming = iter(harness.by_seconds(memory.along(opened), seconds))
+            at_tick(coming, bundle.manifest["step_hz"], 0)
+            watch(pipeline, coming, opened, seen, seconds - WARM_S, WARM_S)
+        samples = spool.read()
+        made = harness.ran(wanted, bundle, pipeline, scenes.inputs(args))
+    return _report(args, seen, memory, (idle.samples, samples, sensors), made)
+
+
+def _report(
+    args: argparse.Namespace,
+    seen: Watched,
+    memory: _Memory,
+    measured: tuple[Samples, Samples, Sensors],
+    made: dict[str, Any],
+) -> Report:
+    counts = Counter({"frames": len(seen.done_s.floats()), "dropped": 0}) + Counter(seen.lost)
+    if counts["frames"] < 2:
+        raise EdgeError(
+            f"{args.minutes:g} minutes gave {counts['frames']} frames after a warm-up of {WARM_S:g} s; "
+            "raise --minutes"
+        )
+    times, ages = seen.times_s.floats(), seen.ages_ms.floats()
+    if not ages:
+        raise no_estimate(counts)
     series = [
-        {"name": "age", "unit": "ms", "time_s": seen.times_s, "values": seen.ages_ms},
-        {"name": "memory", "unit": "MB", "time_s": times, "values": sizes},
+        {"name": "age", "unit": "ms", "time_s": times, "values": ages},
+        {"name": "memory", "unit": "MB", "time_s": memory.at_s.floats(), "values": memory.mb.floats()},
     ]
+    idle, working, sensors = measured
     figures = [
-        *_steadiness(seen, sampler.samples),
-        *_growth(memory.samples),
-        *_energy(idle, sampler, seen, sensors),
+        *_steadiness(np.array(times), np.array(ages), working),
+        *_growth(memory.at_s.floats(), memory.mb.floats()),
+        *_energy(idle, working, seen, sensors),
     ]
-    return report("soak", made, [ages], figures, counts=counts, series=series, sensors=sampler.samples)
+    return report(
+        "soak", made, [measurement("age of estimates", harness.in_rounds(ages), group="age")], figures,
+        counts={"dropped": 0, **counts}, series=series, sensors=working,
+    )  # fmt: skip
 
 
 class _Memory:
-    """A sink that notes the resident memory every second."""
+    """Resident memory every second, looked at between two frames."""
 
-    def __init__(self) -> None:
-        self.samples: list[tuple[float, float]] = []  # seconds, MB
-        self._began = self._next = time.monotonic()
+    def __init__(self, most: int) -> None:
+        self.at_s, self.mb = Numbers(most), Numbers(most)
 
-    def __enter__(self) -> Sink:
+    def along(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """``frames``, and a look at the memory where a second has passed."""
+        began = following = time.monotonic()
+        for frame in frames:
+            yield frame
+            now = time.monotonic()
+            if now >= following:
+                following = now + 1.0
+                pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+                self.at_s.append(now - began)
+                self.mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+
+
+class _Spool(list[dict[str, Any]]):
+    """A sampler's list that keeps nothing: hours of readings in memory would look like a leak."""
+
+    def __enter__(self) -> _Spool:
+        self._file = tempfile.TemporaryFile("w+", 1, "utf-8")  # line by line: no backlog
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass  # nothing is held
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
-    def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
-        """Look at the memory if a second has passed."""
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + 1.0
-            pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-            self.samples.append((now - self._began, pages * os.sysconf("SC_PAGE_SIZE") / 1e6))
+    def append(self, sample: dict[str, Any]) -> None:
+        self._file.write(json.dumps(sample) + "\n")
+
+    def read(self) -> Samples:
+        """All samples, in their order."""
+        self._file.seek(0)
+        return [json.loads(line) for line in self._file]
 
 
 def steady_from(times_s: np.ndarray, medians: np.ndarray, celsius: list[tuple[float, float]]) -> float | None:
@@ -109,38 +154,37 @@ def _calm(celsius: list[tuple[float, float]], now_s: float) -> bool:
     return now_s >= CALM_S and bool(recent) and max(recent) - min(recent) < CALM_C
 
 
-def _steadiness(seen: Watched, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    times, ages = np.array(seen.times_s), np.array(seen.ages_ms)
+def _steadiness(times: np.ndarray, ages: np.ndarray, samples: Samples) -> list[dict[str, Any]]:
     window = (times // WINDOW_S).astype(int)
     full = [at for at in range(window.max() + 1) if (window == at).sum() >= 10]
     medians = np.array([np.median(ages[window == at]) for at in full])
     celsius = [(s["time_s"], s["temperature_c"]) for s in samples if s.get("temperature_c") is not None]
     since = steady_from((np.array(full) + 1) * WINDOW_S, medians, celsius)
-    cold = medians[0] / np.median(ages[times >= since]) if since is not None else None
-    note = "temperature n/a" if not celsius else ""
+    # The windows by which it was judged, as there may be none after them.
+    cold = None if since is None else medians[0] / np.median(ages[times >= since - 3 * WINDOW_S])
+    notes = ["temperature n/a"] * (not celsius) + ["never within this run"] * (since is None)
     return [
-        figure("steady after", since, "s", note=note or "never within this run" if since is None else note),
+        figure("steady after", since, "s", note="; ".join(notes)),
         figure("cold / steady, median age", None if cold is None else float(cold), "x"),
     ]
 
 
-def _growth(samples: list[tuple[float, float]]) -> list[dict[str, Any]]:
+def _growth(times_s: list[float], sizes: list[float]) -> list[dict[str, Any]]:
     """Megabytes an hour, after the first fifth, in which caches fill."""
-    late = np.array(samples[len(samples) // 5 :])
-    hours, sizes = late[:, 0] / 3600, late[:, 1]
-    peak = figure("resident memory, largest", float(max(size for _, size in samples)), "MB", "<= 120")
-    if len(late) < 20:
+    note = "with this harness and its frames; emotion-bench start has the memory of a run"
+    peak = figure("resident memory, largest", max(sizes, default=None), "MB", note=note)
+    late = len(sizes) // 5
+    hours = np.array(times_s[late:]) / 3600
+    if len(hours) < 20:
         return [peak, figure("memory slope", None, "MB an hour", note="too short a run")]
-    return [
-        peak,
-        figure("memory slope", stats.slope(hours, sizes), "MB an hour", note="0 within the interval is flat"),
-    ]
+    flat = "0 within the interval is flat"
+    return [peak, figure("memory slope", stats.slope(hours, sizes[late:]), "MB an hour", note=flat)]
 
 
-def _energy(idle: Sampler, working: Sampler, seen: Watched, sensors: Sensors) -> list[dict[str, Any]]:
-    idle_w, busy_w = (_mean_power(sampler.samples) for sampler in (idle, working))
-    seconds = seen.done_s[-1] - seen.done_s[0]
-    each = energy_per_estimate(busy_w, idle_w, seconds, len(seen.ages_ms))
+def _energy(idle: Samples, working: Samples, seen: Watched, sensors: Sensors) -> list[dict[str, Any]]:
+    idle_w, busy_w = (_mean_power(samples) for samples in (idle, working))
+    done_s = seen.done_s.floats()
+    each = energy_per_estimate(busy_w, idle_w, done_s[-1] - done_s[0], len(seen.ages_ms.floats()))
     sensor = str(sensors.fixed()["power_sensor"] or "no power sensor that this user may read")
     return [
         figure("power, idle", idle_w, "W"),
@@ -149,5 +193,5 @@ def _energy(idle: Sampler, working: Sampler, seen: Watched, sensors: Sensors) ->
     ]
 
 
-def _mean_power(samples: list[dict[str, Any]]) -> float | None:
+def _mean_power(samples: Samples) -> float | None:
     return mean_w([sample.get("power_w") for sample in samples], [sample["time_s"] for sample in samples])

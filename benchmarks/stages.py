@@ -14,7 +14,8 @@ from edge.data import Frame
 from edge.pipeline import Pipeline
 
 T = TypeVar("T")
-STAGES = ("decode", "detect", "track", "select", "crop", "network", "decide", "publish", "loop")
+WAITS = ("decode", "capture")  # of a file, and of a camera, whose next frame another thread decodes meanwhile
+STAGES = (*WAITS, "detect", "track", "select", "crop", "network", "decide", "publish", "loop")
 
 
 class Stages:
@@ -75,6 +76,13 @@ class Stages:
         names = [name for name in STAGES if any(name in frame for frame in self.frames)]
         return {name: [1e3 * frame.get(name, 0.0) for frame in self.frames] for name in names}
 
+    def working(self) -> list[float]:
+        """Seconds of each frame without the wait for it."""
+        return [
+            total - sum(frame.get(name, 0.0) for name in WAITS)
+            for total, frame in zip(self.totals, self.frames, strict=True)
+        ]
+
     def reconciled(self) -> float:
         """Sum of all stages over the sum of all whole frames."""
         return sum(sum(frame.values()) for frame in self.frames) / max(sum(self.totals), 1e-12)
@@ -90,6 +98,7 @@ def instrument(pipeline: Pipeline, stages: Stages) -> None:
         (recognizer, "update", "select"),
         (recognizer, "crop", "crop"),
         (recognizer.engine, "run", "network"),
+        (recognizer.engine, "tick", "loop"),
         (recognizer, "decide", "decide"),
         *((sink, "write", "publish") for sink in pipeline.sinks),
     ):

@@ -2,8 +2,8 @@
 
 Latencies of one run are no independent draws: clocks, temperature and neighbours drift, so one slow frame
 announces the next. An interval that counts every frame as a witness of its own is too narrow. The functions
-here that compare resample or shuffle *blocks*, runs of consecutive samples, and use a block's median as one
-witness. A *round* of an interleaved measurement is such a block already.
+here that compare resample or shuffle *blocks*, runs of consecutive samples, and take one number of a block as
+one witness. A *round* of an interleaved measurement is such a block already.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 TAIL = 0.025  # on each side of an interval of 95 %
 RESAMPLES = 1000
+SLOWEST = 0.15  # of a block's turns, see `middle`; enough for three outliers in a block of 100 samples
 Floats = NDArray[np.float64]
 Rounds = Sequence[Sequence[float]]
 Samples = Rounds | Sequence[float] | Floats
@@ -64,22 +65,41 @@ def ranks(n: int, share: float) -> tuple[int | None, int | None]:
     return (low or None), (high if high <= n else None)
 
 
-def blocks(samples: ArrayLike, count: int = 20) -> Floats:
-    """The medians of ``count`` runs of consecutive samples, of one sample each where there are fewer.
-
-    A median, because one interrupted frame in a block says nothing about the others.
-    """
+def blocks(samples: ArrayLike, count: int = 20, turn: int = 1) -> Floats:
+    """``middle`` of ``count`` runs of consecutive samples, of one turn each where there are fewer."""
     values = _finite(samples)
-    return np.array([np.median(part) for part in np.array_split(values, min(count, len(values)))])
+    parts = np.array_split(values, max(min(count, len(values) // turn), 1))
+    return np.array([middle(part, turn) for part in parts])
 
 
-def medians(side: Samples) -> Floats:
-    """One witness per block: the medians of rounds, or of ``blocks`` where ``side`` is one run of samples."""
+def middle(samples: ArrayLike, turn: int = 1) -> float:
+    """The mean over turns of ``turn`` consecutive samples, without the slowest SLOWEST of the turns.
+
+    A median of single frames would be blind: where the detector works in every third frame, it is that of a
+    frame without detection. So a sample is first averaged with those of its turn, which holds one of each
+    kind; samples left over at the end are no turn. A plain mean would be deaf: one frame in a hundred that
+    takes five times as long moves it by more than the change that is looked for. So at least one turn, an
+    interrupted one if there is any, is left out; what happens in so few frames only is for p99 to tell.
+    """
+    return float(_middles(_finite(samples)[None], turn)[0])
+
+
+def _middles(rounds: Floats, turn: int) -> Floats:
+    """``middle`` of each row."""
+    turn = min(turn, rounds.shape[1])
+    whole = rounds[:, : rounds.shape[1] // turn * turn]
+    means = np.sort(whole.reshape(len(rounds), -1, turn).mean(axis=2), axis=1)
+    left_out = max(round(SLOWEST * means.shape[1]), 1)
+    return np.asarray(means[:, : max(means.shape[1] - left_out, 1)].mean(axis=1))
+
+
+def witnesses(side: Samples, turn: int = 1) -> Floats:
+    """One number per block: ``middle`` of rounds, or of ``blocks`` where ``side`` is one run of samples."""
     if np.ndim(side[0]) == 0:
-        return blocks(side)
-    if len({np.size(one) for one in side}) == 1:
-        return np.asarray(np.median(_finite(side).reshape(len(side), -1), axis=1))
-    return np.array([np.median(_finite(one)) for one in side])
+        return blocks(side, turn=turn)
+    if len({np.size(one) for one in side}) == 1:  # the usual case, at once
+        return _middles(_finite(side).reshape(len(side), -1), turn)
+    return np.array([middle(one, turn) for one in side])
 
 
 def ratio(slow: Rounds, fast: Rounds, seed: int = 0) -> dict[str, float]:
@@ -117,17 +137,17 @@ def _drawn_medians(rounds: list[Floats], draws: NDArray[np.int64]) -> Floats:
     return found
 
 
-def permutation_p(a: Samples, b: Samples, seed: int = 0, permutations: int = 10_000) -> float:
+def permutation_p(a: Samples, b: Samples, seed: int = 0, permutations: int = 10_000, turn: int = 1) -> float:
     """How often a shuffle sets ``a`` and ``b`` as far apart as they are: two-sided, Monte Carlo.
 
     Whole blocks are shuffled, because single samples are not exchangeable: neighbours in time resemble each
     other, and shuffling them one by one finds a "significant" difference between any two runs. What remains
     between blocks (a drift over several rounds) makes p too small still; whoever raises an alarm needs a
-    floor on the size of the change as well. Medians are compared as logarithms, as latencies vary in
+    floor on the size of the change as well. ``witnesses`` are compared as logarithms, as latencies vary in
     proportion; as they are where one is 0 or less. The identity counts as one of the permutations, so that
     p is never 0 (Phipson & Smyth 2010).
     """
-    before, after = medians(a), medians(b)
+    before, after = witnesses(a, turn), witnesses(b, turn)
     pooled = np.concatenate([before, after])
     pooled = np.log(pooled) if pooled.min() > 0 else pooled
     found = abs(pooled[len(before) :].mean() - pooled[: len(before)].mean())

@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from math import ceil
 from pathlib import Path
 
 from edge import bundle as bundles
 from edge.bundle import Bundle
-from edge.capture.addresses import stable_address
+from edge.capture.addresses import Followed
 from edge.capture.opencv import OpenCVSource, is_camera
 from edge.capture.recovery import Recovering
 from edge.capture.rtsp import without_password
@@ -145,10 +145,19 @@ def frames(config: Config, idle: Callable[[], None]) -> Iterator[Recovering | Ne
         return
     settings = config.recovery
     colour = config.source.colour or bool(config.output.annotate)
-    stable = replace(config.source, address=stable_address(config.source.address), colour=colour)
+    camera = Followed(replace(config.source, colour=colour))
+
+    def here() -> Source:
+        opened = source(replace(config, source=camera.now()))
+        camera.now()  # its link may have come by now; once it is unplugged, that is gone
+        return opened
+
+    # OpenCV waits 10 s for a camera that fell silent, and reads this once, when it first waits. A wait that
+    # ends within our own patience leaves no thread behind that holds the camera.
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(max(1, ceil(settings.stall_s))))
     with Recovering(
-        partial(source, replace(config, source=stable)),
-        partial(_child, stable) if settings.child else None,
+        here,
+        (lambda: _child(camera.now())) if settings.child else None,
         settings.stall_s,
         settings.longest_wait_s,
         patient="NOTIFY_SOCKET" in os.environ,  # a service waits for its camera, a user wants to know

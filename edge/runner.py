@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,40 +23,140 @@ from edge.health import outlet
 from edge.health.notify import Supervisor
 from edge.health.rate import Governor, hottest
 from edge.health.record import Health
-from edge.health.restart import before_restart
+from edge.health.restart import before_restart, restarts_here
 from edge.progress import with_progress
 from edge.protocols import Sink
 from edge.sinks import SinkClosed
 
-if TYPE_CHECKING:  # imported by the run that draws one
+if TYPE_CHECKING:  # TrackSummary is imported by the run that draws one
+    from edge.capture.recovery import Recovering
+    from edge.capture.slot import NewestFrames
+    from edge.pipeline import Pipeline
     from edge.sinks.trajectory import TrackSummary
 
 log = logging.getLogger("edge")
+PROOF = 30  # frames through new settings until they are the old ones: a clip's writer opens at the twelfth
 
 
 def run(config: Config, again: Callable[[], Config] | None = None) -> list[TrackSummary]:
     """Read the source to its end, or until interrupted, and write to every sink of [output].
 
-    Under a supervisor, SIGHUP asks ``again`` for the configuration and starts over with it. Returns the
-    summary of each track where [output] trajectory is set, else an empty list.
+    Under a supervisor, SIGHUP asks ``again`` for the configuration and starts over with it; where that cannot
+    be read, built or used for its first frames, the old one stays. Returns the summary of each track where
+    [output] trajectory is set, else an empty list.
     """
-    supervisor = Supervisor()
     with _hangup() as hung_up:
-        while True:
+        service = _Service(config, again, hung_up)
+        try:
+            return service.run()
+        except RestartNeeded as error:
+            before_restart(service.config.recovery.reboot, str(error))
+            raise
+
+
+@dataclass
+class _Job:
+    """What one configuration was built into."""
+
+    config: Config
+    frames: Recovering | NewestFrames
+    pipeline: Pipeline
+    governor: Governor
+    health: Health
+    alive: Callable[[], None]
+    says: str  # one line for `systemctl status`
+
+    @property
+    def proven(self) -> bool:
+        """Whether its first frames went through everything."""
+        return self.pipeline.steps >= PROOF
+
+    def work(self) -> list[TrackSummary]:
+        """Take frames until the source ends or is left."""
+        frames, started = self.frames, time.monotonic()
+        try:
+            for frame in with_progress(islice(frames, self.config.output.max_frames), frames.frame_count):
+                self.health.frame(frame, self.pipeline.step(frame))
+                self.pipeline.spare(self.governor.adjust())
+                self.alive()
+        except SinkClosed as closed:
+            log.info("%s; stopping", closed)
+        finally:
+            _say_speed(self.pipeline.steps, frames.dropped, time.monotonic() - started)
+        return _rows(self.pipeline.sinks) if self.config.output.trajectory else []
+
+
+class _Service:
+    """A job, and the next one after each SIGHUP; ``config`` is that of the job at hand."""
+
+    def __init__(self, config: Config, again: Callable[[], Config] | None, hung_up: threading.Event) -> None:
+        self.config = config
+        self._replaced: Config | None = None  # what to go back to until the job at hand is proven
+        self._fresh: Config | None = None  # what was read at SIGHUP, and waits for the frames to end
+        self._again, self._hung_up = again, hung_up
+        self._supervisor = Supervisor()
+
+    def run(self) -> list[TrackSummary]:
+        """Job after job until one ends by itself."""
+        with ExitStack() as parts:
+            job = self._built(self.config, parts)
+            self._supervisor.ready(job.says)
+            while True:
+                try:
+                    rows = job.work()
+                except RestartNeeded:
+                    raise
+                except Exception as error:  # a fault of this program, too: it ran with the old settings
+                    if self._replaced is None or job.proven:
+                        raise
+                    job = self._back(error, self._replaced, parts)
+                    continue
+                if self._fresh is None:
+                    self._supervisor.stopping()
+                    return rows
+                job = self._reloaded(self._fresh, parts)
+
+    def _reloaded(self, fresh: Config, parts: ExitStack) -> _Job:
+        """The job of the new configuration, or that of the old one where the new one cannot be built."""
+        self._replaced, self.config, self._fresh = self.config, fresh, None
+        with self._supervisor.reloading():
+            parts.close()  # first, because both may want the same camera and the same port
             try:
-                rows = _run(config, supervisor, hung_up)
-            except RestartNeeded:
-                before_restart(config.recovery.reboot)
-                raise
-            if not hung_up.is_set() or again is None:
-                supervisor.stopping()
-                return rows
-            hung_up.clear()
-            with supervisor.reloading():
-                config = _reloaded(config, again)
+                job = self._built(fresh, parts)
+            except Exception as error:
+                return self._back(error, self._replaced, parts)
+            log.info("the configuration was read again")
+            self._supervisor.status(job.says)
+            return job
+
+    def _back(self, error: Exception, old: Config, parts: ExitStack) -> _Job:
+        """The job of the ``old`` configuration once more; what cannot be built this time is raised."""
+        log.error("the old configuration stays: %s", error, exc_info=not isinstance(error, EdgeError))
+        parts.close()
+        self.config, self._replaced = old, None
+        job = self._built(old, parts)
+        self._supervisor.status(job.says)
+        return job
+
+    def _built(self, config: Config, parts: ExitStack) -> _Job:
+        self._supervisor.progress()  # one start may take as long as two beats, and a reload may need two
+        return parts.enter_context(_job(config, self._beat))
+
+    def _beat(self) -> bool:
+        """The loop is awake; True where it is to be left for another configuration."""
+        self._supervisor.progress()
+        if self._hung_up.is_set() and self._again is not None:
+            self._hung_up.clear()
+            try:
+                self._fresh = self._again()
+            except EdgeError as error:  # not a frame is lost to it
+                log.error("the old configuration stays: %s", error)
+        return self._fresh is not None
 
 
-def _run(config: Config, supervisor: Supervisor, hung_up: threading.Event) -> list[TrackSummary]:
+@contextmanager
+def _job(config: Config, beat: Callable[[], bool]) -> Iterator[_Job]:
+    """Everything that ``config`` names, opened; EdgeError where it cannot be, with nothing left open."""
     bundle = build.bundle(config)
     _say_licence(bundle)
     with ExitStack() as stack:
@@ -67,9 +167,8 @@ def _run(config: Config, supervisor: Supervisor, hung_up: threading.Event) -> li
         def alive() -> None:
             """The loop is awake: it works, or it waits for a camera that is being brought back."""
             step.tick()
-            supervisor.progress()
             told.tell()
-            if hung_up.is_set():
+            if beat():
                 frames.leave()
 
         frames = stack.enter_context(build.frames(config, alive))
@@ -78,42 +177,22 @@ def _run(config: Config, supervisor: Supervisor, hung_up: threading.Event) -> li
         sinks = [stack.enter_context(sink) for sink in build.sinks(config, bundle)]
         if not sinks:
             log.warning("no output is set: pass --jsonl -, --annotate OUT.mp4 or --trajectory OUT.png")
-        pipeline = build.pipeline(config, bundle, finder, step, sinks)
         health.parts = {
             "engine": lambda: step.serves,
             "drops": lambda: {"newer frame": frames.dropped, **frames.bad},
             "recovery": lambda: dict(frames.rungs),
             "load": governor.figures,
+            "restarts": restarts_here,
         }
-        supervisor.ready(f"{without_password(config.source.address)}, {step.serves}")
-        started = time.monotonic()
-        try:
-            for frame in with_progress(islice(frames, config.output.max_frames), frames.frame_count):
-                health.frame(frame, pipeline.step(frame))
-                pipeline.spare(governor.adjust())
-                alive()
-        except SinkClosed as closed:
-            log.info("%s; stopping", closed)
-        finally:
-            _say_speed(pipeline.steps, frames.dropped, time.monotonic() - started)
-    return _rows(sinks) if config.output.trajectory else []
+        pipeline = build.pipeline(config, bundle, finder, step, sinks)
+        says = f"{without_password(config.source.address)}, {step.serves}"
+        yield _Job(config, frames, pipeline, governor, health, alive, says)
 
 
 def _rows(sinks: Sequence[Sink]) -> list[TrackSummary]:
     from edge.sinks.trajectory import TrajectorySink
 
     return [row for sink in sinks if isinstance(sink, TrajectorySink) for row in sink.summary()]
-
-
-def _reloaded(config: Config, again: Callable[[], Config]) -> Config:
-    """The new configuration, or the old one where the new one has a fault."""
-    try:
-        fresh = again()
-        log.info("the configuration was read again")
-        return fresh
-    except EdgeError as error:
-        log.error("the old configuration stays: %s", error)
-        return config
 
 
 @contextmanager

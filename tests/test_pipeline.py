@@ -1,8 +1,9 @@
-"""When the detector looks: in its turn, and at once where a face has come or got lost."""
+"""When the detector looks, and for what: in its turn, and at once where a face has come or got lost."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from edge.data import Face, Frame
 from edge.faces.tracker import Tracker
@@ -10,6 +11,7 @@ from edge.health.rate import Level
 from edge.pipeline import Pipeline
 
 FACE = Face(np.array([10, 10, 90, 90], np.float32), 0.9)
+SMALL = Face(np.array([100, 10, 116, 26], np.float32), 0.9)
 
 
 class Detector:
@@ -17,27 +19,37 @@ class Detector:
 
     def __init__(self, shows) -> None:
         self.looked: list[int] = []
+        self.expected: list[float | None] = []
         self._shows = shows
 
     def detect(self, frame: Frame) -> list[Face]:
         self.looked.append(frame.index)
+        self.expected.append(self.expects)
         return [FACE] if self._shows(frame.index) else []
 
 
 class Recognizer:
     step_share = 1.0
 
+    def __init__(self) -> None:
+        self.ids: list[list[int]] = []
+
     def update(self, frame, tracks):
-        return [(frame.index, track.id) for track in tracks]
+        self.ids.append([track.id for track in tracks])
+        return []
 
 
-def looks(shows, frames: int = 20, every: int = 5, level: Level | None = None) -> list[int]:
-    detector = Detector(shows)
-    pipeline = Pipeline(detector, Tracker(lost_s=0.2), Recognizer(), [], detect_every=every)
-    if level:
-        pipeline.spare(level)
+def run(detector, frames: int = 20, every: int = 5, fps: float = 30, sparing: int = 1, lost_s: float = 0.8):
+    pipeline = Pipeline(detector, Tracker(lost_s=lost_s), Recognizer(), [], detect_every=every)
+    pipeline.spare(Level(step_share=1.0, detect_every=sparing, width_share=1.0))
     for index in range(frames):
-        pipeline.step(Frame(np.zeros((96, 128), np.uint8), index / 30, index))
+        pipeline.step(Frame(np.zeros((96, 128), np.uint8), index / fps, index))
+    return pipeline
+
+
+def looks(shows, **how) -> list[int]:
+    detector = Detector(shows)
+    run(detector, **how)
     return detector.looked
 
 
@@ -50,15 +62,42 @@ def test_a_new_face_is_confirmed_at_once() -> None:
 
 
 def test_a_lost_face_is_looked_for_until_it_is_back_or_given_up() -> None:
-    assert looks(lambda index: not 4 <= index < 7) == [0, 1, 6, 7, 12, 17]
-    # 0.2 s are 6 frames; the last detection was in frame 1, so from frame 8 on nobody is waited for.
-    assert looks(lambda index: index < 4) == [0, 1, 6, 7, 8, 13, 18]
+    assert looks(lambda index: not 4 <= index < 7, lost_s=0.4) == [0, 1, 6, 7, 12, 17]
+    # 0.4 s are 12 frames; the last detection was in frame 1, so from frame 14 on nobody is waited for.
+    assert looks(lambda index: index < 4, lost_s=0.4) == [0, 1, *range(6, 15), 19]
 
 
-def test_where_the_machine_is_to_be_spared_it_keeps_to_its_turn() -> None:
-    spared = Level(step_share=1.0, detect_every=4, width_share=1.0)
-    assert looks(lambda index: index % 3 == 0, every=1, level=spared) == [0, 4, 8, 12, 16]
+def test_a_single_false_alarm_calls_one_more_look() -> None:
+    assert looks(lambda index: index == 5) == [0, 5, 6, 11, 16]
+
+
+def test_where_the_machine_is_to_be_spared_it_takes_longer_turns() -> None:
+    assert looks(lambda index: index % 3 == 0, every=2, sparing=4) == [0, 8, 16]
 
 
 def test_every_frame_is_every_frame() -> None:
     assert looks(lambda index: index % 2 == 0, frames=6, every=1) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("sparing", [1, 5])
+@pytest.mark.parametrize("fps", [2, 3, 5, 6, 8, 12.5, 30, 120])
+def test_a_still_face_keeps_its_track_at_any_rate(fps: float, sparing: int) -> None:
+    pipeline = run(Detector(lambda _: True), frames=100, every=3, fps=fps, sparing=sparing)
+    ids = [found for found in pipeline.recognizer.ids if found]
+    assert {tuple(found) for found in ids} == {(1,)}
+    assert len(ids) >= 80
+
+
+def test_fewer_pixels_do_while_all_faces_are_large_and_once_a_second_all_are_looked_at() -> None:
+    detector = Detector(lambda _: True)
+    run(detector, frames=75, every=5, fps=32)
+    seen = zip(detector.looked, detector.expected, strict=True)
+    assert [index for index, expects in seen if expects is None] == [0, 1, 36, 71]
+    assert set(detector.expected) == {None, 80 / 128}
+
+
+def test_a_small_face_counts() -> None:
+    detector = Detector(lambda _: True)
+    detector.detect = lambda frame: (detector.expected.append(detector.expects), [FACE, SMALL])[1]
+    run(detector, frames=20, every=5)
+    assert set(detector.expected) == {None, 16 / 128}

@@ -1,8 +1,8 @@
 """A camera in a process of its own, which can be killed where a thread cannot.
 
 ``python -m edge.capture.child`` takes the source's settings as JSON on standard input (an address may hold
-a password, which a command line would show) and writes its newest frames to standard output: a header of
-fixed size, then the pixels.
+a password, which a command line would show) and writes records to standard output: a header of fixed size,
+then what its magic says: nothing (the camera is open), the pixels of a frame, or the fault it ends with.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
+from math import inf
 from types import TracebackType
 from typing import IO
 
 import numpy as np
 
+from edge.capture.attempt import in_time
 from edge.capture.slot import NewestFrames
 from edge.config import Config, SourceConfig
 from edge.data import Frame
@@ -27,10 +31,11 @@ from edge.errors import EdgeError, RestartNeeded, SourceError
 from edge.health import logs
 from edge.process import START, die_with_parent
 
-log = logging.getLogger("edge")
-HEADER = struct.Struct("<4sIIIdI?")  # magic, height, width, channels (0: luma), time s, index, limited range
-MAGIC = b"EdF1"
-DIES_S = 3.0  # a process that outlives SIGKILL for so long hangs in the kernel, in a driver
+# magic, height, width, channels (0: luma), time s, index, limited range, frames dropped in all
+HEADER = struct.Struct("<4sIIIdI?I")
+OPENED, FRAME, FAULT = b"EdO2", b"EdF2", b"EdX2"  # a fault has its bytes' number in place of the height
+DIES_S = 2.0  # a process that outlives SIGKILL for so long hangs in the kernel, in a driver
+_LONGEST_FAULT = 1000
 
 
 class ChildSource:
@@ -40,10 +45,19 @@ class ChildSource:
 
     def __init__(self, settings: SourceConfig) -> None:
         self.frame_count: int | None = None
+        self.opened_s = inf  # monotonic, when the process said that it has the camera
+        self.dropped = 0  # frames that a newer one replaced over there
+        self._undying = False
         command = [sys.executable, "-m", "edge.capture.child"]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=START)
+        self._child = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            cwd=START,
+            start_new_session=True,  # Ctrl-C is ours to answer
+        )
         assert self._child.stdin is not None
-        with self._child.stdin as told:
+        with suppress(BrokenPipeError), self._child.stdin as told:  # one that died at once: frames() tells
             told.write(json.dumps(asdict(settings)).encode())
 
     def __enter__(self) -> ChildSource:
@@ -57,69 +71,81 @@ class ChildSource:
             self._child.stdout.close()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames until the process ends, which is a SourceError."""
+        """Yield frames until the process ends, which is a SourceError with what it said."""
         pipe = self._child.stdout
         assert pipe is not None
-        while (frame := _read(pipe)) is not None:
-            yield frame
-        raise SourceError(f"the capture process ended with {self._child.wait()}")
+        while len(head := pipe.read(HEADER.size)) == HEADER.size:
+            magic, height, width, channels, time_s, index, limited, self.dropped = HEADER.unpack(head)
+            if magic == FAULT:
+                raise SourceError(pipe.read(height).decode(errors="replace"))
+            if magic == OPENED:
+                self.opened_s = time.monotonic()
+                continue
+            if magic != FRAME:
+                raise SourceError(f"the capture process wrote {magic!r} where a frame begins")
+            image = np.empty((height, width, channels) if channels else (height, width), np.uint8)
+            if pipe.readinto(image.data.cast("B")) < image.nbytes:  # type: ignore[attr-defined]
+                break
+            yield Frame(image, time_s, index, "limited" if limited else "full")
+        self._ends(DIES_S)
+        raise SourceError(f"the capture process ended with {self._child.poll()}")
 
-    def kill(self) -> None:
-        """End the process; RestartNeeded where not even SIGKILL does."""
+    def kill(self, idle: Callable[[], None] = lambda: None) -> None:
+        """End the process; RestartNeeded where not even SIGKILL does, the second time without a wait."""
         self._child.kill()
-        try:
-            self._child.wait(DIES_S)
-        except subprocess.TimeoutExpired as error:
-            raise RestartNeeded(
-                f"the capture process {self._child.pid} does not die; its driver hangs"
-            ) from error
+        if not in_time(self._ends, 0.0 if self._undying else DIES_S, idle):
+            self._undying = True
+            raise RestartNeeded(f"the capture process {self._child.pid} does not die; its driver hangs")
+
+    def _ends(self, wait_s: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(wait_s)
+        return self._child.returncode is not None
 
 
-def _read(pipe: IO[bytes]) -> Frame | None:
-    """The next frame; None at the end. A stream that is out of step raises SourceError."""
-    head = pipe.read(HEADER.size)
-    if len(head) < HEADER.size:
-        return None
-    magic, height, width, channels, time_s, index, limited = HEADER.unpack(head)
-    if magic != MAGIC:
-        raise SourceError(f"the capture process wrote {magic!r} where a frame begins")
-    shape = (height, width, channels) if channels else (height, width)
-    image = np.empty(shape, np.uint8)
-    if pipe.readinto(image.data.cast("B")) < image.nbytes:  # type: ignore[attr-defined]
-        return None
-    return Frame(image, time_s, index, "limited" if limited else "full")
+def _say(pipe: IO[bytes], magic: bytes, text: str = "") -> None:
+    said = text.encode()[:_LONGEST_FAULT]
+    pipe.write(HEADER.pack(magic, len(said), 0, 0, 0.0, 0, False, 0) + said)
 
 
-def _write(pipe: IO[bytes], frame: Frame) -> None:
+def _write(pipe: IO[bytes], frame: Frame, dropped: int) -> None:
     image = np.ascontiguousarray(frame.image)
     height, width = image.shape[:2]
     channels = image.shape[2] if image.ndim == 3 else 0
     limited = frame.luma_range == "limited"
-    pipe.write(HEADER.pack(MAGIC, height, width, channels, frame.timestamp_s, frame.index, limited))
+    pipe.write(HEADER.pack(FRAME, height, width, channels, frame.timestamp_s, frame.index, limited, dropped))
     pipe.write(image.data.cast("B"))
-    pipe.flush()
 
 
 def main(settings: str) -> int:
     """Read the source of ``settings`` (JSON) until it ends or nobody reads any more."""
-    from edge import build
-
-    logs.configure()
     die_with_parent()
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     sys.stdout = sys.stderr  # what a library prints must not get between the frames
     os.dup2(sys.stderr.fileno(), 1)
-    try:
-        made = build.source(Config(source=SourceConfig(**json.loads(settings))))
-        with made as source, NewestFrames(source) as frames:
-            for frame in frames:
-                _write(pipe, frame)
-    except EdgeError as error:
-        log.error("%s", error)
+    logs.configure(logging.WARNING)  # its mode was logged when the camera was opened in the parent
+    with suppress(BrokenPipeError, KeyboardInterrupt):  # the parent has gone, or ends us
+        try:
+            _copy(settings, pipe)
+            return 0
+        except (BrokenPipeError, KeyboardInterrupt):
+            raise
+        except EdgeError as error:  # the parent logs it: once, where a child would at every attempt
+            _say(pipe, FAULT, str(error))
+        except Exception as error:
+            _say(pipe, FAULT, f"{type(error).__name__}: {error}")
         return 2
-    except (BrokenPipeError, KeyboardInterrupt):
-        pass  # the parent has gone, or ends us
     return 0
+
+
+def _copy(settings: str, pipe: IO[bytes]) -> None:
+    from edge import build
+
+    made = build.source(Config(source=SourceConfig(**json.loads(settings))))
+    with made as source, NewestFrames(source) as frames:
+        _say(pipe, OPENED)
+        for frame in frames:
+            _write(pipe, frame, frames.dropped)
 
 
 if __name__ == "__main__":

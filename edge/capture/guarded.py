@@ -8,7 +8,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ class Picture(NamedTuple):
 
     image: npt.NDArray[np.uint8]  # (H,W,3) BGR, or what the camera sent where OpenCV is to convert nothing
     grabbed_s: float  # seconds, CLOCK_MONOTONIC, when grab() returned
-    position_ms: float  # milliseconds, container time
+    position_ms: float  # milliseconds, container time; of a V4L2 camera its driver's stamp of the frame
 
 
 class GuardedCapture:
@@ -104,7 +105,12 @@ def silence_opencv() -> None:
     # FFmpeg reads its variable once, at the first opening in this process; a user's own choice stands.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(0)
+        log_level_setter(cv2)(0)
+
+
+def log_level_setter(library: ModuleType) -> Callable[[int], Any]:
+    """What sets OpenCV's log level: it has another place in 4.13 and later than in 4.12 and earlier."""
+    return getattr(library, "setLogLevel", None) or library.utils.logging.setLogLevel
 
 
 def nominal_fps(capture: cv2.VideoCapture) -> float:

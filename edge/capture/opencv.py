@@ -12,12 +12,17 @@ from types import TracebackType
 import cv2
 
 from edge.capture.guarded import GuardedCapture, nominal_fps, report_mode, silence_opencv
-from edge.capture.raw_frames import luma_frame, unconverted
+from edge.capture.raw_frames import luma_frame, padded_row, unconverted
 from edge.data import Frame
 from edge.errors import SourceError
 
 _log = logging.getLogger(__name__)
 _LONGEST_GAP_S = 3600.0  # a container time further ahead than this is garbage
+_OLDEST_S = 10.0  # a frame that its driver stamped further back than this carries a stamp of another clock
+# With one, the driver has nowhere to put a frame while the one before is copied, and drops it; and OpenCV
+# 4.11 gives the only one back before it has copied it, so that every frame is torn. Each buffer more would
+# only let a slow reader see older frames.
+_BUFFERS = 2
 _SIZE = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)
 _CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two outlive a replugging
 
@@ -85,9 +90,11 @@ class OpenCVSource:
         picture = self._capture.read()
         if picture is None:
             return None
+        if not self.live:
+            return Frame(picture.image, container_time(picture.position_ms, last_s, self.fps), index)
+        stamp_s = driver_time(picture.position_ms, last_s, picture.grabbed_s)
         if self._raw is not None:
-            return luma_frame(picture, self._raw, self._size, index)
-        stamp_s = picture.grabbed_s if self.live else container_time(picture.position_ms, last_s, self.fps)
+            return luma_frame(picture._replace(grabbed_s=stamp_s), self._raw, self._size, index)
         return Frame(picture.image, stamp_s, index)
 
     def _check_end(self, read: int, last_s: float | None) -> None:
@@ -114,6 +121,17 @@ def container_time(position_ms: float, last_s: float | None, fps: float) -> floa
     if math.isfinite(position_s) and last_s < position_s < last_s + _LONGEST_GAP_S:
         return position_s
     return last_s + 1.0 / fps
+
+
+def driver_time(position_ms: float, last_s: float | None, now_s: float) -> float:
+    """CLOCK_MONOTONIC seconds of a V4L2 frame: its driver's stamp, or ``now_s`` where that cannot be right.
+
+    OpenCV hands the stamp on as the position. Most drivers take it from the monotonic clock, when the
+    frame begins or ends; some from another clock, some leave it out.
+    """
+    stamp_s = position_ms / 1000.0
+    recent = now_s - _OLDEST_S < stamp_s <= now_s  # never of a NaN
+    return stamp_s if recent and (last_s is None or stamp_s > last_s) else now_s
 
 
 def is_short(read: int, promised: int) -> bool:
@@ -165,8 +183,14 @@ def _open_camera(
     for key, value in wishes.items():
         if value:
             capture.set(key, value)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, _BUFFERS)
     report_mode(f"camera {node}", capture, wishes, f"list its modes: v4l2-ctl -d {node} --list-formats-ext")
+    if (row := padded_row(node, capture)) is not None:
+        capture.release()
+        raise SourceError(
+            f"camera {node} sends rows of {row} bytes, padded, which OpenCV shows as a skewed picture; set "
+            f"source.width and source.height to another mode: v4l2-ctl -d {node} --list-formats-ext"
+        )
     return capture
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
+from pathlib import Path
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +19,12 @@ UInt8 = npt.NDArray[np.uint8]
 _JPEG = ("MJPG", "JPEG")
 # Bytes of a frame per pixel. Those with 1.5 begin with the luma plane.
 _BYTES = {"YUYV": 2.0, "YUY2": 2.0, "GREY": 1.0, "NV12": 1.5, "NV21": 1.5, "YU12": 1.5, "YV12": 1.5}
+_ROW_BYTES = {**_BYTES, "UYVY": 2.0, "BGR3": 3.0, "RGB3": 3.0}  # what OpenCV converts, too
+# _IOWR('V', 4, struct v4l2_format) of linux/videodev2.h: a type and a union of 200 bytes that holds pointers.
+_FORMAT_AT = struct.calcsize("P")
+_FORMAT_BYTES = _FORMAT_AT + 200
+_GET_FORMAT = 0xC0005604 | _FORMAT_BYTES << 16
+_VIDEO_CAPTURE = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE
 _FULL = ("GREY", *_JPEG)  # the others are limited in V4L2, unless a driver says something else
 _NO_PICTURE = np.zeros((1, 1), np.uint8)  # too small to be taken for a good one
 
@@ -23,6 +34,38 @@ def unconverted(capture: cv2.VideoCapture) -> str | None:
     fourcc = codec_name(capture.get(cv2.CAP_PROP_FOURCC))
     known = fourcc in _BYTES or fourcc in _JPEG
     return fourcc if known and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0) else None
+
+
+def padded_row(node: Path, capture: cv2.VideoCapture) -> int | None:
+    """Bytes of a row of the camera ``node``, open as ``capture``, where there are more than its pixels need.
+
+    OpenCV takes each row to begin where the last pixel of the one before ends, with or without a conversion.
+    None where the rows are as it takes them to be, or cannot be asked for.
+    """
+    per_pixel = _ROW_BYTES.get(codec_name(capture.get(cv2.CAP_PROP_FOURCC)))
+    found = _width_and_row(node) if per_pixel else None
+    if per_pixel is None or found is None:
+        return None
+    width, row = found
+    # Of several planes a driver is to tell the row of the first, luma; some add up the rows of all.
+    usual = (0, width * per_pixel, width if per_pixel == 1.5 else 0)
+    return None if row in usual else row
+
+
+def _width_and_row(node: Path) -> tuple[int, int] | None:
+    """Pixels and bytes of a row as the driver of ``node`` names them."""
+    answer = bytearray(_FORMAT_BYTES)
+    struct.pack_into("I", answer, 0, _VIDEO_CAPTURE)
+    try:
+        camera = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(camera, _GET_FORMAT, answer)
+        finally:
+            os.close(camera)
+    except OSError:  # a driver may let nobody in beside OpenCV
+        return None
+    width, _, _, _, row = struct.unpack_from("5I", answer, _FORMAT_AT)
+    return width, row
 
 
 def luma_frame(picture: Picture, fourcc: str, size: tuple[int, int], index: int) -> Frame:
@@ -40,10 +83,10 @@ def luma(raw: UInt8, fourcc: str, height: int, width: int) -> UInt8 | None:
     """Luma (H,W) of the bytes ``raw`` of one frame; None where they hold no picture of that format.
 
     ``raw`` may have any shape, as OpenCV gives another one for each format. The result is a view of it,
-    with a stride of 2 for YUYV; only a JPEG is decoded, and has the size that it names itself.
+    with a stride of 2 for YUYV; only a JPEG is decoded.
     """
     if fourcc in _JPEG:
-        return _decoded(raw)
+        return _decoded(raw, height, width)
     if raw.size != int(height * width * _BYTES[fourcc]):
         return None
     if fourcc in ("YUYV", "YUY2"):
@@ -51,10 +94,33 @@ def luma(raw: UInt8, fourcc: str, height: int, width: int) -> UInt8 | None:
     return raw.reshape(-1, width)[:height]
 
 
-def _decoded(raw: UInt8) -> UInt8 | None:
+def _decoded(raw: UInt8, height: int, width: int) -> UInt8 | None:
+    # A damaged size of 24575 x 24575 would take 1.2 GB and seconds before it is found out.
+    if _jpeg_size(raw.tobytes()) != (height, width):
+        return None
     try:
         # As grey, the blocks that hold the colours are not worked out.
         image = cv2.imdecode(raw.reshape(-1), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:  # no bytes at all, or an absurd size in the header
+    except cv2.error:
         return None
-    return None if image is None else np.asarray(image, np.uint8)
+    return None if image is None or image.shape != (height, width) else np.asarray(image, np.uint8)
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width in the frame header (SOF) of a JPEG (ITU T.81, B.2.2); None where it has none.
+
+    What does not belong between two segments is passed over, as libjpeg does.
+    """
+    at = 2 if data.startswith(b"\xff\xd8") else len(data)
+    while (at := data.find(b"\xff", at)) >= 0 and at + 9 <= len(data):
+        kind = data[at + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return height, width
+        if kind == 0xDA:  # the coded picture begins
+            return None
+        if kind in (0x00, 0x01, 0xFF) or 0xD0 <= kind <= 0xD7:  # no marker, or one without a length
+            at += 1 if kind == 0xFF else 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None

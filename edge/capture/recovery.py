@@ -9,30 +9,24 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
-from math import inf
 from types import TracebackType
 
+from edge.capture.attempt import Attempt, Opener
 from edge.capture.bad_frames import BadFrames
-from edge.capture.slot import Reader, Slot
+from edge.capture.slot import Slot
 from edge.data import Frame
 from edge.errors import EdgeError, RestartNeeded
-from edge.protocols import Source
 
 log = logging.getLogger("edge")
-OPENING_S = 10.0  # connecting to a network camera takes its time, and cannot be interrupted
 BAD_S = 10.0  # of nothing but broken frames: opening the camera again may mend them
+MOST_BAD_S = 300.0  # a still scene that is well coded repeats bit by bit, and no opening changes that
 DARK = ("black", "blank")  # a covered lens or a dark room, which no opening mends
-GRACE_S = 0.8  # for a library call to return after the source was told to close
+HELD_S = 20.0  # a child that gets no frame for so long: the abandoned thread holds the camera
 FIRST_WAIT_S = 0.1
-
-
-Opener = Callable[[], Source]
 
 
 class Recovering:
@@ -40,7 +34,8 @@ class Recovering:
 
     ``here`` opens the source in this process, ``apart`` in a child process (or is None: no such rung).
     ``idle`` is called at least every second while there is no frame. With ``patient`` False, a source
-    that fails before its first frame is a fault of the user and raised.
+    that fails before its first frame is a fault of the user and raised. Raises RestartNeeded where a
+    thread or process that cannot be ended keeps the camera.
     """
 
     def __init__(
@@ -59,12 +54,15 @@ class Recovering:
         self._here, self._apart = here, apart
         self._stall_s, self._longest_wait_s, self._patient = stall_s, longest_wait_s, patient
         self._idle, self._random = idle, random.Random(seed)
-        self._slot, self._checks = Slot(), BadFrames()
-        self._attempt: _Attempt | None = None
+        self._slot, self._checks, self._unusable = Slot(), BadFrames(), _Unusable()
+        self._attempt: Attempt | None = None
         self._in_child = False
-        self._failures = 0  # attempts since the last frame
-        self._last_s: float | None = None  # monotonic, when the last frame came
+        self._failures = 0  # attempts since the last good frame
+        self._told: set[bool] = set()  # whose fault was logged in this outage: the child's, or our own
+        self._silent_s: float | None = None  # monotonic, since when no frame comes at all
+        self._last_s: float | None = None  # monotonic, when the last good frame came
         self._next_index = 0
+        self._dropped_before = 0  # by earlier attempts
         self._closing = False
         self.frame_count: int | None = None
 
@@ -74,8 +72,9 @@ class Recovering:
 
     @property
     def dropped(self) -> int:
-        """Frames that nobody took before a newer one came."""
-        return self._slot.dropped
+        """Frames that nobody took before a newer one came, here or in the child process."""
+        now = self._attempt.dropped if self._attempt is not None else 0
+        return self._slot.dropped + self._dropped_before + now
 
     def __enter__(self) -> Recovering:
         return self
@@ -84,33 +83,35 @@ class Recovering:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing = True
-        if self._attempt is not None:
-            self._attempt.end()
+        if self._attempt is None:
+            return
+        try:
+            # No beats, what they move is closed already; and whoever is told to stop has little time.
+            self._attempt.end(lambda: None, closing_s=0.0)
+        except RestartNeeded:
+            if error is None:  # what ends the loop, a signal for one, is the better reason
+                raise
 
     def __iter__(self) -> Iterator[Frame]:
-        self._attempt = _Attempt(self._here, self._slot)
-        waiting_since = good_s = time.monotonic()
+        self._attempt = Attempt(self._here, self._slot)
+        since_s = time.monotonic()
         while not self._closing:
-            deadline = self._attempt.deadline(waiting_since, self._stall_s)
-            left = min(max(deadline - time.monotonic(), 0.0), 1.0)
-            frame = self._slot.take(self._attempt.reader, left)
+            deadline = self._attempt.deadline(since_s, self._stall_s)
+            frame = self._slot.take(self._attempt.reader, min(max(deadline - time.monotonic(), 0.0), 1.0))
             now = time.monotonic()
-            if frame is not None:
-                waiting_since = now
-                if (fault := self._checks.fault(frame)) is None:
-                    yield self._numbered(frame, now)
-                    waiting_since = good_s = time.monotonic()
-                    continue
-                self.bad[fault] += 1
+            if frame is None:
                 self._idle()
-                if fault not in DARK and now - good_s >= BAD_S:
-                    self._recover(f"only {fault} frames for {BAD_S:g} s")
-                    waiting_since = good_s = time.monotonic()
+                if self._attempt.reader.ended or now >= self._attempt.deadline(since_s, self._stall_s):
+                    self._recover(f"none came for {now - since_s:.1f} s")
+                    since_s = time.monotonic()
                 continue
-            self._idle()
-            if self._attempt.reader.ended or now >= self._attempt.deadline(waiting_since, self._stall_s):
-                self._recover(f"none came for {self._stall_s:g} s")
-                waiting_since = time.monotonic()
+            self._silent_s = None
+            if (fault := self._checks.fault(frame)) is None:
+                yield self._numbered(frame, now)
+                self._unusable.good(time.monotonic())
+            else:
+                self._refuse(fault, now)
+            since_s = time.monotonic()
 
     def _numbered(self, frame: Frame, now: float) -> Frame:
         """The frame with an index that goes on rising over all openings; notes the end of an outage."""
@@ -118,8 +119,15 @@ class Recovering:
             self.outages.append(now - self._last_s)
             log.warning("frames are back after %.1f s (attempt %d)", now - self._last_s, self._failures)
         self._failures, self._last_s = 0, now
+        self._told.clear()
         self._next_index += 1
         return replace(frame, index=self._next_index - 1)
+
+    def _refuse(self, fault: str, now: float) -> None:
+        self.bad[fault] += 1
+        self._idle()
+        if (bad_s := self._unusable.due(fault, now)) is not None:
+            self._recover(f"only {fault} frames for {bad_s:.0f} s")
 
     def _recover(self, reason: str) -> None:
         attempt = self._attempt
@@ -129,15 +137,38 @@ class Recovering:
             not isinstance(error, Exception) or (self._last_s is None and not self._patient)
         ):
             raise error
+        reason = _words(error) or reason
         self._failures += 1
-        if self._failures == 1:
-            log.warning("no frame: %s; reopening", _told(error) or reason)
         self.rungs["reopened"] += 1
-        if not attempt.end() and not self._in_child:
-            self._leave_thread()
+        self._tell(reason)
+        self._climb(not attempt.end(self._idle), reason)
         self._wait()
+        if self._closing:
+            return
+        self._dropped_before += attempt.dropped
         opener = self._apart if self._in_child and self._apart else self._here
-        self._attempt = _Attempt(opener, self._slot)
+        self._attempt = Attempt(opener, self._slot)
+        self._unusable.opened()
+
+    def _tell(self, reason: str) -> None:
+        """Log the fault once per outage; that of the child as well, because it may be another one."""
+        if self._in_child not in self._told:
+            self._told.add(self._in_child)
+            log.warning("no frame%s: %s; reopening", " in the child process" * self._in_child, reason)
+
+    def _climb(self, hangs: bool, reason: str) -> None:
+        """Go on to the next rung where this one is of no use."""
+        now = time.monotonic()
+        self._silent_s = now if self._silent_s is None else self._silent_s
+        if hangs and not self._in_child:
+            self._leave_thread()
+            self._silent_s = now
+        elif self._in_child and now - self._silent_s >= HELD_S:
+            # The device is freed with the process whose thread hangs in it, and not before.
+            raise RestartNeeded(
+                f"no frame in the child process for {HELD_S:g} s ({reason}): the thread that hangs keeps "
+                "the camera, which only a fresh start frees"
+            )
 
     def _leave_thread(self) -> None:
         """The library hangs: its thread cannot be ended, and no second one may join it."""
@@ -157,46 +188,41 @@ class Recovering:
             self._idle()
 
 
-class _Attempt:
-    """One opening of the source, on a thread of its own."""
+class _Unusable:
+    """Since when a camera gives nothing but bad frames, and when it is worth opening again for that."""
 
-    def __init__(self, opener: Opener, slot: Slot) -> None:
-        self._source: Source | None = None
-        self._opened_s = inf
-        self._opener = opener
-        self.reader = Reader(self._frames(), slot)
+    def __init__(self) -> None:
+        self._bad_from_s: float | None = None  # the first bad frame after a good one or an opening
+        self._good_from_s: float | None = None  # the first good one after a bad one or an opening
+        self._patience_s = BAD_S
 
-    def _frames(self) -> Iterator[Frame]:
-        with self._opener() as source:
-            self._source, self._opened_s = source, time.monotonic()
-            yield from source.frames()
+    def opened(self) -> None:
+        """What a new opening gives is judged for itself."""
+        self._bad_from_s = self._good_from_s = None
 
-    def deadline(self, since_s: float, stall_s: float) -> float:
-        """When a wait that began at ``since_s`` is over; opening takes longer than the next frame."""
-        if self._opened_s == inf:
-            return since_s + max(stall_s, OPENING_S)
-        return max(since_s, self._opened_s) + stall_s
+    def good(self, now: float) -> None:
+        """A good frame. Some come after every opening: only a long row of them means a mended camera."""
+        self._bad_from_s = None
+        if self._good_from_s is None:
+            self._good_from_s = now
+        if now - self._good_from_s >= BAD_S:
+            self._patience_s = BAD_S
 
-    def end(self) -> bool:
-        """Close the source and end its thread; False where the thread hangs."""
-        source = self._source
-        if source is not None and hasattr(source, "kill"):
-            source.kill()
-        elif source is not None and not self.reader.ended:
-            # Closing wakes a read that can be woken; a library may hang in that, too.
-            closer = threading.Thread(target=_close, args=(source,), name="closing", daemon=True)
-            closer.start()
-            closer.join(GRACE_S)
-        return self.reader.stop(GRACE_S)
+    def due(self, fault: str, now: float) -> float | None:
+        """Seconds of bad frames where they are reason enough to open the camera again, else None."""
+        self._good_from_s = None
+        if self._bad_from_s is None:
+            self._bad_from_s = now
+        bad_s = now - self._bad_from_s
+        if fault in DARK or bad_s < (self._patience_s if fault == "frozen" else BAD_S):
+            return None
+        if fault == "frozen":
+            self._patience_s = min(2 * self._patience_s, MOST_BAD_S)
+        return bad_s
 
 
-def _told(error: BaseException | None) -> str:
+def _words(error: BaseException | None) -> str:
     """What is wrong, with the class of an error that is not our own."""
     if error is None or isinstance(error, EdgeError):
         return str(error or "")
     return f"{type(error).__name__}: {error}"
-
-
-def _close(source: Source) -> None:
-    with suppress(Exception):  # the source is given up either way
-        source.__exit__(None, None, None)

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -51,7 +51,7 @@ class RtspSource:
         self.name = without_password(address)
         parts = _split(address)
         started = time.monotonic()
-        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, _parameters())
+        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, parameters(cv2))
         if not capture.isOpened():
             if time.monotonic() - started > 0.9 * OPEN_S:
                 raise SourceError(f"{self.name} does not answer within {OPEN_S:g} s; check the camera")
@@ -101,15 +101,18 @@ class RtspSource:
             index += 1
 
 
-def _parameters() -> list[int]:
+def parameters(library: ModuleType) -> list[int]:
+    """What ``library``, OpenCV, is to keep to with a stream: each CAP_PROP with its value behind it."""
     limits = [
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+        library.CAP_PROP_OPEN_TIMEOUT_MSEC,
         int(OPEN_S * 1000),
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+        library.CAP_PROP_READ_TIMEOUT_MSEC,
         int(READ_S * 1000),
     ]
     # Each further thread holds one more frame back: at 25 fps, one gave frames 42 ms old, four 163 ms.
-    return [*limits, cv2.CAP_PROP_N_THREADS, 1]
+    # OpenCV 4.6, which Debian 12 has, cannot be told so, and refuses a parameter that it does not know.
+    threads = getattr(library, "CAP_PROP_N_THREADS", None)
+    return limits if threads is None else [*limits, threads, 1]
 
 
 def without_password(address: str) -> str:

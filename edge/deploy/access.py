@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge.build import is_live
+from edge.capture.rtsp import without_password
 from edge.config import Config
 from edge.deploy.unit import groups
 from edge.errors import ConfigError
@@ -33,7 +34,7 @@ def check(config: Config, config_file: Path | None, *program: Path) -> None:
 def refuse_password(config: Config, arguments: Sequence[str]) -> None:
     """ConfigError where the password of a camera would stand on the command line, for all to see."""
     secret = _password(config.source.address)
-    if secret and any(secret in word for word in arguments):
+    if any(without_password(word) != word or (secret and secret in word) for word in arguments):
         raise ConfigError(
             "a password on the command line can be read by all users of this machine; "
             "write source.address into a file and pass it with -c"
@@ -44,7 +45,8 @@ def notes(config: Config, config_file: Path | None) -> Iterator[str]:
     """What is no fault, but worth a line."""
     if not is_live(config):
         yield f"the source {config.source.address} ends; the service then begins anew"
-    if config_file and _password(config.source.address) and config_file.stat().st_mode & stat.S_IROTH:
+    address = config.source.address
+    if config_file and without_password(address) != address and config_file.stat().st_mode & stat.S_IROTH:
         yield (
             f"all users can read the camera's password; chgrp video {config_file} && chmod 640 {config_file}"
         )

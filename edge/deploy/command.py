@@ -53,6 +53,7 @@ def _service(args: argparse.Namespace) -> Service:
     from edge import build
     from edge.deploy import access
     from edge.deploy.service import Service
+    from edge.health.outlet import port_of
 
     file = Path(os.path.abspath(args.config)) if args.config else None
     source = args.source
@@ -62,6 +63,7 @@ def _service(args: argparse.Namespace) -> Service:
     named = {"source": {"address": source}, "output": {"health": args.health}}
     config = settings.merge(settings.load(inside, args.set), named)
     build.source_kind(config.source.address)  # refuses what `run` would refuse
+    port_of(config.output.health)  # so does this
     arguments = [
         *([source] if source else []),
         *(["-c", str(file)] if file else []),

@@ -14,7 +14,8 @@ _WANTED = "multi-user.target.wants"
 
 def refuse_foreign(path: Path) -> None:
     """EdgeError where ``path`` is there, but not by this program."""
-    if path.is_symlink() or (path.exists() and not path.read_bytes().startswith(MARKER.encode())):
+    ours = path.is_file() and not path.is_symlink() and path.read_bytes().startswith(MARKER.encode())
+    if not ours and (path.exists() or path.is_symlink()):
         raise EdgeError(f"{path} was not written by this program; move it away first")
 
 
@@ -38,16 +39,27 @@ def link(folder: Path, name: str) -> bool:
     wanted = folder / _WANTED / name
     if wanted.is_symlink():
         return False
-    wanted.parent.mkdir(exist_ok=True)
-    wanted.symlink_to(f"/{UNITS}/{name}")
+    try:
+        wanted.parent.mkdir(exist_ok=True)
+        wanted.symlink_to(f"/{UNITS}/{name}")
+    except OSError as error:
+        raise EdgeError(
+            f"cannot make the link {wanted} ({error.strerror}); move away what stands there"
+        ) from error
     print(f"wrote      {wanted}")
     return True
 
 
 def remove(folder: Path, name: str) -> bool:
     """Take away a unit and its link; False where neither was there."""
-    found = [path for path in (folder / _WANTED / name, folder / name) if path.is_symlink() or path.exists()]
+    found = standing(folder, name)
     for path in found:
         path.unlink()
         print(f"removed    {path}")
     return bool(found)
+
+
+def standing(folder: Path, name: str) -> list[Path]:
+    """The link and the file of a unit, as far as they are there: the link outlives a file removed by hand."""
+    link_, file = folder / _WANTED / name, folder / name
+    return [*([link_] if link_.is_symlink() else []), *([file] if file.is_file() else [])]

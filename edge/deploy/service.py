@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,14 +77,14 @@ def install(service: Service) -> None:
 def uninstall(root: Path = Path("/")) -> None:
     """Stop the service and remove what ``install`` wrote; its data stays. EdgeError where it may not."""
     folder = _folder(root, "uninstall")
-    names = [name for name in NAMES if (folder / name).exists()]
+    names = [name for name in NAMES if place.standing(folder, name)]
     for name in names:
         place.refuse_foreign(folder / name)
     if not names:
         print("nothing is installed")
         return
     if _systemd_runs(root):
-        _systemctl("stop", *names)
+        _stop(folder, names)
     for name in names:
         place.remove(folder, name)
     if _systemd_runs(root):
@@ -121,6 +122,14 @@ def _folder(root: Path, action: str) -> Path:
 
 def _systemd_runs(root: Path) -> bool:
     return root == Path("/") and Path("/run/systemd/system").is_dir()
+
+
+def _stop(folder: Path, names: Sequence[str]) -> None:
+    """Stop what runs; a unit whose file is gone may be unknown to systemd, which is no fault."""
+    if known := [name for name in names if (folder / name).exists()]:
+        _systemctl("stop", *known)
+    for name in set(names) - set(known):
+        subprocess.run(["systemctl", "stop", name], capture_output=True, check=False)
 
 
 def _systemctl(*words: str) -> str:

@@ -32,7 +32,7 @@ _RUNS["onnxruntime"] += ("fp16",)
 
 def engine(config: Config, loaded: Bundle) -> Engine:
     """The step on the wanted engine; all but fp32 on the processor must reproduce golden.npz here first."""
-    kind, precision, threads = _wanted(config, loaded)
+    kind, precision, threads = wanted(config, loaded)
     if kind != "tensorrt":
         return _right(ENGINES[kind](config, loaded, precision, threads), loaded, kind, precision)
     from edge.engines import trt_serve
@@ -46,7 +46,7 @@ def engine(config: Config, loaded: Bundle) -> Engine:
     return trt_serve.Serving(loaded, _standby(config, loaded), rungs, config.engine.faces, _plans(config))
 
 
-def _wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
+def wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
     """Engine, precision and threads: as configured, else as `check` measured, else the best engine here."""
     kinds, precision, threads = engine_kinds(config), config.bundle.precision, config.bundle.threads
     known = recall(loaded, traits(kinds)) if precision == "auto" else None

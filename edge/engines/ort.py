@@ -50,6 +50,7 @@ class OrtEngine:
             self._session.get_providers()[0] != provider
         ):  # it goes on without a word where CUDA does not start
             raise EdgeError(f"{provider} does not start on this machine; see the versions that it needs")
+        self.threads = threads
         self.serves = f"{model.stem.removeprefix('model.')} on ONNX Runtime"
         self.inputs: Mapping[str, TensorSpec] = _specs(self._session.get_inputs())
         self.outputs: Mapping[str, TensorSpec] = _specs(self._session.get_outputs())

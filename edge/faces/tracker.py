@@ -72,7 +72,7 @@ class Tracker:
     ) -> None:
         self._starts_at = starts_at
         self._iou_threshold = iou_threshold
-        self._lost_s = lost_s
+        self.lost_s = lost_s
         self._confirm = confirm
         self._smoothing = smoothing
         self._ids = itertools.count(1)
@@ -80,8 +80,11 @@ class Tracker:
 
     @property
     def unsure(self) -> bool:
-        """Whether another look would tell more: a face is not confirmed yet, or a track has lost its face."""
-        return any(not candidate.visible or candidate.track is None for candidate in self._candidates)
+        """Whether a look now would tell more: a face was seen for the first time, or a track lost its face.
+
+        What was seen once and not again waits for the next turn: false alarms must not call more looks.
+        """
+        return any(candidate.visible == (candidate.track is None) for candidate in self._candidates)
 
     @property
     def smallest(self) -> float | None:
@@ -96,7 +99,7 @@ class Tracker:
         Time that jumps, forwards or back, by more than ``lost_s`` ends every track.
         """
         # The margin keeps a detector that runs exactly every lost_s from losing its faces to rounding.
-        limit = self._lost_s + 1e-6
+        limit = self.lost_s + 1e-6
         self._candidates = [c for c in self._candidates if abs(timestamp_s - c.seen_s) <= limit]
         if faces is not None:
             self._match(_without_duplicates(faces), timestamp_s)

@@ -59,7 +59,7 @@ class YuNetDetector:
     ) -> None:
         self.width_share, self.starts_at = 1.0, score_threshold
         self.expects: float | None = None
-        self._input_width = input_width
+        self.model, self._input_width = model, input_width
         self._lowest = score_threshold if keep_threshold is None else min(keep_threshold, score_threshold)
         lowest_luma = max(self._lowest - _LUMA_KEEPS_LOWER, 0.0)
         every_grey = np.arange(256, dtype=np.uint8)[None]  # a tint depends on nothing but the grey

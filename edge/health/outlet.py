@@ -111,8 +111,16 @@ def outlet(target: str, health: Health) -> Outlet:
     """The file or the port (1 to 65535) that ``target`` names; an empty one names nothing."""
     if not target:
         return Outlet()
+    port = port_of(target)
+    return HealthFile(Path(target), health) if port is None else HealthPort(port, health)
+
+
+def port_of(target: str) -> int | None:
+    """The port that ``target`` names, None for a file; ConfigError for a number that is no port."""
     if not target.isdigit():
-        return HealthFile(Path(target), health)
-    if not 0 < int(target) < 65536:
-        raise ConfigError(f"health port is {target}, expected 1 to 65535")
-    return HealthPort(int(target), health)
+        return None
+    # A superscript is a digit that int() refuses, as it does a number of thousands of digits.
+    port = int(target) if target.isdecimal() and len(target) <= 5 else 0
+    if not 0 < port < 65536:
+        raise ConfigError(f"health port is {target[:20]}, expected 1 to 65535")
+    return port

@@ -15,6 +15,8 @@ from pathlib import Path
 log = logging.getLogger("edge")
 TOO_MUCH_S = 2.0  # over a budget for so long: one level down
 ENOUGH_S = 10.0  # under 85 % of every budget for so long: one level up
+HOLDS_S = 60.0  # a level up that was too much sooner than this has failed
+LONGEST_S = 600.0  # from one that failed to the next try; the first wait is ENOUGH_S, each failure doubles it
 _MARGIN = 0.85
 _SAMPLE_S = 1.0
 
@@ -50,6 +52,8 @@ class Governor:
         self._sampled_s, self._used_s = now(), cpu_s()
         self._over_since_s: float | None = None
         self._calm_since_s: float | None = None
+        self._raised_s: float | None = None  # when the last level up was tried
+        self._wait_s, self._not_before_s = ENOUGH_S, float("-inf")
 
     def adjust(self) -> Level:
         """Look at the machine at most once a second, and give the level that now holds."""
@@ -76,12 +80,26 @@ class Governor:
         calm = all(found < _MARGIN * limit for found, limit in pairs)
         self._over_since_s = (self._over_since_s or now) if over else None
         self._calm_since_s = (self._calm_since_s or now) if calm else None
+        if self._raised_s is not None and now - self._raised_s > HOLDS_S:
+            self._raised_s, self._wait_s = None, ENOUGH_S
         if self._over_since_s is not None and now - self._over_since_s >= TOO_MUCH_S:
-            self._move(+1, now)
-        elif self._calm_since_s is not None and now - self._calm_since_s >= ENOUGH_S:
-            self._move(-1, now)
+            self._learn(now)
+            self._move(+1)
+        elif self._may_rise(now):
+            self._raised_s = now
+            self._move(-1)
 
-    def _move(self, by: int, now: float) -> None:
+    def _may_rise(self, now: float) -> bool:
+        calm = self._calm_since_s is not None and now - self._calm_since_s >= ENOUGH_S
+        return calm and self.level > 0 and now >= self._not_before_s
+
+    def _learn(self, now: float) -> None:
+        """A level that relieves the machine is not given up every few seconds for one that was too much."""
+        if self._raised_s is not None:
+            self._raised_s, self._wait_s = None, min(2 * self._wait_s, LONGEST_S)
+            self._not_before_s = now + self._wait_s
+
+    def _move(self, by: int) -> None:
         level = min(max(self.level + by, 0), len(LEVELS) - 1)
         self._over_since_s = self._calm_since_s = None
         if level != self.level:

@@ -20,10 +20,11 @@ SCHEMA = "emotion-edge/1"
 
 
 class JsonlSink:
-    """Write fresh estimates (all with ``every_frame``) to ``path``, overwritten, or to stdout for ``-``.
+    """Write fresh estimates (all with ``every_frame``) to ``path``, or to stdout for ``-``.
 
-    Every line is flushed. Raises ConfigError where the path cannot be written and SinkClosed
-    where the reader of a pipe has gone.
+    The file is overwritten, but under a supervisor, which starts the program again and again, it goes on.
+    Every line is flushed. Raises ConfigError where the path cannot be written and SinkClosed where the
+    reader of a pipe has gone.
     """
 
     def __init__(
@@ -101,11 +102,25 @@ def record(frame: Frame, estimate: EmotionEstimate, labels: Sequence[str]) -> di
 
 def _open(path: str) -> TextIO:
     try:
-        return open(path, "w", encoding="utf-8")
+        if "NOTIFY_SOCKET" not in os.environ:
+            return open(path, "w", encoding="utf-8")
+        torn = _ends_in_mid_line(Path(path))
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115, the sink closes it
+        file.write("\n" if torn else "")
+        return file
     except OSError as error:
         raise ConfigError(
             f"output {path} cannot be opened ({error.strerror}); choose another path"
         ) from error
+
+
+def _ends_in_mid_line(path: Path) -> bool:
+    """Whether a kill or a full disk left half a line; it is left to stand alone, the next one is whole."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _forget_stdout() -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import tiny
 
-from benchmarks.report import schema
+from benchmarks import __main__ as command
+from benchmarks.report import figure, measurement, report, schema, show
+from benchmarks.sensors import Sensors
+from edge.errors import EdgeError
+from edge.progress import Bar, with_progress
 
 SHORT = {
     "pipeline": ["--frames", "60"],
@@ -27,10 +33,11 @@ SHORT = {
 NEEDS_NO_BUNDLE = ("selftest",)
 
 
-def bench(*words: object) -> subprocess.CompletedProcess[str]:
+def bench(*words: object, **environ: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *map(str, words)], capture_output=True, text=True, timeout=300
-    )
+        [sys.executable, "-m", "benchmarks", *map(str, words)], capture_output=True, text=True, timeout=300,
+        env=os.environ | {name: str(value) for name, value in environ.items()},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +55,15 @@ def test_a_benchmark_leaves_a_report_that_fits_its_schema(kind: str, bundle: Pat
     elif kind not in NEEDS_NO_BUNDLE:
         words += ["--bundle", str(bundle), "--set", "detector.kind=haar"]
     done = bench(kind, *words, "--json", out, "--html", tmp_path / "out.html")
-    assert done.returncode == 0, done.stderr
+    # Beside other work the delays of the selftest are late: then it says so, and that is right.
+    late = kind == "selftest" and "missed" in done.stdout
+    assert done.returncode == int(late), done.stderr
     assert "Traceback" not in done.stderr
     made = json.loads(out.read_text("utf-8"))
     jsonschema.validate(made, schema())
     assert made["kind"] == kind
     assert made["measurements"], "raw samples are kept"
+    assert {"load_1min_before", "load_1min_after"} <= made["fingerprint"].keys()
     assert all(entry["name"] in done.stdout for entry in made["figures"])
     assert str(tmp_path) not in out.read_text("utf-8"), "a report tells nothing of this machine's folders"
     page = (tmp_path / "out.html").read_text("utf-8")
@@ -77,7 +87,7 @@ def test_stages_reconcile_with_the_whole(bundle: Path, tmp_path: Path) -> None:
     assert bench("pipeline", *words).returncode == 0
     made = json.loads(out.read_text("utf-8"))
     found = {entry["name"]: entry["value"] for entry in made["figures"]}
-    assert 0.98 <= found["sum of the stages"] <= 1.0
+    assert 0 <= found["sum of the stages, off the whole"] <= 0.02
     names = {entry["name"] for entry in made["measurements"]}
     assert {"frame", "decode", "detect", "track", "crop", "network", "decide", "publish"} <= names
 
@@ -104,6 +114,11 @@ def test_the_plain_question(bundle: Path) -> None:
         (["soak", "--minutes", "0"], "--minutes"),
         (["start", "--runs", "0"], "--runs"),
         (["selftest", "--json", "no/such/folder/out.json"], "no folder"),
+        (["selftest", "--json", "/"], "it is a folder"),
+        (["selftest", "--html", "/tmp"], "it is a folder"),
+        (["selftest", "--json", "/proc/out.json"], "cannot"),
+        (["selftest", "--json", "a", "--html", "./a"], "two files"),
+        (["compare", "nowhere.json", "nowhere.json", "--json", "/"], "it is a folder"),
         (["compare", "nowhere.json", "nowhere.json"], "nowhere.json"),
         (["peers", "--video", "nowhere.mp4"], "nowhere.mp4"),
     ],
@@ -122,3 +137,98 @@ def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     done = bench("selftest", "--seconds", "0.01", "--json", tmp_path / "out.json")
     assert done.returncode == 2
     assert "cannot write" in done.stderr
+
+
+def test_without_matplotlib_nothing_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
+    # A measurement would take ten hours.
+    done = bench("selftest", "--seconds", 720, "--html", tmp_path / "out.html", PYTHONPATH=tmp_path)
+    assert done.returncode == 2
+    assert "emotion-edge[demo]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def made(value: float, **more: Any) -> dict[str, Any]:
+    rows = [measurement("frame", [[1.0]])]
+    return report("selftest", {}, rows, [figure("error", value, "", "<= 1")], **more)
+
+
+@pytest.mark.parametrize(("value", "code"), [(0.9, 0), (1.1, 1)])
+def test_the_selftest_ends_with_1_where_it_misses(value: float, code: int) -> None:
+    args = argparse.Namespace(json=None, html=None)
+    assert command._measure("selftest", lambda _: made(value), args) == code
+    assert command._measure("pipeline", lambda _: made(value), args) == 0, "a figure missed is no fault"
+
+
+def test_the_selftest_counts_every_frame(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    bench("selftest", "--seconds", "0.001", "--json", out)
+    found = {one["name"]: one for one in json.loads(out.read_text("utf-8"))["figures"]}
+    assert found["frames neither done nor counted as dropped"]["value"] == 0
+    assert found["share dropped"]["value"] >= 0.6  # two of three; the first two frames are always taken
+    assert found["p50 of age, less 5 ms of work"]["value"] >= 0
+
+
+def test_a_report_has_what_the_sensors_said(tmp_path: Path) -> None:
+    args = argparse.Namespace()
+    assert "sensors" not in command._beside_sensors(lambda _: made(1), args, Sensors(tmp_path))
+    zone = tmp_path / "sys/class/thermal/thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "type").write_text("soc\n")
+    (zone / "temp").write_text("51000\n")
+    found = command._beside_sensors(lambda _: made(1), args, Sensors(tmp_path))["sensors"]
+    assert [sample["temperature_c"] for sample in found] == [51, 51]
+    own = [{"time_s": 0}]
+    assert command._beside_sensors(lambda _: made(1, sensors=own), args, Sensors(tmp_path))["sensors"] == own
+
+
+@pytest.mark.parametrize("rounds", [[], [[], []]])
+def test_no_samples_are_one_line_with_the_fix(rounds: list[list[float]]) -> None:
+    with pytest.raises(EdgeError, match=r"age of estimates: 0 samples.* no face .* measure longer"):
+        measurement("age of estimates", rounds)
+
+
+def test_the_table_keeps_its_columns() -> None:
+    rows = [measurement("n" * 60, [[123456789.0]]), measurement("frame", [[1.0]])]
+    lines = show(report("model", {}, rows)).splitlines()[2:5]
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1].count("  123457000.000") == 7, "no two numbers touch"
+
+
+def test_a_missed_figure_says_so() -> None:
+    shown = show(report("model", {}, [], [figure("a", 2.0, "x", ">= 3", "why"), figure("b", None, "W")]))
+    assert shown.splitlines()[2:] == ["a  2 x    asked >= 3: missed  (why)", "b  n/a W"]
+
+
+class Watched:
+    """A terminal."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_bar_is_drawn_where_someone_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Watched()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Bar(20.0, "seconds") as bar:
+        bar.at(9.8)
+        bar.at(30.2)
+    assert "] 10/20 seconds" in terminal.text
+    assert f"[{'#' * 30}] 30/20 seconds" in terminal.text.splitlines()[-1]
+    terminal.text = ""
+    assert list(with_progress("abc", 3, "letters")) == ["a", "b", "c"]
+    assert "] 3/3 letters" in terminal.text
+    terminal.text = ""
+    with Bar(None, "frames") as bar:
+        bar.at(3)
+    assert list(with_progress("abc", None)) == ["a", "b", "c"]
+    assert terminal.text == "", "of unknown length"

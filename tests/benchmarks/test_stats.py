@@ -149,8 +149,19 @@ def test_equal_sides_and_zeros() -> None:
 
 
 def test_rounds_of_different_lengths() -> None:
-    assert stats.medians([[1, 2, 3], [5]]).tolist() == [2, 5]
+    assert stats.witnesses([[1, 2, 3], [5]]).tolist() == [1.5, 5]
     assert stats.permutation_p([[1, 2, 3], [5]], [[1, 2], [5, 6, 7]]) > 0.2
+
+
+def test_the_middle_of_a_round_is_that_of_whole_turns() -> None:
+    turns = [1, 1, 7] * 10
+    assert stats.middle(turns, 3) == 3
+    assert stats.middle(turns[1:], 3) == 3, "wherever a turn begins"
+    assert stats.middle([*turns, 1, 1], 3) == 3, "what is left over is no turn"
+    turns[4] = turns[15] = 1000
+    assert stats.middle(turns, 3) == 3
+    assert stats.middle([5, 7], 3) == 6, "fewer samples than a turn has"
+    assert stats.middle([5]) == 5
 
 
 @given(seeds, st.floats(-5, 5))

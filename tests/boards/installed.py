@@ -18,7 +18,7 @@ from container import HOME
 
 ROOT = Path(__file__).parents[2]
 SITE = f"{HOME}/lib/python3.13/site-packages"
-WHEELS = ["numpy", "onnxruntime>=1.17", "opencv-python-headless>=4.8,<5"]
+WHEELS = ["numpy", "onnxruntime>=1.17", "opencv-python-headless>=4.8,<5,!=4.11.0.*"]
 
 
 def why_not() -> str | None:

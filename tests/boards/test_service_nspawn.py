@@ -24,6 +24,7 @@ pytestmark = pytest.mark.boards
 
 DROP_IN = """
 [Service]
+ExecStartPre=-/bin/rm -f /var/lib/emotion-edge/estimates.jsonl
 ExecStart=
 ExecStart=/opt/emotion-edge/bin/python -I /opt/emotion-edge/looped_camera.py run -c /etc/emotion-edge.toml
 """

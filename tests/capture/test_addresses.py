@@ -4,30 +4,70 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.addresses import stable_address
+from edge.capture.addresses import Followed, stable_address
+from edge.config import SourceConfig
+
+ID, PATH = "usb-Camera-video-index0", "pci-0000:00:14.0-usb-0:{}:1.0-video-index{}"
 
 
 @pytest.fixture
 def dev(tmp_path: Path) -> Path:
-    (tmp_path / "v4l/by-id").mkdir(parents=True)
+    for kind in ("by-id", "by-path"):
+        (tmp_path / "v4l" / kind).mkdir(parents=True)
     for number in (0, 1, 2):
         (tmp_path / f"video{number}").write_text("")
-    (tmp_path / "v4l/by-id/usb-Camera-video-index0").symlink_to("../../video2")
+    link(tmp_path / "v4l/by-id" / ID, 2)
     return tmp_path
+
+
+def link(name: Path, number: int) -> str:
+    name.unlink(missing_ok=True)
+    name.symlink_to(f"../../video{number}")
+    return str(name)
 
 
 @pytest.mark.parametrize("address", ["/dev/video2", "2"])
 def test_a_number_becomes_the_id_behind_it(dev: Path, address: str) -> None:
-    assert stable_address(address, dev) == str(dev / "v4l/by-id/usb-Camera-video-index0")
+    assert stable_address(address, dev) == str(dev / "v4l/by-id" / ID)
 
 
-@pytest.mark.parametrize("address", ["/dev/video0", "0", "clip.mp4", "rtsp://host/path", "/dev/video2x"])
+def test_a_jpeg_camera_keeps_its_scheme(dev: Path) -> None:
+    assert stable_address("mjpeg:///dev/video2", dev) == f"mjpeg://{dev}/v4l/by-id/{ID}"
+
+
+OTHERS = ["/dev/video0", "0", "clip.mp4", "rtsp://host/path", "/dev/video2x", "mjpeg:///dev/video0"]
+
+
+@pytest.mark.parametrize("address", [*OTHERS, "mjpeg://2", "mjpeg:///dev/v4l/by-id/x", "²"])
 def test_everything_else_stays(dev: Path, address: str) -> None:
     assert stable_address(address, dev) == address
 
 
 def test_the_link_follows_a_camera_that_comes_back(dev: Path) -> None:
-    link = Path(stable_address("/dev/video2", dev))
-    link.unlink()
-    link.symlink_to("../../video1")
-    assert link.resolve() == dev / "video1"
+    found = Path(stable_address("/dev/video2", dev))
+    link(found, 1)
+    assert found.resolve() == dev / "video1"
+
+
+def test_two_cameras_of_one_id_are_told_apart_by_their_plugs(dev: Path) -> None:
+    paths = [link(dev / "v4l/by-path" / PATH.format(port, 0), number) for port, number in ((1, 0), (2, 2))]
+    assert [stable_address(number, dev) for number in "02"] == paths
+
+
+def test_a_camera_with_an_id_of_its_own_is_followed_to_another_plug(dev: Path) -> None:
+    """A second node of it, for metadata, has its own index; a camera without USB has no id at all."""
+    link(dev / "v4l/by-path" / PATH.format(2, 0), 2)
+    link(dev / "v4l/by-path" / PATH.format(2, 1), 1)
+    csi = link(dev / "v4l/by-path/platform-soc-video-index0", 0)
+    assert stable_address("2", dev) == str(dev / "v4l/by-id" / ID)
+    assert stable_address("0", dev) == csi
+
+
+def test_a_link_that_comes_late_is_found_and_kept(dev: Path) -> None:
+    camera = Followed(SourceConfig(address="/dev/video0", width=640), dev)
+    assert camera.now() == SourceConfig(address="/dev/video0", width=640)
+    late = link(dev / "v4l/by-id/usb-Late-video-index0", 0)
+    assert camera.now() == SourceConfig(address=late, width=640)
+    Path(late).unlink()  # unplugged; another camera gets its number
+    link(dev / "v4l/by-id/usb-Other-video-index0", 0)
+    assert camera.now().address == late

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edge.capture.bad_frames import BadFrames
+from edge.capture.bad_frames import BELIEVED, BadFrames
 from edge.capture.demo import DemoSource
 from edge.data import Frame
 
@@ -96,6 +96,45 @@ def test_a_letterbox_and_a_new_size_are_believed_in_time() -> None:
     faults = [checks.fault(Frame(cut(scene(at, 480, 640), 80, 0), 9 + at / 15, at)) for at in range(40)]
     assert faults[0] == "torn"
     assert faults[-1] is None
+
+
+def test_a_lasting_tear_is_named_each_time_until_it_is_believed() -> None:
+    checks = BadFrames()
+    for at in range(5):
+        assert checks.fault(Frame(scene(at), at / 15, at)) is None
+    faults = [checks.fault(Frame(seam(at), at / 15, at)) for at in range(5, 5 + BELIEVED + 8)]
+    assert faults == ["torn"] * BELIEVED + [None] * 8
+
+
+def test_a_tear_between_good_frames_is_named_each_time() -> None:
+    checks = BadFrames()
+    faults = [checks.fault(Frame(seam(at) if at % 3 == 2 else scene(at), at / 15, at)) for at in range(90)]
+    assert faults == [None, None, "torn"] * 30
+
+
+@pytest.mark.parametrize("size", [(240, 320), (480, 640), (1080, 1920), (1088, 608)])
+def test_tears_are_seen_at_every_size(size: tuple[int, int]) -> None:
+    checks = BadFrames()
+    for at in range(3):
+        assert checks.fault(Frame(scene(at, *size), at / 15, at)) is None
+    torn = scene(3, *size).astype(int)
+    torn[: size[0] // 2] += 70
+    torn[size[0] // 2 :] -= 60
+    cases = [np.clip(torn, 0, 255).astype(np.uint8), cut(scene(3, *size), size[0] // 6, 128)]
+    assert [checks.fault(Frame(image, 0.2, 3)) for image in cases] == ["torn", "torn"]
+
+
+def test_the_dark_leaves_no_tear_behind() -> None:
+    """The first picture after it has edges that a black one has not."""
+    checks, edge = BadFrames(), scene(0).astype(int)
+    edge[120:] -= 60
+    dark = np.zeros((240, 320), np.uint8)
+
+    def lit() -> np.ndarray:
+        return np.clip(edge + RNG.normal(0, 2, edge.shape), 0, 255).astype(np.uint8)
+
+    faults = [checks.fault(Frame(dark if 5 <= at < 8 else lit(), at / 15, at)) for at in range(12)]
+    assert faults == [None] * 5 + ["black"] * 3 + [None] * 4
 
 
 def test_the_scene_of_the_demo_has_no_fault() -> None:

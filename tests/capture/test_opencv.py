@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
+import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,8 +20,8 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.guarded import report_mode
-from edge.capture.opencv import OpenCVSource, container_time, is_camera, is_short
+from edge.capture.guarded import log_level_setter, report_mode
+from edge.capture.opencv import OpenCVSource, container_time, driver_time, is_camera, is_short
 from edge.errors import SourceError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "video"
@@ -129,6 +133,16 @@ except SourceError:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=plain)
     assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+def test_opencv_is_silenced_in_each_version() -> None:
+    """A board's own OpenCV is 4.6 to 4.10, the wheels are newer."""
+
+    def setter(level: int) -> None: ...
+
+    old = SimpleNamespace(setLogLevel=setter, utils=SimpleNamespace())
+    new = SimpleNamespace(utils=SimpleNamespace(logging=SimpleNamespace(setLogLevel=setter)))
+    assert log_level_setter(old) is log_level_setter(new) is setter
 
 
 def test_absent_camera_names_the_ones_there_are() -> None:
@@ -253,3 +267,116 @@ def test_short_at_any_length(promised: int, lost: int) -> None:
     if lost > max(2, 0.1 * promised):
         assert short, "a tenth is gone"
     assert is_short(promised - lost - 1, promised) >= short, "one frame fewer is no longer short"
+
+
+@given(st.lists(st.tuples(st.floats(), st.floats(1e-3, 5)), max_size=50))
+def test_driver_times_rise_whatever_the_driver_says(frames: list[tuple[float, float]]) -> None:
+    last_s, now_s = None, 1000.0
+    for position_ms, later_s in frames:
+        now_s += later_s
+        stamp_s = driver_time(position_ms, last_s, now_s)
+        assert now_s - 10 < stamp_s <= now_s
+        assert last_s is None or stamp_s > last_s
+        last_s = stamp_s
+
+
+@pytest.mark.parametrize(
+    ("stamp_s", "last_s", "taken"),
+    [
+        (99.98, 99.95, True),
+        (99.98, None, True),
+        (99.98, 99.98, False),
+        (0.0, None, False),
+        (100.001, None, False),
+        (89.0, None, False),
+        (1.7e9, None, False),
+        (math.nan, None, False),
+    ],
+)
+def test_a_driver_time_is_taken_where_it_can_be_right(
+    stamp_s: float, last_s: float | None, taken: bool
+) -> None:
+    assert driver_time(1000 * stamp_s, last_s, 100.0) == pytest.approx(stamp_s if taken else 100.0)
+
+
+@pytest.fixture(scope="module")
+def camera_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tests/v4l2_camera.c, compiled."""
+    compiler = shutil.which("gcc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("the camera is written in C for Linux, and there is no gcc")
+    library = tmp_path_factory.mktemp("camera") / "camera.so"
+    source = Path(__file__).parents[1] / "v4l2_camera.c"
+    done = subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], capture_output=True, text=True
+    )
+    if "linux/videodev2.h" in done.stderr:
+        pytest.skip("the kernel's headers are not installed: linux-libc-dev")
+    assert done.returncode == 0, done.stderr
+    return library
+
+
+def with_camera(library: Path, program: str, **settings: str) -> dict:
+    """What ``program`` prints as JSON while /dev/video77 is the camera of tests/v4l2_camera.c."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**plain, **settings, "LD_PRELOAD": str(library)},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_frames_of_a_camera_are_whole_and_bear_its_drivers_times(camera_library: Path) -> None:
+    program = """
+import json, time
+from edge.capture.opencv import OpenCVSource
+stamps, ages, torn = [], [], 0
+with OpenCVSource("/dev/video77") as source:
+    for frame in source.frames():
+        ages.append(time.monotonic() - frame.timestamp_s)
+        stamps.append(frame.timestamp_s)
+        torn += bool((frame.image == 0xEE).any())
+        if len(ages) == 20:
+            break
+print(json.dumps([frame.image.shape, torn, min(ages), stamps]))
+"""
+    shape, torn, youngest_s, stamps = with_camera(camera_library, program)
+    assert (shape, torn) == ([480, 640], 0)
+    assert youngest_s >= 0.02, "the driver's stamp is 20 ms older than the end of grab()"
+    assert all(a < b for a, b in pairwise(stamps))
+
+
+def test_a_silent_camera_is_back_without_a_second_process(camera_library: Path) -> None:
+    program = """
+import json
+from edge import build
+from edge.config import Config, SourceConfig
+with build.frames(Config(source=SourceConfig(address="/dev/video77")), lambda: None) as live:
+    for frame in live:
+        if live.outages:
+            break
+    print(json.dumps([dict(live.rungs), list(live.outages)]))
+"""
+    rungs, outages = with_camera(camera_library, program, SILENT_AFTER="30")
+    assert rungs == {"reopened": 1}, "OpenCV gave its thread back"
+    assert outages[0] < 4, "2 s are the patience of [recovery]; OpenCV by itself waits for 10 s"
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_padded_rows_are_told_of(camera_library: Path, colour: bool) -> None:
+    program = f"""
+import json
+from edge.capture.opencv import OpenCVSource
+from edge.errors import SourceError
+try:
+    OpenCVSource("/dev/video77", colour={colour})
+except SourceError as error:
+    print(json.dumps(str(error)))
+"""
+    told = with_camera(camera_library, program, PADDING="64")
+    assert "sends rows of 1344 bytes" in told
+    assert "; set source.width" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 
 import cv2
 import numpy as np
@@ -75,11 +76,36 @@ def test_a_broken_jpeg_is_a_malformed_frame(raw: np.ndarray) -> None:
 @given(st.data())
 def test_no_damage_to_a_jpeg_raises(data: st.DataObject) -> None:
     raw = jpeg().reshape(-1).copy()
-    header = 600  # what lies behind it only makes wrong pixels; a damaged size would fill the memory
-    for at in data.draw(st.lists(st.integers(header, len(raw) - 1), max_size=20)):
+    for at in data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=20)):
         raw[at] = data.draw(st.integers(0, 255))
     image = luma(raw[: data.draw(st.integers(0, len(raw)))], "MJPG", HEIGHT, WIDTH)
-    assert image is None or image.dtype == np.uint8
+    assert image is None or (image.dtype, image.shape) == (np.uint8, (HEIGHT, WIDTH))
+
+
+def frame_header(raw: np.ndarray) -> int:
+    """Where height and width stand in a baseline JPEG."""
+    return raw.tobytes().index(b"\xff\xc0") + 5
+
+
+def test_a_jpeg_of_another_size_is_not_decoded() -> None:
+    raw = jpeg().reshape(-1).copy()
+    at = frame_header(raw)
+    assert raw[at : at + 4].tolist() == [0, HEIGHT, 0, WIDTH]
+    raw[at : at + 4] = [0x5F, 0xFF, 0x5F, 0xFF]  # 24575 x 24575: 1.2 GB and 3 s, where it is decoded
+    began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert luma(raw, "MJPG", HEIGHT, WIDTH) is None
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began
+    assert grown_kb < 100_000, "1.2 GB would be taken; other tests have left less than this to reuse"
+    assert luma(jpeg(), "MJPG", HEIGHT, WIDTH + 16) is None
+
+
+def test_what_stands_before_the_size_does_not_hide_it() -> None:
+    raw = jpeg().reshape(-1)
+    comment = np.frombuffer(b"\xff\xfe\x00\x12\xff\xc0\x00\x11\x08\x00\x01\x00\x01abcdefg", np.uint8)
+    filled = np.concatenate([raw[:2], comment, np.full(3, 0xFF, np.uint8), raw[2:]])
+    image = luma(filled, "MJPG", HEIGHT, WIDTH)
+    assert image is not None
+    assert np.array_equal(image, luma(raw, "MJPG", HEIGHT, WIDTH))
 
 
 @given(st.sampled_from([*COLOURS, "GREY"]), st.integers(0, 3 * HEIGHT * WIDTH))

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from statistics import median
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -21,7 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rtsp_server import Camera, serve
 
-from edge.capture.rtsp import OPEN_S, READ_S, RtspSource, without_password
+from edge.capture.rtsp import OPEN_S, READ_S, RtspSource, parameters, without_password
 from edge.data import Frame
 from edge.errors import SourceError
 
@@ -40,6 +41,14 @@ def read_to_the_end(source: RtspSource) -> tuple[str, int, float]:
     with source, pytest.raises(SourceError) as caught:
         frames.extend(source.frames())
     return str(caught.value), len(frames), time.monotonic()
+
+
+def test_an_opencv_that_knows_no_threads_is_not_asked_for_them() -> None:
+    """4.6, of Debian 12; it opens nothing with a parameter that it does not know."""
+    times = {"CAP_PROP_OPEN_TIMEOUT_MSEC": 53, "CAP_PROP_READ_TIMEOUT_MSEC": 54}
+    limits = [53, 1000 * OPEN_S, 54, 1000 * READ_S]
+    assert parameters(SimpleNamespace(**times)) == limits
+    assert parameters(SimpleNamespace(**times, CAP_PROP_N_THREADS=70)) == [*limits, 70, 1]
 
 
 def test_contract(camera: Camera, caplog: pytest.LogCaptureFixture) -> None:

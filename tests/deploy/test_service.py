@@ -172,6 +172,34 @@ def test_a_unit_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert len(installed(root)) == 1
 
 
+def test_what_stands_in_the_way_of_a_link_is_named(tmp_path: Path) -> None:
+    for number, name in enumerate(("", "emotion-edge.service")):
+        root = image(tmp_path / f"root{number}")
+        wants = root / "etc/systemd/system/multi-user.target.wants"
+        (wants / name).parent.mkdir(parents=True)
+        (wants / name).write_text("in the way")
+        with pytest.raises(EdgeError, match=r"cannot make the link .*; move away"):
+            command("install", "0", "--root", root)
+        assert (wants / name).read_text() == "in the way"
+        command("uninstall", "--root", root)
+        assert list(installed(root).values()) == ["in the way"]
+    root = image(tmp_path / "root2")
+    (root / "etc/systemd/system/emotion-edge.service").mkdir(parents=True)
+    with pytest.raises(EdgeError, match="not written by this program"):
+        command("install", "0", "--root", root)
+
+
+def test_uninstall_removes_a_link_whose_unit_is_gone(tmp_path: Path, capsys) -> None:
+    root = image(tmp_path / "root")
+    command("install", "0", "--root", root)
+    for path in (root / "etc/systemd/system").glob("emotion-edge*"):
+        path.unlink()
+    assert len(installed(root)) == 1
+    command("uninstall", "--root", root)
+    assert installed(root) == {}
+    assert "removed" in capsys.readouterr().out
+
+
 def test_without_root_it_says_so(monkeypatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     for action in (["install", "0"], ["uninstall"]):
@@ -205,15 +233,30 @@ def test_the_configuration_is_read_in_the_image_and_named_as_the_board_sees_it(
 
 
 def test_a_password_never_stands_in_the_unit(tmp_path: Path) -> None:
-    for words in (["rtsp://u:secret@cam/1"], ["--set", "source.address=rtsp://u:secret@cam/1"]):
+    for words in (
+        ["rtsp://u:secret@cam/1"],
+        ["rtsp://u:se/cret@10.0.0.5/x"],
+        ["rtsp://10.0.0.5/x?user=a&password=secret"],
+        ["--set", "source.address=rtsp://u:secret@cam/1"],
+        ["--set", 'source.address="rtsp://10.0.0.5/x?user=a&pwd=secret"'],
+        ["rtsp://10.0.0.5/x", "--set", "source.address=rtsp://u:secret@cam/1"],  # overridden, but written
+    ):
         with pytest.raises(ConfigError, match="-c") as refused:
             command("print-unit", *words)
         assert "secret" not in str(refused.value)
+        assert "cret" not in str(refused.value)
 
 
 def test_a_file_source_is_noted(tmp_path: Path, capsys) -> None:
     command("install", "demo", "--root", image(tmp_path / "root"))
     assert "ends; the service then begins anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["²", "70000"])
+def test_a_health_port_that_is_none(value: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="1 to 65535"):
+        command("install", "0", "--root", image(tmp_path / "root"), "--health", value)
+    assert not (tmp_path / "root/etc/systemd").exists()
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "much", "150%%"])

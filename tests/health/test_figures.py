@@ -6,7 +6,9 @@ import itertools
 import json
 import socket
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,10 @@ from hypothesis import strategies as st
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError
 from edge.health import outlet
-from edge.health.clock import WallClock
+from edge.health.clock import WallClock, is_synchronised
 from edge.health.rate import ENOUGH_S, LEVELS, TOO_MUCH_S, Governor, hottest
 from edge.health.record import Health
-from edge.health.restart import SOON_S, note_restart
+from edge.health.restart import SOON_S, note_restart, restarts
 
 
 class Clock:
@@ -91,8 +93,9 @@ def test_a_file_is_whole_at_any_time_and_gone_afterwards(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match="health: cannot write"):
         outlet.outlet(str(tmp_path / "no" / "health.json"), health)
-    with pytest.raises(ConfigError, match="1 to 65535"):
-        outlet.outlet("70000", health)
+    for port in ("70000", "0", "²", "9" * 5000):
+        with pytest.raises(ConfigError, match="1 to 65535"):
+            outlet.outlet(port, health)
 
 
 class Machine:
@@ -129,6 +132,47 @@ def test_the_processor_has_a_budget_too() -> None:
     assert machine.after(TOO_MUCH_S + 2) == 1
     machine.share = 0.3
     assert machine.after(15) == 0
+
+
+def changes_in_an_hour(shares: Sequence[float], peak_every_s: float = float("inf")) -> tuple[int, float]:
+    """How often the level changes where each takes such a share of a core, and seconds spent at level 0."""
+    machine, changes, before, at_full_s = Machine(cpu_percent=60), 0, 0, 0
+    for second in range(3600):
+        peak = second % peak_every_s == 1
+        machine.share = 0.9 if peak else shares[machine.governor.level]
+        level = machine.after(1)
+        changes += level != before
+        at_full_s += level == 0
+        before = level
+    return changes, at_full_s
+
+
+def test_a_level_that_relieves_the_machine_is_kept_longer_each_time() -> None:
+    changes, at_full_s = changes_in_an_hour((0.9, 0.45, 0.35, 0.3))
+    assert changes <= 25, (
+        "down, then a failed try after 10, 20, ... 320 s and every 600 s: 474 without memory"
+    )
+    assert at_full_s <= 60
+    changes, at_full_s = changes_in_an_hour((0.9, 0.45, 0.35, 0.3), peak_every_s=45)
+    assert 13 <= changes <= 27, "a peak now and then neither hastens a try nor puts it off for ever"
+
+
+def test_a_level_up_that_held_is_forgiven() -> None:
+    machine = Machine(cpu_percent=60)
+
+    def after(share: float, seconds: float) -> int:
+        machine.share = share
+        return machine.after(seconds)
+
+    def fails() -> None:
+        assert [after(0.9, 4), after(0.3, 14), after(0.9, 4)] == [1, 0, 1], "down, up after 10 s, too much"
+
+    fails()
+    assert after(0.3, 14) == 1, "20 s are to pass now"
+    assert after(0.3, 10) == 0
+    after(0.3, 61)
+    fails()
+    assert after(0.3, 24) == 0, "20 s and not 40: the level up held for a minute"
 
 
 def test_a_short_peak_changes_nothing() -> None:
@@ -186,6 +230,30 @@ def test_wall_time_follows_and_is_flagged_after_a_jump() -> None:
     assert unset.at(monotonic.now) == ("1970-01-01T00:00:12.000Z", False)
 
 
+class Kernel:
+    """adjtimex(2) as a kernel or a sandbox answers it."""
+
+    def __init__(self, answer: int, status: int) -> None:
+        self.answer, self.status = answer, status
+
+    def __call__(self, asked: Any) -> int:
+        assert asked._obj.modes == 0, "it only asks"
+        asked._obj.status = self.status
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "sure"),
+    [(0, 0x2001, True), (5, 0x40, False), (0, 0x40, False), (-1, 0, False)],
+    # kept by ntpd; never set; unsynchronised, in a leap second's answer; refused by a sandbox
+)
+def test_any_time_server_counts(tmp_path: Path, answer: int, status: int, sure: bool) -> None:
+    file = tmp_path / "synchronized"
+    assert is_synchronised(file, Kernel(answer, status)) is sure
+    file.touch()
+    assert is_synchronised(file, Kernel(answer, status)), "systemd-timesyncd says so"
+
+
 def test_a_second_restart_soon_after_the_first_is_of_no_use(tmp_path: Path) -> None:
     assert not note_restart(tmp_path / "state", 100.0, "boot-a")
     assert note_restart(tmp_path / "state", 160.0, "boot-a")
@@ -195,3 +263,14 @@ def test_a_second_restart_soon_after_the_first_is_of_no_use(tmp_path: Path) -> N
     assert not note_restart(tmp_path / "state", 6.0, "boot-b")
     (tmp_path / "file").write_text("")
     assert not note_restart(tmp_path / "file/state", 1.0, "boot-a")
+
+
+def test_restarts_are_counted_and_told(tmp_path: Path) -> None:
+    assert restarts(tmp_path, 5.0, "boot-a") == {"count": 0}
+    note_restart(tmp_path, 100.0, "boot-a", "the camera hangs")
+    note_restart(tmp_path, 160.0, "boot-a", "the camera hangs again")
+    told = {"count": 2, "last_ago_s": 30.0, "reason": "the camera hangs again"}
+    assert restarts(tmp_path, 190.0, "boot-a") == told
+    assert restarts(tmp_path, 5.0, "boot-b") == told | {"last_ago_s": None}, "before this boot"
+    (tmp_path / "restart.json").write_text('{"boot_id": "of an older version", "at_s": 1}')
+    assert restarts(tmp_path, 5.0, "boot-b") == {"count": 0}

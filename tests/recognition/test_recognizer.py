@@ -1,16 +1,19 @@
 """State per track: gathered, stepped once per tick, scattered back, reset after a gap."""
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge import bundle
 from edge.data import Face, Frame, Track
 from edge.engines.ort import OrtEngine
 from edge.recognition.decision import Decision
-from edge.recognition.recognizer import Recognizer
+from edge.recognition.recognizer import Recognizer, Turns, is_due
 
 GREY = 51  # 0.2 after division by 255
 
@@ -67,13 +70,94 @@ def test_a_gap_resets_the_state(recognizer: Recognizer) -> None:
 
 def test_the_largest_faces_come_first_and_no_face_starves(recognizer: Recognizer) -> None:
     """Twelve faces, four places: three for the largest, one that goes round among nine."""
-    recognizer._most_faces = 4
+    recognizer._turns._most = 4
     faces = [track(number) for number in range(12)]
     for number, one in enumerate(faces):
         one.face = Face(np.array([8, 8, 20 + 3 * number, 20 + 3 * number], np.float32), 1.0)
     for at in range(90):
         recognizer.update(frame(at / 10), faces)
     assert [one.steps for one in faces] == [10] * 9 + [90] * 3
+
+
+class Crowd:
+    """Faces before a budget; the network is left out, its book-keeping is not."""
+
+    def __init__(
+        self, most: int, warm_steps: int = 5, reset_after_s: float = 1.0, step_hz: float = 10
+    ) -> None:
+        self.turns = Turns(most, warm_steps, reset_after_s)
+        self.warm_steps, self.reset_after_s, self.step_hz = warm_steps, reset_after_s, step_hz
+        self.tracks: list[Track] = []
+        self.before_s = float("-inf")
+        self.warm: dict[int, list[float]] = {}  # track -> times of its warm estimates
+
+    def add(self, side: float, now_s: float = 0.0) -> Track:
+        number = len(self.tracks)
+        self.tracks.append(Track(number, Face(np.array([0, 0, side, side], np.float32), 1.0), now_s))
+        return self.tracks[-1]
+
+    def frame(self, now_s: float) -> list[Track]:
+        """The faces that got a step, by rising number."""
+        due = [one for one in self.tracks if is_due(one, now_s, self.step_hz)]
+        chosen = self.turns.choose(due, now_s, max(1 / self.step_hz, now_s - self.before_s))
+        for one in chosen:
+            if one.last_step_s is None or now_s - one.last_step_s > self.reset_after_s:
+                one.steps = 0
+            one.steps, one.last_step_s = one.steps + 1, now_s
+            if one.steps >= self.warm_steps:
+                self.warm.setdefault(one.id, []).append(now_s)
+        self.before_s = now_s
+        return sorted(chosen, key=lambda one: one.id)
+
+
+@pytest.mark.parametrize(
+    ("faces", "most", "longest_s"),
+    [(20, 8, 6.6), (14, 8, 0.8), (16, 8, 1.0), (17, 8, 5.1), (60, 2, 29.6)],
+    # 13 small faces of 5 steps each at 10 Hz; 7 and 9 that just go round; 10 that cannot; 59
+)
+def test_every_face_becomes_warm_and_is_so_again(faces: int, most: int, longest_s: float) -> None:
+    crowd = Crowd(most)
+    for number in range(faces):
+        crowd.add(200 - number)
+    for at in range(10 * 120):  # a camera of 10 frames a second, for two minutes
+        assert len(crowd.frame(at / 10)) == most
+    for number in range(faces):
+        times = crowd.warm[number]
+        gaps = np.diff([*times, 120.0])
+        assert gaps.max() <= longest_s, f"face {number}"
+        assert times[0] <= 10 * longest_s
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    faces=st.integers(2, 30),
+    most=st.integers(2, 8),
+    warm_steps=st.integers(1, 8),
+    fps=st.sampled_from([4, 7.5, 10, 15, 25, 30]),
+    newcomers=st.sampled_from([0.0, 0.02, 0.3]),
+    seed=st.integers(0, 2**32),
+)
+def test_no_face_starves(
+    faces: int, most: int, warm_steps: int, fps: float, newcomers: float, seed: int
+) -> None:
+    """Whoever comes, and however the sizes change: nobody has two turns before another has one."""
+    random, crowd = Random(seed), Crowd(most, warm_steps)
+    fed_s: dict[int, tuple[float, int]] = {}  # last step, or arrival, and how many were there then
+    for at in range(int(15 * fps)):
+        now = at / fps
+        while len(crowd.tracks) < faces or (len(crowd.tracks) < 60 and random.random() < newcomers):
+            crowd.add(0, now)
+        for one in crowd.tracks:
+            side = random.choice([20, 40, random.uniform(20, 200)])
+            one.face = Face(np.array([0, 0, side, side], np.float32), 1.0)
+            fed_s.setdefault(one.id, (now, len(crowd.tracks)))
+        chosen = crowd.frame(now)
+        assert len({one.id for one in chosen}) == len(chosen) <= most
+        for one in chosen:
+            fed_s[one.id] = now, len(crowd.tracks)
+        for number, (since_s, there) in fed_s.items():
+            patience_s = (there * warm_steps + 1) * max(0.1, 1 / fps) + 0.1
+            assert now - since_s <= patience_s, f"face {number} of {there}"
 
 
 def test_half_the_steps(recognizer: Recognizer) -> None:

@@ -73,6 +73,21 @@ def test_an_existing_file_stands_until_the_run_begins(tmp_path: Path) -> None:
     assert path.read_text() == "of an earlier run\n"
 
 
+@pytest.mark.parametrize("left", ["", "of an earlier run\n", '{"schema": "emo'])
+def test_under_a_supervisor_the_file_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/none")
+    path = tmp_path / "out.jsonl"
+    path.write_text(left)
+    for _ in range(2):
+        with JsonlSink(str(path), LABELS) as sink:
+            sink.write(FRAME, [ESTIMATE])
+    *before, first, second = path.read_text().splitlines()
+    assert before == left.splitlines()
+    assert json.loads(first) == json.loads(second) == EXPECTED
+
+
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mkdir -p"):
         JsonlSink(str(tmp_path / "none" / "out.jsonl"), LABELS)

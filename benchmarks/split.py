@@ -1,0 +1,54 @@
+"""How the network's time divides into its CNN and its recurrent part, by a profile of ONNX Runtime.
+
+The engine runs one graph, so no clock around it can tell. A second session of the same file, with the same
+options, notes the time of each kernel; the graph that ONNX Runtime made of the file tells which are which.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge.errors import require
+
+WARM_UP, RUNS = 20, 200
+_PRODUCTS = ("Gemm", "MatMul")
+
+
+def recurrent_share(model: Path, threads: int, feeds: Mapping[str, Any], state: set[str]) -> float | None:
+    """Share 0..1 of the kernels' time in nodes that ``recurrent`` names; DependencyError without onnx."""
+    ort, onnx = require("onnxruntime", "pip install onnxruntime"), require("onnx", "pip install onnx")
+    with tempfile.TemporaryDirectory() as folder:
+        options = ort.SessionOptions()  # those of edge.engines.ort
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        options.log_severity_level = 3  # that the graph it saves suits this processor alone is known
+        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
+        session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        for _ in range(WARM_UP + RUNS):
+            session.run(None, dict(feeds))
+        events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+        names = recurrent(onnx.load(options.optimized_model_filepath).graph, state)
+    spent = [(e["name"].removesuffix("_kernel_time"), e["dur"]) for e in events if e.get("cat") == "Node"]
+    spent = spent[len(spent) * WARM_UP // (WARM_UP + RUNS) :]  # as many in each run
+    total = sum(took for _, took in spent)
+    return sum(took for name, took in spent if name in names) / total if total else None
+
+
+def recurrent(graph: Any, state: set[str]) -> set[str]:
+    """Names of the nodes that depend on a state, and from the first product of matrices after the CNN on."""
+    feeds_conv: set[str] = set()  # tensors that a convolution depends on, and names of such nodes
+    for node in reversed(graph.node):
+        if "Conv" in node.op_type or feeds_conv & set(node.output):
+            feeds_conv |= {*node.input, node.name}
+    late, names = set(state), set()
+    for node in graph.node:
+        head = node.name not in feeds_conv and any(kind in node.op_type for kind in _PRODUCTS)
+        if head or late & set(node.input):
+            late |= set(node.output)
+            names.add(node.name)
+    return names
