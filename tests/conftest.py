@@ -1,12 +1,19 @@
-"""The user's cache is an empty folder in all tests: no fetched detector, no remembered choice."""
+"""What all tests share: an empty cache of the user, and a process that each of them leaves as it found it."""
 
+import logging
 import os
+import signal
 
 import pytest
+
+# A shell's background job ignores Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def empty_cache(tmp_path_factory):
+    """No fetched detector, no remembered choice."""
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     yield
@@ -14,3 +21,16 @@ def empty_cache(tmp_path_factory):
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(autouse=True)
+def log_and_signals():
+    """A command line that runs in this process sets up the log and SIGTERM for itself."""
+    root = logging.getLogger()
+    level, on_term = root.level, signal.getsignal(signal.SIGTERM)
+    yield
+    root.setLevel(level)
+    signal.signal(signal.SIGTERM, on_term)
+    for handler in root.handlers[:]:
+        if type(handler).__name__ in ("StreamHandler", "JournalHandler"):
+            root.removeHandler(handler)
