@@ -51,7 +51,7 @@ def _folder(c: SourceConfig) -> Source:
 def _picam(c: SourceConfig) -> Source:
     from edge.capture.picam import PicameraSource
 
-    return PicameraSource(c.address, c.width, c.height, c.fps, draw=c.colour)
+    return PicameraSource(c.address, c.width, c.height, c.fps, colour=c.colour, draw=c.draw)
 
 
 def _gstreamer(c: SourceConfig) -> Source:
@@ -93,7 +93,7 @@ def _trajectory(c: Config, b: Bundle) -> Sink:
 SOURCES: dict[str, Callable[[SourceConfig], Source]] = {
     "demo": _demo,
     "folder": _folder,
-    "opencv": lambda c: OpenCVSource(c.address, c.width, c.height, c.fps, colour=c.colour),
+    "opencv": lambda c: OpenCVSource(c.address, c.width, c.height, c.fps, colour=c.colour or c.draw),
     "picam": _picam,
     "csi": _gstreamer,
     "mjpeg": _gstreamer,
@@ -144,8 +144,8 @@ def frames(config: Config, idle: Callable[[], None]) -> Iterator[Recovering | Ne
             yield finite
         return
     settings = config.recovery
-    colour = config.source.colour or bool(config.output.annotate)
-    camera = Followed(replace(config.source, colour=colour))
+    draw = config.source.draw or bool(config.output.annotate)
+    camera = Followed(replace(config.source, draw=draw))
 
     def here() -> Source:
         opened = source(replace(config, source=camera.now()))

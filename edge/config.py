@@ -27,7 +27,8 @@ class SourceConfig:
     address: str = "demo"  # see SOURCE_HELP
     width: int | None = None  # pixels asked of a camera
     height: int | None = None
-    colour: bool = False  # from a camera that could give luma alone; set by itself where a clip is drawn
+    colour: bool = False  # from a camera that could give luma alone
+    draw: bool = False  # a picture in colour to draw on; set by itself where a clip is drawn
     fps: float | None = None  # frames per second asked of a camera; given to a folder of images
 
 

@@ -20,6 +20,7 @@ class Frame:
     timestamp_s: float  # seconds; CLOCK_MONOTONIC at capture for cameras, container time for files
     index: int  # 0, 1, 2, ... as the source counts them, dropped frames included
     luma_range: Literal["full", "limited"] = "full"  # limited: 16 is black, 235 is white
+    drawn: npt.NDArray[np.uint8] | None = None  # (H,W,3) BGR of the same moment, of any size, to draw on
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ def check_source(source: Source, at_most: int = 20) -> list[Frame]:
             shape = frame.image.shape
             assert len(shape) == 2 or (len(shape) == 3 and shape[2] == 3), f"image has shape {shape}"
             assert frame.luma_range in ("full", "limited")
+            if frame.drawn is not None:
+                assert frame.drawn.dtype == np.uint8, f"drawn is {frame.drawn.dtype}, expected uint8"
+                assert frame.drawn.ndim == 3, f"drawn has shape {frame.drawn.shape}, expected BGR"
+                assert frame.drawn.shape[2] == 3, f"drawn has shape {frame.drawn.shape}, expected BGR"
             if read:
                 assert frame.index > read[-1].index, f"index {frame.index} after {read[-1].index}"
                 assert frame.timestamp_s > read[-1].timestamp_s, (

@@ -1,7 +1,8 @@
 """A stand-in for picamera2: its names and signatures, over a camera whose frames and faults tests choose.
 
 ``functions`` lists what tests/boards compares with the real library. Frame i of the camera has the luma
-40 + i % 200; the padding of its rows and its colour planes are 255, which no image may show.
+40 + i % 200 in each of its streams; the padding of their rows and their colour planes are 255, which no image
+may show.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ class Hardware:
     late: bool = False  # a frame comes in the moment in which its job is cancelled
     fault: Exception | None = None  # raised instead of giving a frame
     start_fault: Exception | None = None
-    format: str | None = None  # given instead of the one that was asked for
+    streams: int = 2  # that the camera can give at a time
+    format: str | None = None  # given instead of the one that was asked for, in each stream
     size: tuple[int, int] | None = None
     padding: int = 32  # bytes at the end of each row
-    colour_space: Any = field(default_factory=lambda: SimpleNamespace(range=Range.Full))
+    colour_space: Any = field(default_factory=lambda: SimpleNamespace(range=Range.Full))  # of YUV streams
     controls: dict[str, Any] = field(default_factory=lambda: {"FrameDurationLimits": (100, 83333, None)})
     stamps: Iterator[int | None] | None = None  # SensorTimestamp of each frame; else the present
     frames: int = 0
@@ -63,9 +65,9 @@ class CompletedRequest:
     """A frame in the camera's memory."""
 
     def __init__(self, hardware: Hardware, config: dict[str, Any]) -> None:
-        stream = config["main"]
         self._hardware = hardware
-        self._memory = bytearray(_picture(stream, 40 + hardware.frames % 200))
+        luma = 40 + hardware.frames % 200
+        self._memory = {name: bytearray(_picture(config[name], luma)) for name in _streams(config)}
         stamps = hardware.stamps
         stamp_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if stamps is None else next(stamps)
         self._metadata = {} if stamp_ns is None else {"SensorTimestamp": stamp_ns}
@@ -83,11 +85,10 @@ class MappedArray:
     """Lends the memory of a request as a flat array."""
 
     def __init__(self, request, stream, reshape=True, write=True):
-        assert stream == "main"
         assert not reshape, "only flat arrays are stood in for"
         assert not write, "the camera's memory is only read"
         assert request in request._hardware.lent, "the request is released already"
-        self._memory = request._memory
+        self._memory = request._memory[stream]
 
     def __enter__(self):
         self.array = np.frombuffer(self._memory, np.uint8)
@@ -96,6 +97,30 @@ class MappedArray:
     def __exit__(self, exc_type, exc_value, exc_traceback):
         del self.array
         self._memory.clear()  # BufferError where a view of it is still held, as unmapping would raise
+
+
+class LibcameraCamera:
+    """What lies beneath a Picamera2."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+
+    def generate_configuration(self, roles):
+        assert all(role == "viewfinder" for role in roles)
+        return SimpleNamespace(size=min(len(roles), self._hardware.streams))
+
+
+class LibcameraConfiguration:
+    """What libcamera made of the streams."""
+
+    def __init__(self, hardware: Hardware, config: dict[str, Any]) -> None:
+        self._hardware, self._streams = hardware, [config[name] for name in _streams(config)]
+
+    def at(self, index):
+        colour = self._streams[index]["format"] == "RGB888"
+        return SimpleNamespace(
+            color_space=SimpleNamespace(range=Range.Full) if colour else self._hardware.colour_space
+        )
 
 
 class Picamera2:
@@ -118,6 +143,8 @@ class Picamera2:
         self.hardware.open += 1
         self.sensor_resolution = (4608, 2592)
         self.camera_controls = self.hardware.controls
+        self.camera = LibcameraCamera(self.hardware)
+        self.main_index, self.lores_index = 0, -1
         self._lock = threading.Lock()
         self._jobs: list[Job] = []
 
@@ -136,16 +163,18 @@ class Picamera2:
         sensor=None,
         use_case="preview",
     ):
-        return {"main": dict(main or {}), "raw": raw, "sensor": sensor, "controls": controls}
+        lores = dict(lores) if lores else None
+        return {"main": dict(main or {}), "lores": lores, "raw": raw, "sensor": sensor, "controls": controls}
 
     def configure(self, camera_config=None):
-        given = {**camera_config, "main": dict(camera_config["main"])}
-        stream = given["main"]
-        stream["format"] = self.hardware.format or stream["format"]
-        stream["size"] = self.hardware.size or stream["size"]
-        width = stream["size"][0] * (3 if stream["format"] == "RGB888" else 1)
-        stream["stride"] = width + self.hardware.padding
-        given["colour_space"] = self.hardware.colour_space
+        given = dict(camera_config)
+        assert len(_streams(given)) <= self.hardware.streams, "the real library dies of this"
+        for name in _streams(given):
+            given[name] = _given(self.hardware, camera_config[name])
+        sides = zip((given["lores"] or given["main"])["size"], given["main"]["size"], strict=True)
+        assert all(small <= large for small, large in sides), "lores may not exceed main"
+        self.lores_index = 1 if given["lores"] else -1
+        self.libcamera_config = LibcameraConfiguration(self.hardware, given)
         self._config = given
         self.hardware.configured.append(given)
 
@@ -206,7 +235,22 @@ def install(monkeypatch, **settings: Any) -> Hardware:
     hardware = Hardware(**settings)
     monkeypatch.setattr(Picamera2, "hardware", hardware)
     monkeypatch.setitem(sys.modules, "picamera2", module)
+    libcamera = ModuleType("libcamera")
+    libcamera.StreamRole = SimpleNamespace(Viewfinder="viewfinder")
+    monkeypatch.setitem(sys.modules, "libcamera", libcamera)
     return hardware
+
+
+def _given(hardware: Hardware, asked: dict[str, Any]) -> dict[str, Any]:
+    width, height = hardware.size or asked["size"]
+    width, height = width - width % 2, height - height % 2
+    format_ = hardware.format or asked["format"]
+    stride = width * (3 if format_ == "RGB888" else 1) + hardware.padding
+    return {"format": format_, "size": (width, height), "stride": stride}
+
+
+def _streams(config: dict[str, Any]) -> list[str]:
+    return [name for name in ("main", "lores") if config[name] is not None]
 
 
 def _picture(stream: dict[str, Any], value: int) -> bytes:

@@ -2,7 +2,8 @@
 
 ``python -m edge.capture.child`` takes the source's settings as JSON on standard input (an address may hold
 a password, which a command line would show) and writes records to standard output: a header of fixed size,
-then what its magic says: nothing (the camera is open), the pixels of a frame, or the fault it ends with.
+then what its magic says: nothing (the camera is open), the pixels of a frame and of what is drawn on where
+that is another picture, or the fault it ends with.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from edge.errors import EdgeError, RestartNeeded, SourceError
 from edge.health import logs
 from edge.process import START, die_with_parent
 
-# magic, height, width, channels (0: luma), time s, index, limited range, frames dropped in all
-HEADER = struct.Struct("<4sIIIdI?I")
-OPENED, FRAME, FAULT = b"EdO2", b"EdF2", b"EdX2"  # a fault has its bytes' number in place of the height
+# magic, height, width, channels (0: luma), time s, index, limited range, frames dropped in all, height and
+# width of what is drawn on (0: nothing but the image)
+HEADER = struct.Struct("<4sIIIdI?III")
+OPENED, FRAME, FAULT = b"EdO3", b"EdF3", b"EdX3"  # a fault has its bytes' number in place of the height
 DIES_S = 2.0  # a process that outlives SIGKILL for so long hangs in the kernel, in a driver
 _LONGEST_FAULT = 1000
 
@@ -75,18 +77,17 @@ class ChildSource:
         pipe = self._child.stdout
         assert pipe is not None
         while len(head := pipe.read(HEADER.size)) == HEADER.size:
-            magic, height, width, channels, time_s, index, limited, self.dropped = HEADER.unpack(head)
+            magic, length, *_, self.dropped, _, _ = HEADER.unpack(head)
             if magic == FAULT:
-                raise SourceError(pipe.read(height).decode(errors="replace"))
+                raise SourceError(pipe.read(length).decode(errors="replace"))
             if magic == OPENED:
                 self.opened_s = time.monotonic()
                 continue
             if magic != FRAME:
                 raise SourceError(f"the capture process wrote {magic!r} where a frame begins")
-            image = np.empty((height, width, channels) if channels else (height, width), np.uint8)
-            if pipe.readinto(image.data.cast("B")) < image.nbytes:  # type: ignore[attr-defined]
+            if (frame := _read(pipe, head)) is None:
                 break
-            yield Frame(image, time_s, index, "limited" if limited else "full")
+            yield frame
         self._ends(DIES_S)
         raise SourceError(f"the capture process ended with {self._child.poll()}")
 
@@ -103,9 +104,22 @@ class ChildSource:
         return self._child.returncode is not None
 
 
+def _read(pipe: IO[bytes], head: bytes) -> Frame | None:
+    """The frame of a header; None where the pipe ends within it."""
+    _, height, width, channels, time_s, index, limited, _, drawn_height, drawn_width = HEADER.unpack(head)
+    image = np.empty((height, width, channels) if channels else (height, width), np.uint8)
+    drawn = np.empty((drawn_height, drawn_width, 3), np.uint8) if drawn_height else None
+    for picture in (image, drawn):
+        if picture is None:
+            continue
+        if pipe.readinto(picture.data.cast("B")) < picture.nbytes:  # type: ignore[attr-defined]
+            return None
+    return Frame(image, time_s, index, "limited" if limited else "full", drawn)
+
+
 def _say(pipe: IO[bytes], magic: bytes, text: str = "") -> None:
     said = text.encode()[:_LONGEST_FAULT]
-    pipe.write(HEADER.pack(magic, len(said), 0, 0, 0.0, 0, False, 0) + said)
+    pipe.write(HEADER.pack(magic, len(said), 0, 0, 0.0, 0, False, 0, 0, 0) + said)
 
 
 def _write(pipe: IO[bytes], frame: Frame, dropped: int) -> None:
@@ -113,8 +127,12 @@ def _write(pipe: IO[bytes], frame: Frame, dropped: int) -> None:
     height, width = image.shape[:2]
     channels = image.shape[2] if image.ndim == 3 else 0
     limited = frame.luma_range == "limited"
-    pipe.write(HEADER.pack(FRAME, height, width, channels, frame.timestamp_s, frame.index, limited, dropped))
-    pipe.write(image.data.cast("B"))
+    about = (height, width, channels, frame.timestamp_s, frame.index, limited, dropped)
+    drawn = None if frame.drawn is None else np.ascontiguousarray(frame.drawn)
+    pipe.write(HEADER.pack(FRAME, *about, *((0, 0) if drawn is None else drawn.shape[:2])))
+    for picture in (image, drawn):
+        if picture is not None:
+            pipe.write(picture.data.cast("B"))
 
 
 def main(settings: str) -> int:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import UNCERTAIN, EmotionEstimate, Frame
+from edge.data import UNCERTAIN, EmotionEstimate, Float32, Frame
 from edge.errors import ConfigError
 from edge.sinks import check_writable
 
@@ -95,21 +95,24 @@ def _rate(stamps_s: Sequence[float]) -> float:
 
 
 def draw(frame: Frame, estimates: Sequence[EmotionEstimate], labels: Sequence[str]) -> Picture:
-    """A BGR copy (H,W,3) of the frame with a box, a title and three bars for each estimate."""
-    grey = frame.image.ndim == 2
+    """A BGR copy (H,W,3) of what the frame has to draw on, with a box, a title and bars for each estimate."""
+    shown = frame.image if frame.drawn is None else frame.drawn
     picture = np.asarray(
-        cv2.cvtColor(frame.image, cv2.COLOR_GRAY2BGR) if grey else frame.image.copy(), np.uint8
+        cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR) if shown.ndim == 2 else shown.copy(), np.uint8
     )
-    scale = max(picture.shape[0] / 480, 0.5)
+    # Boxes are in pixels of the image, which need not be as large as what is drawn on.
+    across, down = shown.shape[1] / frame.image.shape[1], shown.shape[0] / frame.image.shape[0]
+    ratio = np.array((across, down, across, down), np.float32)
     for estimate in estimates:
-        _draw_one(picture, estimate, labels, scale)
+        _draw_one(picture, estimate, estimate.box_xyxy * ratio, labels)
     return picture
 
 
-def _draw_one(picture: Picture, estimate: EmotionEstimate, labels: Sequence[str], scale: float) -> None:
+def _draw_one(picture: Picture, estimate: EmotionEstimate, box_xyxy: Float32, labels: Sequence[str]) -> None:
+    scale = max(picture.shape[0] / 480, 0.5)
     known = estimate.label != UNCERTAIN
     colour = COLOURS[estimate.track_id % len(COLOURS)] if known else GREY
-    x0, y0, x1, y1 = (round(float(value)) for value in estimate.box_xyxy)
+    x0, y0, x1, y1 = (round(float(value)) for value in box_xyxy)
     cv2.rectangle(picture, (x0, y0), (x1, y1), colour, max(1, round(2 * scale)))
     share = f" {estimate.probabilities.max():.0%}" if known else ""
     line = round(19 * scale)

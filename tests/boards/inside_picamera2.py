@@ -23,7 +23,9 @@ from libcamera import ColorSpace
 from picamera2.allocators import LibcameraAllocator
 from picamera2.job import Job
 
-from edge.capture.picam import PicameraSource, luma_range
+from edge.capture import picam_streams
+from edge.capture.picam import PicameraSource
+from edge.capture.picam_streams import luma_range
 from edge.errors import SourceError
 
 REAL = {
@@ -91,6 +93,28 @@ def read(count: int = 300) -> dict[str, object]:
         "means": sorted(means),
         "halves": [float(image[:, :320].mean()), float(image[:, 320:].mean())],
         "buffers": allocated,
+    }
+
+
+def two_streams(count: int = 60) -> dict[str, object]:
+    """The large and the small stream of one camera, which knows no BGR: what is drawn on is luma, too."""
+    real, picam_streams.BGR = picam_streams.BGR, "NV12"
+    try:
+        source = PicameraSource("picam://0", 1280, 960, draw=True)
+    finally:
+        picam_streams.BGR = real
+    with source:
+        frames = [frame for frame, _ in zip(source.frames(), range(count), strict=False)]
+        names = [source._image.name, source._drawn.name]
+    return {
+        "frames": len(frames),
+        "names": names,
+        "shapes": [frames[0].image.shape, frames[0].drawn.shape],
+        "means": sorted({round(float(frame.image.mean())) for frame in frames}),
+        "apart": max(abs(float(frame.image.mean()) - float(frame.drawn.mean())) for frame in frames),
+        "owned": all(f.image.base is None and f.drawn.base is None for f in frames),
+        "rising": all(a.timestamp_s < b.timestamp_s for a, b in pairwise(frames)),
+        "range": frames[0].luma_range,
     }
 
 
@@ -213,6 +237,7 @@ if __name__ == "__main__":
         "signatures": differing,
         "contract": len(check_source(PicameraSource("picam://0"))),
         "read": read(),
+        "two_streams": two_streams(),
         "slow_reader_s": slow_reader(),
         "absent": message(lambda: PicameraSource("picam://7")),
         "colour": message(lambda: PicameraSource("picam://0", draw=True)),

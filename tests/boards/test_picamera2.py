@@ -42,6 +42,8 @@ VIRTUAL = """
   location: "CameraLocationFront"
   model: "virtual"
 """
+LARGE = "  - {width: 1280, height: 960, frame_rates: [30, 30]}\n"  # added to the root's own size for each run
+DESCRIBED = "/usr/share/libcamera/pipeline/virtual"
 START = """
 mkdir /dev/dma_heap && : > "/dev/dma_heap/linux,cma"
 LD_PRELOAD=/opt/dmabuf.so exec python3 -B /opt/tests/boards/inside_picamera2.py
@@ -64,10 +66,13 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
         picture = np.full((480, 640, 3), 40 + 30 * i, np.uint8)
         picture[:, 320:] += 20
         cv2.imwrite(str(frames / f"{i:03}.jpg"), picture)
+    described = tmp_path_factory.mktemp("described")
+    (described / "virtual.yaml").write_text(VIRTUAL.replace("  frames:", f"{LARGE}  frames:"))
+    edge = HERE.parents[1] / "edge"
     done = rootfs.run(
         root,
         ["sh", "-c", START],
-        {HERE.parent: "/opt/tests", HERE.parents[1] / "edge": "/opt/edge", frames: "/opt/frames"},
+        {HERE.parent: "/opt/tests", edge: "/opt/edge", frames: "/opt/frames", described: DESCRIBED},
         {
             "PYTHONPATH": "/opt/site:/opt/tests:/opt",
             "LIBCAMERA_PIPELINES_MATCH_LIST": "virtual",
@@ -122,6 +127,20 @@ def test_frames_are_owned_luma_of_the_pictures(seen: dict) -> None:
     expected = [50 + 30 * i for i in range(PICTURES)]
     assert read["means"] == pytest.approx(expected, abs=1), "JPEG rounds, chroma in the image would be 128"
     assert read["halves"][1] - read["halves"][0] == pytest.approx(20, abs=1), "the rows are shifted"
+
+
+def test_a_large_stream_to_draw_on_comes_beside_the_small_one(seen: dict) -> None:
+    """One request gives both, each in its own size.
+
+    The virtual camera has two streams but only NV12, so the large one is read as luma here; that BGR is
+    asked for and copied right shows on the stand-in (tests/capture/test_picam.py), never on the real library.
+    """
+    two = seen["two_streams"]
+    assert (two["frames"], two["names"]) == (60, ["lores", "main"])
+    assert two["shapes"] == [[480, 640], [960, 1280]]
+    assert two["means"] == pytest.approx([50 + 30 * i for i in range(PICTURES)], abs=1)
+    assert two["apart"] < 1, "the two pictures of a frame are of different moments"
+    assert (two["owned"], two["rising"], two["range"]) == (True, True, "full")
 
 
 def test_times_are_monotonic_and_young(seen: dict) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Camera:
     live, frame_count = True, None
 
     def __init__(self, about):
-        self.kind = about.address.removeprefix("picam://")
+        self.kind, self.draw = about.address.removeprefix("picam://"), about.draw
         if self.kind == "late":
             time.sleep(1.2)
         if self.kind == "busy":
@@ -65,7 +66,9 @@ class Camera:
     def frames(self):
         for index in itertools.count():
             time.sleep(60 if self.kind == "silent" else 0.002)
-            yield Frame(NOISE[index % 64], time.monotonic(), index)
+            picture = NOISE[index % 64]
+            drawn = np.stack([picture[:40]] * 3, axis=-1) if self.draw else None
+            yield Frame(picture, time.monotonic(), index, "limited", drawn)
 
 
 build.SOURCES["picam"] = Camera
@@ -332,6 +335,18 @@ def test_a_mended_camera_is_opened_again_as_soon_as_ever(monkeypatch) -> None:
         unusable.good(9000.0 + good_s)
         assert first_due(9100) == wait_s, "some good frames come after every opening"
     assert unusable.due("black", 9999) is None
+
+
+@pytest.mark.parametrize("draw", [False, True])
+def test_what_is_drawn_on_comes_through_the_pipe(capture_process, draw: bool) -> None:
+    (settings,) = capture_process("fast").args
+    with ChildSource(replace(settings, draw=draw)) as source:
+        for frame in itertools.islice(source.frames(), 10):
+            noise = NOISE[frame.index % 64]
+            assert np.array_equal(frame.image, noise)
+            assert frame.luma_range == "limited"
+            assert (frame.drawn is not None) == draw
+            assert not draw or np.array_equal(frame.drawn, np.stack([noise[:40]] * 3, axis=-1))
 
 
 class Undying(ChildSource):

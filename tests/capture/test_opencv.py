@@ -20,8 +20,10 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge import build
 from edge.capture.guarded import log_level_setter, report_mode
 from edge.capture.opencv import OpenCVSource, container_time, driver_time, is_camera, is_short
+from edge.config import Config, SourceConfig
 from edge.errors import SourceError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "video"
@@ -380,3 +382,12 @@ except SourceError as error:
     told = with_camera(camera_library, program, PADDING="64")
     assert "sends rows of 1344 bytes" in told
     assert "; set source.width" in told
+
+
+@pytest.mark.parametrize("wish", ["draw", "colour"])
+def test_a_clip_in_colour_takes_a_camera_in_colour(monkeypatch, wish: str) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(build, "OpenCVSource", lambda *_, colour: asked.append(colour))
+    for value in (False, True):
+        build.source(Config(source=SourceConfig("/dev/video0", **{wish: value})))
+    assert asked == [False, True]

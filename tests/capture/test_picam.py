@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
@@ -15,8 +16,11 @@ import pytest
 import stand_in_picamera2 as stand_in
 from contracts import check_source
 
+from edge import build
 from edge.capture import picam
 from edge.capture.picam import PicameraSource, capture_time
+from edge.capture.picam_streams import small
+from edge.config import Config, OutputConfig, SourceConfig
 from edge.data import Frame
 from edge.errors import DependencyError, SourceError
 
@@ -60,12 +64,68 @@ def test_any_format_that_begins_with_luma_will_do(board, given: str) -> None:
     assert (first(PicameraSource("picam://0", 320, 240)).image == 40).all()
 
 
-def test_draw_gives_bgr(board) -> None:
-    frame = first(PicameraSource("picam://0", 320, 240, draw=True))
+@pytest.mark.parametrize("padding", [0, 32])
+def test_drawing_adds_a_large_stream_in_colour(board, padding: int) -> None:
+    board.padding = padding
+    frame = first(PicameraSource("picam://0", 1280, 720, draw=True))
+    assert frame.image.shape == (360, 640)
+    assert (frame.image == 40).all(), "padding or chroma shows in the image"
+    assert frame.drawn.shape == (720, 1280, 3)
+    assert (frame.drawn == np.array([40, 41, 42], np.uint8)).all(), "not in the order blue, green, red"
+    assert frame.drawn.flags.writeable
+    asked = board.configured[-1]
+    assert (asked["main"]["format"], asked["lores"]["format"]) == ("RGB888", "YUV420")
+    assert board.frames == 1, "each picture was taken from a request of its own"
+
+
+def test_both_pictures_are_of_one_moment(board) -> None:
+    frames = check_source(PicameraSource("picam://0", 64, 48, draw=True))
+    assert [int(frame.image[0, 0]) for frame in frames] == list(range(40, 60))
+    assert [int(frame.drawn[0, 0, 0]) for frame in frames] == list(range(40, 60))
+
+
+def test_without_drawing_there_is_one_stream(board) -> None:
+    assert first(PicameraSource("picam://0", 1280, 720)).drawn is None
+    asked = board.configured[-1]
+    assert (asked["main"]["size"], asked["lores"]) == ((1280, 720), None)
+
+
+@pytest.mark.parametrize(
+    ("size", "luma"),
+    [
+        ((640, 480), (640, 480)),
+        ((320, 241), (320, 240)),
+        ((1920, 1080), (640, 360)),
+        ((1640, 1232), (640, 480)),
+        ((1080, 1920), (640, 1136)),
+        ((4608, 2592), (640, 360)),
+        ((3, 3), (2, 2)),
+        ((9000, 2), (640, 2)),
+    ],
+)
+def test_the_luma_beside_is_small_and_even(size: tuple[int, int], luma: tuple[int, int]) -> None:
+    assert small(size) == luma
+
+
+@pytest.mark.parametrize(("streams", "wishes"), [(2, {"colour": True}), (1, {"draw": True})])
+def test_colour_and_a_camera_with_one_stream_give_bgr(board, streams: int, wishes: dict[str, bool]) -> None:
+    board.streams = streams
+    frame = first(PicameraSource("picam://0", 320, 240, **wishes))
     assert frame.image.shape == (240, 320, 3)
     assert (frame.image == np.array([40, 41, 42], np.uint8)).all(), "not in the order blue, green, red"
-    assert frame.luma_range == "full"
-    assert board.configured[-1]["main"]["format"] == "RGB888"
+    assert (frame.luma_range, frame.drawn) == ("full", None)
+    assert board.configured[-1]["lores"] is None
+
+
+@pytest.mark.parametrize(("colour", "sizes"), [(False, [(1280, 720), (640, 360)]), (True, [(1280, 720)])])
+def test_a_run_that_draws_asks_for_both_streams(board, colour: bool, sizes: list[tuple[int, int]]) -> None:
+    """Unless it works in colour, as ``source.colour`` says."""
+    source = SourceConfig("picam://0", 1280, 720, colour=colour)
+    config = Config(source=source, output=OutputConfig(annotate="out.mp4"))
+    with build.frames(config, lambda: live.leave()) as live:
+        assert list(live) == [], "the stand-in's flat pictures are no good frames"
+    asked = board.configured[-1]
+    assert [asked[name]["size"] for name in ("main", "lores") if asked[name]] == sizes
 
 
 def test_what_is_asked_of_the_camera(board, caplog: pytest.LogCaptureFixture) -> None:
@@ -98,9 +158,10 @@ def test_wishes_that_the_camera_does_not_grant_are_named(board, caplog: pytest.L
         (None, "full"),
     ],
 )
-def test_luma_range(board, colour_space, luma_range: str) -> None:
+@pytest.mark.parametrize("draw", [False, True])
+def test_luma_range(board, colour_space, luma_range: str, draw: bool) -> None:
     board.colour_space = colour_space
-    assert first(PicameraSource("picam://0")).luma_range == luma_range
+    assert first(PicameraSource("picam://0", draw=draw)).luma_range == luma_range
 
 
 def test_boot_time_becomes_monotonic(monkeypatch) -> None:
@@ -238,10 +299,11 @@ def test_a_camera_that_does_not_start_is_closed(board) -> None:
         PicameraSource("picam://0")
 
 
-def test_a_usb_camera_is_sent_to_v4l2(board) -> None:
-    board.format = "MJPEG"
-    with pytest.raises(SourceError, match="gives MJPEG, not YUV420; open a USB camera as /dev/video0"):
-        PicameraSource("picam://0")
+@pytest.mark.parametrize(("draw", "asked"), [(False, "YUV420"), (True, "RGB888")])
+def test_a_usb_camera_is_sent_to_v4l2(board, draw: bool, asked: str) -> None:
+    board.format, board.streams = "MJPEG", 1
+    with pytest.raises(SourceError, match=f"gives MJPEG, not {asked}; open a USB camera as /dev/video0"):
+        PicameraSource("picam://0", draw=draw)
 
 
 def test_a_fault_while_reading_is_one_line(board) -> None:
@@ -253,10 +315,12 @@ def test_a_fault_while_reading_is_one_line(board) -> None:
             next(frames)
 
 
-def test_a_bad_request_is_released(board) -> None:
+@pytest.mark.parametrize("stream", ["_image", "_drawn"])
+def test_a_bad_request_is_released(board, stream: str) -> None:
     """The copy fails, for the stream is larger than the memory that came."""
-    with PicameraSource("picam://0") as source:
-        source._stride *= 2
+    with PicameraSource("picam://0", draw=True) as source:
+        about = getattr(source, stream)
+        setattr(source, stream, replace(about, stride=2 * about.stride))
         with pytest.raises(SourceError, match="failed after 0 frames"):
             next(source.frames())
         assert board.lent == set()

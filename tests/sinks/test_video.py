@@ -111,6 +111,25 @@ def test_the_box_has_the_tracks_colour_and_grey_where_uncertain() -> None:
     assert np.all(still.image == 80), "the frame itself was drawn upon"
 
 
+def test_what_is_drawn_on_may_be_larger_than_what_was_looked_at() -> None:
+    """Every pixel as if the boxes had been found in the large picture itself."""
+    large = frame(0, shape=(360, 960, 3))
+    looked_at = Frame(np.zeros((240, 320), np.uint8), 0.0, 0, "limited", large.image)
+    moved = replace(ESTIMATE, box_xyxy=ESTIMATE.box_xyxy * np.array([3, 1.5, 3, 1.5], np.float32))
+    assert np.array_equal(draw(looked_at, [ESTIMATE], LABELS), draw(large, [moved], LABELS))
+    assert np.all(large.image == 80), "the frame itself was drawn upon"
+
+
+def test_the_clip_is_as_large_as_what_is_drawn_on(tmp_path: Path) -> None:
+    drawn = np.full((360, 640, 3), 80, np.uint8)
+    check_sink(
+        VideoSink(str(tmp_path / "out.mp4"), LABELS),
+        Frame(np.zeros((240, 320), np.uint8), 0.0, 0, drawn=drawn),
+        [ESTIMATE],
+    )
+    assert read(tmp_path / "out.mp4")[2] == (640, 360)
+
+
 def test_bars_are_as_long_as_the_probabilities() -> None:
     picture = draw(frame(0, shape=(480, 640, 3)), [ESTIMATE], LABELS)
     row = picture[125]  # the upper edge of the first bar, above the rim of its text
