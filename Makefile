@@ -25,7 +25,7 @@ test: lint ## everything: lint, types and all tests (installs PyTorch)
 	.venv/bin/python -m pytest -m "not boards"
 
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
-	$(RUNTIME)/bin/python -m pytest -m "not export and not boards"
+	$(RUNTIME)/bin/python -m pytest -m "not export and not boards" $(PYTEST_ARGS)
 
 test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64, systemd (root, debootstrap, minutes)
 	.venv/bin/python -m pytest -m boards
