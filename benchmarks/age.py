@@ -25,6 +25,7 @@ from benchmarks import harness, scenes
 from benchmarks.paced import Opened, PacedCamera, Watched, at_tick, busy, watch
 from benchmarks.report import Report, figure, measurement, report
 from edge import build
+from edge.__main__ import add_settings
 from edge.bundle import Bundle
 from edge.capture.recovery import Recovering
 from edge.config import SOURCE_HELP, Config
@@ -37,7 +38,7 @@ WARM_S = 0.5  # of each round, until the face is tracked and the memory of the p
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="CAMERA", help=f"{SOURCE_HELP} (default: a paced scene)")
-    harness.add_settings(parser)
+    add_settings(parser)
     parser.add_argument(
         "--fps", type=harness.positive, default=30.0, help="of the paced scene (default: %(default)g)"
     )

@@ -32,16 +32,6 @@ FPS = 30.0  # of the scenes
 TURN = round(FPS * ALL_AROUND_S)  # frames after which the detector has done all that it does at times
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Options that say what is measured, as ``emotion-edge run`` has them."""
-    parser.add_argument("-c", "--config", type=Path, metavar="FILE.toml")
-    parser.add_argument("--bundle", metavar="DIR", help="bundle to run (default: the one that ships)")
-    parser.add_argument("--precision", help="fp32, int8-cpu, ... (default: auto, what `check` found fastest)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override one setting"
-    )
-
-
 def positive(text: str) -> float:
     """An option's number above 0."""
     value = float(text)
@@ -67,7 +57,7 @@ def none_or_more(text: str) -> int:
 
 
 def settings(args: argparse.Namespace, **source: Any) -> Config:
-    """The configuration of the options that ``add_settings`` made."""
+    """The configuration of the options that ``edge.__main__.add_settings`` made."""
     named = {"bundle": {"path": args.bundle, "precision": args.precision}, "source": source}
     wanted = config.merge(config.load(args.config, args.set), named)
     # Publishing belongs to the work: where no output is set, the lines are written and thrown away.

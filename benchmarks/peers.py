@@ -20,6 +20,7 @@ from benchmarks.networks import WINDOW
 from benchmarks.report import Report, figure, measurement, report
 from benchmarks.rivals import INTERVAL, PEER_WIDTH
 from edge import build
+from edge.__main__ import add_settings
 from edge.bundle import Bundle
 from edge.config import Config
 from edge.data import Frame
@@ -50,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=harness.positive, default=0.3, help="of each peer a round (default: %(default)g)"
     )
     parser.add_argument("--luma", action="store_true", help="we get the luma plane, as from a camera")
-    harness.add_settings(parser)
+    add_settings(parser)
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -17,6 +17,7 @@ from benchmarks.model import step_feeds
 from benchmarks.report import Report, figure, measurement, report
 from benchmarks.stages import Stages, instrument
 from edge import build
+from edge.__main__ import add_settings
 from edge.bundle import Bundle
 from edge.config import SOURCE_HELP, Config
 from edge.data import Frame
@@ -32,7 +33,7 @@ log = logging.getLogger("edge")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="SOURCE", help=f"{SOURCE_HELP} (default: a moving face)")
-    harness.add_settings(parser)
+    add_settings(parser)
     parser.add_argument(
         "--frames", type=harness.count, default=1000, help="most frames (default: %(default)s)"
     )
@@ -110,7 +111,7 @@ def measure(
 def _built_in(args: argparse.Namespace) -> Iterable[Frame]:
     frames = scenes.one_face()
     shown = scenes.luma(frames) if args.luma else frames
-    return scenes.Looped(shown, 1 / harness.FPS, args.frames).frames()
+    return islice(scenes.endless(shown, 1 / harness.FPS), args.frames)
 
 
 def _measurements(stages: Stages) -> list[dict[str, Any]]:

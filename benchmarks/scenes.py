@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -91,24 +90,3 @@ def endless(frames: Sequence[Frame], period_s: float) -> Iterator[Frame]:
     """``frames`` there and back, again and again, ``period_s`` apart."""
     for index, frame in enumerate(cycle([*frames, *reversed(frames)])):
         yield replace(frame, timestamp_s=index * period_s, index=index)
-
-
-class Looped:
-    """A source that gives ``count`` frames of ``endless``."""
-
-    live = False
-
-    def __init__(self, frames: Sequence[Frame], period_s: float, count: int) -> None:
-        self.frame_count: int | None = count
-        self._frames, self._period_s = frames, period_s
-
-    def __enter__(self) -> Looped:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass  # nothing is held
-
-    def frames(self) -> Iterator[Frame]:
-        yield from islice(endless(self._frames, self._period_s), self.frame_count)

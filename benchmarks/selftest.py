@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import harness, pipeline
 from benchmarks.paced import PacedCamera, Watched, watch
 from benchmarks.report import Report, figure, measurement, report
-from benchmarks.scenes import Looped
+from benchmarks.scenes import endless
 from benchmarks.stages import Stages
 from edge.bundle import Bundle
 from edge.capture.slot import NewestFrames
@@ -124,7 +124,7 @@ def _stages() -> Stages:
     """The stages of a pipeline whose detector and network wait."""
     stages = Stages()
     counts = {"frames": 0, "faces": 0, "estimates": 0}
-    pipeline.measure(_pipeline(DETECTOR_MS), Looped(_frames(), 1 / 30, 200).frames(), stages, counts)
+    pipeline.measure(_pipeline(DETECTOR_MS), islice(endless(_frames(), 1 / 30), 200), stages, counts)
     return stages
 
 

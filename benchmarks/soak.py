@@ -24,6 +24,7 @@ from benchmarks.paced import Numbers, PacedCamera, Watched, at_tick, watch
 from benchmarks.power import energy_per_estimate, mean_w
 from benchmarks.report import Report, figure, measurement, report
 from benchmarks.sensors import Sampler, Sensors
+from edge.__main__ import add_settings
 from edge.capture.recovery import Recovering
 from edge.data import Frame
 from edge.errors import EdgeError
@@ -35,7 +36,7 @@ WARM_S = 1.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    harness.add_settings(parser)
+    add_settings(parser)
     parser.add_argument("--minutes", type=harness.positive, default=10.0, help="(default: %(default)g)")
     parser.add_argument(
         "--fps", type=harness.positive, default=30.0, help="of the camera (default: %(default)g)"

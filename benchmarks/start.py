@@ -20,6 +20,7 @@ import cv2
 from benchmarks import harness, scenes
 from benchmarks.report import Report, figure, measurement, report
 from edge import build
+from edge.__main__ import add_settings
 from edge.capture.guarded import codec_name, silence_opencv
 from edge.errors import EdgeError
 
@@ -30,7 +31,7 @@ DROP = Path("/proc/sys/vm/drop_caches")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    harness.add_settings(parser)
+    add_settings(parser)
     parser.add_argument("--runs", type=harness.count, default=10, help="(default: %(default)s)")
     parser.add_argument("--video", type=Path, metavar="FILE", help="with a face at once (default: a scene)")
     parser.add_argument("--cold", action="store_true", help="empty the page cache before each start (root)")

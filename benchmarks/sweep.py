@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import harness, scenes
 from benchmarks.model import median
 from benchmarks.report import Report, figure, measurement, report
+from edge.__main__ import add_settings
 from edge.config import Config
 from edge.data import Frame
 from edge.errors import ConfigError
@@ -33,7 +34,7 @@ class Case:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    harness.add_settings(parser)
+    add_settings(parser)
     parser.add_argument("--faces", type=faces, action="append", help="in a frame (default: 0, 1, 4 and 8)")
     parser.add_argument(
         "--size", action="append", metavar="WxH", help="(default: 320x240, 640x480, 1280x720)"
@@ -93,8 +94,9 @@ def _work(
     """One frame a call for each case, and the fingerprint."""
     pictures: dict[tuple[str, int], list[Frame]] = {}
     work = {}
+    on_threads = {n: harness.on_threads(base, n) for n in dict.fromkeys(case.threads for case in wanted)}
     for case in wanted:
-        settings = harness.on_threads(base, case.threads)
+        settings = on_threads[case.threads]
         bundle, pipeline = stack.enter_context(harness.rig(settings))
         shown = case.size, case.faces
         if shown not in pictures:  # one scene for all numbers of threads: each takes megabytes

@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="read a camera or file and write estimates")
     run.add_argument("source", nargs="?", metavar="SOURCE", help=config.SOURCE_HELP)
-    _settings(run)
+    add_settings(run)
     run.add_argument("--jsonl", metavar="PATH", help="JSON lines to a file, - for standard output")
     run.add_argument("--annotate", metavar="OUT.mp4", help="write the video with boxes and labels")
     run.add_argument("--trajectory", metavar="OUT.png", help="draw each face's probabilities over time")
@@ -48,11 +48,11 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="build and warm up everything, then stop")
     check.add_argument("source", nargs="?", metavar="SOURCE", help=config.SOURCE_HELP)
-    _settings(check)
+    add_settings(check)
     check.set_defaults(command=_check)
 
     demo = commands.add_parser("demo", help="run on a virtual camera over two photographs")
-    _settings(demo)
+    add_settings(demo)
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
     demo.set_defaults(command=_demo)
 
@@ -95,7 +95,8 @@ def run_engine(args: argparse.Namespace) -> None:
         raise EdgeError(str(error)) from error
 
 
-def _settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Options that say what to run, which ``emotion-bench`` has, too."""
     parser.add_argument("-c", "--config", type=Path, metavar="FILE.toml")
     parser.add_argument("--bundle", metavar="DIR", help="bundle to run (default: the one that ships)")
     parser.add_argument("--precision", help="fp32, int8-cpu, ... (default: auto, what `check` found fastest)")

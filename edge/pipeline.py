@@ -43,21 +43,21 @@ class Pipeline:
     def _look(self, frame: Frame) -> list[Face] | None:
         """Faces, where the detector runs: in its turn, where a face has come or got lost, and in time."""
         now = frame.timestamp_s
-        unsure = self.tracker.unsure and self.sparing == 1
+        unsure = self.tracker.unsure
         # Slow cameras: no track may die only because nobody looked. "not <" is true of times that jump.
         overdue = not 0 <= 2 * (now - self.last_look_s) < self.tracker.lost_s
-        if not (unsure or overdue or self.steps >= self.next_look):
+        if not ((unsure and self.sparing == 1) or overdue or self.steps >= self.next_look):
             return None
         self.next_look, self.last_look_s = self.steps + self.detect_every * self.sparing, now
         self.looks += 1
-        self.detector.expects = self._expected(frame)
+        self.detector.expects = self._expected(frame, unsure)
         return self.detector.detect(frame)
 
-    def _expected(self, frame: Frame) -> float | None:
+    def _expected(self, frame: Frame, unsure: bool) -> float | None:
         """Share of the frame's width of the smallest face to look for; None for whatever is there."""
         smallest = self.tracker.smallest
         around = not 0 <= frame.timestamp_s - self.all_around_s < ALL_AROUND_S
-        if smallest is None or self.tracker.unsure or around:
+        if smallest is None or unsure or around:
             self.all_around_s = frame.timestamp_s
             return None
         return smallest / frame.image.shape[1]
