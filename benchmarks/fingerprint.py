@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.clocks import governor
 from benchmarks.sysfs import text
-from edge.bundle import Bundle
+from edge.bundle import Bundle, entries
 from edge.engines import device
 from edge.errors import EdgeError
 
@@ -125,12 +125,11 @@ def _installed(names: Sequence[str]) -> str | None:
 def _bundle(bundle: Bundle) -> dict[str, Any]:
     """The hashes of the manifest: ``edge.bundle.load`` has compared the files with them."""
     manifest = bundle.manifest
-    entries = [*manifest["files"].values(), *(manifest[key] for key in ("golden", "card") if key in manifest)]
     return {
         "name": manifest["name"],
         "version": manifest["version"],
         "manifest_sha256": _sha256(bundle.folder / "manifest.json"),
-        "files_sha256": {Path(entry["path"]).name: entry["sha256"] for entry in entries},
+        "files_sha256": {Path(entry["path"]).name: entry["sha256"] for entry in entries(manifest)},
     }
 
 

@@ -41,9 +41,10 @@ def track_crops(
         tracker = Tracker()
         for frame in islice(camera.frames(), max_frames):
             seen = tracker.update(finder.detect(frame), frame.timestamp_s)
-            due = [track for track in seen if is_due(track, frame.timestamp_s, manifest["step_hz"])]
+            now_s = frame.timestamp_s
+            due = [track for track in seen if is_due(track.last_step_s, now_s, manifest["step_hz"])]
             for track, crop in zip(due, crop_faces(frame, [t.face for t in due], manifest), strict=True):
-                track.last_step_s = frame.timestamp_s
+                track.last_step_s = now_s
                 tracks.setdefault(track.id, []).append(crop)
     return sorted((np.stack(crops) for crops in tracks.values()), key=len, reverse=True)
 

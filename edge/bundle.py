@@ -68,10 +68,15 @@ def load(folder: Path) -> Bundle:
     for problem in problems(manifest, schema, schema):
         raise BundleError(f"{path}: {problem}; export the bundle again")
     bundle = Bundle(folder, manifest)
-    entries = [*manifest["files"].values(), *(manifest[k] for k in ("golden", "card") if k in manifest)]
-    for entry in entries:
+    for entry in entries(manifest):
         check_hash(folder / entry["path"], entry["sha256"])
     return bundle
+
+
+def entries(manifest: dict[str, Any]) -> list[dict[str, str]]:
+    """The "path" and "sha256" of every file that a manifest names."""
+    single = ("golden", "card", "per_frame")
+    return [*manifest["files"].values(), *(manifest[key] for key in single if key in manifest)]
 
 
 def manifest_schema() -> dict[str, Any]:

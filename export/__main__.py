@@ -37,13 +37,19 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--encoder", help="plain-strided (default), plain-m, ...: any other word lists them")
     train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
     train.add_argument("--epochs", type=int, help="of the frame stage")
-    train.add_argument("--seed", type=int)
+    train.add_argument("--seed", type=int, help="the first one (default: 1)")
+    train.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
     train.add_argument("--alone", action="store_true", help="without teachers, hours shorter")
     train.add_argument(
         "--fine-tune", type=int, default=0, metavar="EPOCHS",
         help="of quantization-aware training after the frame stage, where INT8 loses too much",
     )  # fmt: skip
     train.set_defaults(command=_train)
+
+    card = commands.add_parser("card", help="measure a trained bundle again and write its model card anew")
+    card.add_argument("bundle", type=Path, metavar="BUNDLE")
+    card.add_argument("--data", type=Path, required=True, help="ferplus_webp.npz")
+    card.set_defaults(command=_card)
 
     bundle = commands.add_parser("bundle", help="make a streaming bundle of a trained CNN-GRU or CNN-LSTM")
     origin = bundle.add_mutually_exclusive_group(required=True)
@@ -136,7 +142,15 @@ def _train(args: argparse.Namespace) -> None:
     if family not in FAMILIES:
         raise EdgeError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
     over_time = replace(SequenceTrainingRecipe(), seed=frames.seed, family=family)
-    train.train(args.data, args.work, args.out, frames, over_time, args.fine_tune)
+    if args.seeds < 1:
+        raise EdgeError(f"--seeds is {args.seeds}, expected 1 or more")
+    train.train(args.data, args.work, args.out, frames, over_time, args.fine_tune, args.seeds)
+
+
+def _card(args: argparse.Namespace) -> None:
+    from export.card import renew
+
+    renew(args.bundle, args.data)
 
 
 def _bundle(args: argparse.Namespace) -> None:

@@ -36,11 +36,11 @@ def inspect(folder: Path, as_json: bool) -> str:
 def audit(path: Path) -> dict[str, Any]:
     """Figures of one ONNX step graph for one face."""
     model = onnx.load(str(path))
-    shapes = _shapes(model)
+    known = shapes(model)
     values = {t.name: t for t in model.graph.initializer}
     makers = {name: node for node in model.graph.node for name in node.output}
     layers = [
-        _layer(node, shapes, values, makers)
+        _layer(node, known, values, makers)
         for node in model.graph.node
         if node.op_type in _WEIGHTED and _weight(node, values, makers) is not None
     ]
@@ -61,7 +61,7 @@ def audit(path: Path) -> dict[str, Any]:
     }
 
 
-def _shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
+def shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor for one face."""
     one = ModelProto()
     one.CopyFrom(model)

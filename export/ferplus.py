@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ EMOTIONS = 8  # the first eight vote columns; the last two are "unknown" and "no
 NOT_A_FACE = 9  # the last vote column
 TWIN_CORRELATION = 0.99
 DEV_SHARE = 10  # one twin group in ten becomes the development fold
+FOLDS = ("training", "development", "report (PublicTest)")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class FerPlus:
     images: npt.NDArray[np.uint8]
     votes: npt.NDArray[np.uint8]
     fold: npt.NDArray[np.int8]
+    twins_left_out: int = 0  # rows of Training that stand in PublicTest, too
 
 
 def load(path: Path) -> FerPlus:
@@ -46,7 +49,7 @@ def load(path: Path) -> FerPlus:
     dev = (group.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)) % np.uint64(DEV_SHARE) == 0
     fold = np.where(report, 2, np.where(dev, 1, 0)).astype(np.int8)
     keep = report | ~np.isin(group, group[report])
-    return FerPlus(images[keep], data["votes"][keep], fold[keep])
+    return FerPlus(images[keep], data["votes"][keep], fold[keep], int((~keep).sum()))
 
 
 def twin_groups(images: npt.NDArray[np.uint8], known: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -92,3 +95,20 @@ def soft_targets(votes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32],
     total = kept[:, :EMOTIONS].sum(axis=1, keepdims=True)
     usable = (total[:, 0] > 0) & (kept.argmax(axis=1) < EMOTIONS)
     return kept[:, :EMOTIONS] / np.maximum(total, 1), usable
+
+
+def describe(data: FerPlus, names: tuple[str, ...]) -> dict[str, Any]:
+    """What the data sheet says: faces, clear majorities and agreement of the voters, by fold."""
+    folds: dict[str, Any] = {}
+    for number, name in enumerate(FOLDS):
+        votes = data.votes[data.fold == number]
+        labels = majority(votes)
+        most = votes.max(axis=1) / np.maximum(votes.sum(axis=1), 1)
+        folds[name] = {
+            "faces": len(votes),
+            "clear_majority": {label: int((labels == k).sum()) for k, label in enumerate(names)},
+            "no_clear_majority": int((labels < 0).sum()),
+            "usable_as_soft_target": int(soft_targets(votes)[1].sum()),
+            "largest_share_of_votes": round(float(most.mean()), 3) if len(votes) else 0.0,
+        }
+    return {"folds": folds, "twins_left_out": data.twins_left_out}

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from calibration import degrade
-from calibration.sequences import SequenceRecipe, generate
 from edge.bundle import Bundle
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
-from edge.recognition.golden import roll
-from export import evaluate, over_time, robustness
-from export.ferplus import NOT_A_FACE, FerPlus, majority
-from export.networks import StreamingNetwork
+from export import evaluate, ferplus, measure_time, robustness
+from export.audit import audit
+from export.gate import engines_of
 from export.set_report import interval
-from export.to_onnx import rolled
 
-SEQUENCES = 300
-DROPPED = 0.3
 Uint8 = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 
-def measure(
-    bundle: Bundle,
-    engines: Mapping[str, Engine],
-    model: StreamingNetwork,
-    per_frame: StreamingNetwork,
-    data: FerPlus,
-) -> dict[str, Any]:
-    """Figures of a bundle and its ``engines`` by precision; ``per_frame`` is ``model`` without memory."""
+def measure(bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
+    """Figures of every precision of a bundle, from its files alone."""
     rows = data.fold == 2
     images, votes = data.images[rows], data.votes[rows]
-    labels = majority(votes)
+    labels = ferplus.majority(votes)
     known = labels >= 0
-    size = bundle.manifest["input"]["size"]
-    states = (torch.zeros(1, *shape) for shape in model.state.values())
+    engines = engines_of(bundle)
     both = {name: engine for name, engine in engines.items() if name in ("fp32", "int8-cpu")}
     return {
         "data": "FER+ PublicTest, majority rule, one view",
         "still_steps": evaluate.STILL_STEPS,
-        "macs": evaluate.count_macs(model, torch.zeros(1, 1, size, size), *states),
+        "macs": audit(bundle.model("fp32"))["macs"],
         "precisions": {name: _stills(engine, bundle, images, labels) for name, engine in engines.items()},
         "robustness": robustness.curves(both, bundle, images[known], labels[known]),
         "abstention": _abstention(engines["fp32"], bundle, images, votes),
-        "over_time": _over_time(engines["fp32"], bundle, per_frame, images, labels),
+        "over_time": measure_time.measure(engines["fp32"], bundle, images, labels),
+        "data_sheet": ferplus.describe(data, bundle.labels),
     }
 
 
@@ -98,7 +85,7 @@ def _abstention(engine: Engine, bundle: Bundle, images: Uint8, votes: Uint8) -> 
     ramp = np.linspace(0, 12, size)
     waves = [np.add.outer(ramp * a, ramp * b) for a, b in rng.uniform(-3, 3, (200, 2))]
     kinds = {
-        "pictures that voters called no face": images[votes.argmax(axis=1) == NOT_A_FACE],
+        "pictures that voters called no face": images[votes.argmax(axis=1) == ferplus.NOT_A_FACE],
         "noise": rng.integers(0, 256, (200, size, size)).astype(np.uint8),
         "stripes": (127 + 120 * np.sin(waves)).astype(np.uint8),
         "faces of 12 pixels": np.stack([degrade.shrink(image, 12) for image in images[:200]]),
@@ -129,32 +116,3 @@ def _photographs(size: int, rng: np.random.Generator) -> Uint8:
             cv2.resize(grey[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
         )
     return np.stack(squares).astype(np.uint8)
-
-
-def _over_time(
-    engine: Engine, bundle: Bundle, per_frame: StreamingNetwork, images: Uint8, labels: Labels
-) -> dict[str, Any]:
-    """The recurrent step beside per-frame answers with smoothing, on sequences of unseen stills."""
-    rng = np.random.default_rng(11)
-    made = [generate(images, labels, rng, SequenceRecipe()) for _ in range(SEQUENCES)]
-    crops, truth = np.stack([s.crops for s in made]), labels[np.stack([s.still for s in made])]
-    steps = truth.shape[1]
-    decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
-    baseline = rolled(per_frame, per_frame.state)
-
-    def answers(sequences: Uint8) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        faces = evaluate.normalised(sequences, bundle)
-        return (
-            decision.probabilities(roll(engine, bundle, sequences)),
-            decision.probabilities(baseline(faces)[1]),
-        )
-
-    kept = over_time.kept_steps(len(crops), steps, DROPPED, rng)
-    thinned = np.stack([sequence[rows] for sequence, rows in zip(crops, kept, strict=True)])
-    recurrent, alone = (over_time.hold(p, kept, steps) for p in answers(thinned))
-    shaken = np.stack([over_time.unseen(sequence, rng) for sequence in crops])
-    return {
-        "generated": over_time.compare(*answers(crops), truth),
-        f"{DROPPED:.0%} of the frames lost": over_time.compare(recurrent, alone, truth),
-        "camera and faults unseen in training": over_time.compare(*answers(shaken), truth),
-    }

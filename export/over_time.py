@@ -135,7 +135,7 @@ def kept_steps(count: int, steps: int, lost: float, rng: np.random.Generator) ->
     return np.stack([np.concatenate([[0], row]) for row in rows])
 
 
-def hold(p: Probabilities, kept: Labels, steps: int) -> Probabilities:
-    """Answers (M,T',K) at the ``kept`` steps (M,T'), held until the next one: (M,T,K)."""
-    last = np.stack([np.searchsorted(row, np.arange(steps), side="right") - 1 for row in kept])
+def hold(p: Probabilities, kept: Labels, asked: Labels) -> Probabilities:
+    """Answers (M,T',K) given at the ``kept`` frames (M,T'), as they stand at the ``asked`` (T,): (M,T,K)."""
+    last = np.stack([np.searchsorted(row, asked, side="right") - 1 for row in kept])
     return np.take_along_axis(p, last[:, :, None], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,13 @@ from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
 from edge.bundle import Bundle, sha256
 from edge.engines.ort import OrtEngine
 from edge.faces.crop import normalise_crops
-from export import evaluate, ferplus
-from export.card import model_card, picture
-from export.gate import Labelled, engines_of
+from export import card, card_text, evaluate, ferplus, per_frame
+from export.gate import Labelled
 from export.golden import golden_sequences
-from export.measure import measure
 from export.networks import LABELS, FrameClassifier, StreamingNetwork
 from export.proof import STEPS, prove
 from export.quantize import add_precisions
+from export.seeds import Candidate, best, spread
 from export.to_onnx import export_step, rolled
 from export.train_frames import INPUT, FrameRecipe, fine_tune, train_frames
 from export.train_sequences import SequenceTrainingRecipe, train_sequences
@@ -45,55 +45,69 @@ def train(
     frames: FrameRecipe,
     over_time: SequenceTrainingRecipe,
     fine_tune_epochs: int = 0,
+    seeds: int = 1,
 ) -> None:
     """Train all stages with checkpoints in ``work``, measure, and write the bundle to ``out``.
 
-    Teachers are trained first where ``frames.distil`` asks for their answers. ``fine_tune_epochs`` of
+    Teachers are trained first where ``frames.distil`` asks for their answers; then the network itself from
+    ``seeds`` seeds, of which the one that is best on the development fold ships. ``fine_tune_epochs`` of
     quantization-aware training come after the frame stage, in a folder of their own.
     """
     _keep_memory()
     data = ferplus.load(data_file)
     recipes = TEACHERS if frames.distil else ()
     teachers = [train_frames(data, recipe, work / f"teacher-{n}") for n, recipe in enumerate(recipes, 1)]
-    classifier = train_frames(data, frames, work, teachers=teachers)
-    if fine_tune_epochs:
-        work = work / f"fine-tuned-{fine_tune_epochs}"
-        classifier = fine_tune(data, classifier, frames, fine_tune_epochs, work)
-    model = _with_head(data, frames, classifier, over_time, work)
-    per_frame = _with_head(data, frames, classifier, replace(over_time, family="cnn"), work)
+    candidates = [
+        _candidate(
+            data, replace(frames, seed=seed), replace(over_time, seed=seed), fine_tune_epochs, teachers, work
+        )
+        for seed in range(frames.seed, frames.seed + seeds)
+    ]
+    chosen = best(candidates, data)
     training = {
         "data_sha256": sha256(data_file),
         "encoder": frames.encoder,
         "teachers": [asdict(recipe) for recipe in recipes],
-        "frames": asdict(frames),
+        "frames": asdict(chosen.frames),
         "fine_tune_epochs": fine_tune_epochs,
-        "sequences": asdict(over_time),
+        "sequences": asdict(chosen.over_time),
         "generator_version": GENERATOR_VERSION,
         "dev_share": ferplus.DEV_SHARE,
+        "over_seeds": spread(candidates, data),
     }
 
     def fill(folder: Path) -> dict[str, Any]:
-        bundle = Bundle(folder, {**_manifest(model), "training": training})
-        _export(bundle, model, data)
-        bundle.manifest["evaluation"] = measure(bundle, engines_of(bundle), model, per_frame, data)
-        (folder / "model-card.md").write_text(model_card(bundle.manifest), "utf-8")
-        picture(bundle.manifest["evaluation"], folder / "model-card.png")
+        bundle = Bundle(folder, {**_manifest(chosen.model), "training": training})
+        _export(bundle, chosen.model, data)
+        per_frame.save(chosen.per_frame.head, folder / bundle.manifest["per_frame"]["path"])
+        card.write(bundle, data)
         return bundle.manifest
 
     write_bundle(out, fill)
     print(f"wrote {out}", file=sys.stderr)
 
 
-def _with_head(
+def _candidate(
     data: ferplus.FerPlus,
     frames: FrameRecipe,
-    classifier: FrameClassifier,
     over_time: SequenceTrainingRecipe,
+    fine_tune_epochs: int,
+    teachers: Sequence[FrameClassifier],
     work: Path,
-) -> StreamingNetwork:
-    model = StreamingNetwork(frames.encoder, over_time.family, over_time.hidden)
-    model.encoder.load_state_dict(classifier.encoder.state_dict())
-    return train_sequences(data, model.eval(), over_time, work)
+) -> Candidate:
+    """All stages from one seed, in a folder of their own."""
+    work = work / f"seed-{frames.seed}"
+    classifier = train_frames(data, frames, work, teachers=teachers)
+    if fine_tune_epochs:
+        work = work / f"fine-tuned-{fine_tune_epochs}"
+        classifier = fine_tune(data, classifier, frames, fine_tune_epochs, work)
+
+    def with_head(recipe: SequenceTrainingRecipe) -> StreamingNetwork:
+        model = StreamingNetwork(frames.encoder, recipe.family, recipe.hidden)
+        model.encoder.load_state_dict(classifier.encoder.state_dict())
+        return train_sequences(data, model.eval(), recipe, work)
+
+    return Candidate(frames, over_time, with_head(over_time), with_head(replace(over_time, family="cnn")))
 
 
 def _keep_memory() -> None:
@@ -125,7 +139,8 @@ def _manifest(model: StreamingNetwork) -> dict[str, Any]:
         "abstain_below": 0.0,
         "files": {"fp32": {"path": "model.fp32.onnx"}},
         "golden": {"path": "golden.npz"},
-        "card": {"path": "model-card.md"},
+        "card": {"path": card_text.NAME},
+        "per_frame": {"path": "per-frame.npz"},
     }
 
 

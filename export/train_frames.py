@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
-import queue
 import sys
-import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from export.networks import LABELS, FrameClassifier
 from export.rounding import add_rounding_noise, keep_rounded, round_in_training
 
 INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "standardise"}}
+_AHEAD = 32  # batches
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> 
 def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -> npt.NDArray[np.float32]:
     """Output (N,...) of ``model`` on grey stills (N,H,W) uint8, one view each."""
     model.eval()
+    device = next(model.parameters()).device
     parts = [
-        model(torch.from_numpy(normalise_crops(images[at : at + batch], INPUT))).numpy()
+        model(torch.from_numpy(normalise_crops(images[at : at + batch], INPUT)).to(device)).cpu().numpy()
         for at in range(0, len(images), batch)
     ]
     return np.concatenate(parts)
@@ -77,6 +79,7 @@ def train_frames(
 ) -> FrameClassifier:
     """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights.
 
+    On an NVIDIA GPU where PyTorch finds one; the checkpoint resumes on either kind of machine.
     ``start`` is the network to fine-tune; without it, training begins with random weights. Where there are
     ``teachers``, ``recipe.distil`` of the target is their mean answer to the very view that the network sees
     (Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Beyer et al., CVPR 2022).
@@ -91,7 +94,9 @@ def train_frames(
     dev_images, dev_labels = data.images[dev], majority(data.votes[dev])
 
     model = copy.deepcopy(start) if start else FrameClassifier(recipe.encoder)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    teachers = [copy.deepcopy(teacher).to(device) for teacher in teachers]
     averaged = copy.deepcopy(model)
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
@@ -107,7 +112,8 @@ def train_frames(
     )
     parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
     first = _resume(folder / "frames.pt", parts, recipe)
-    bf16 = torch.cpu._is_avx512_bf16_supported()  # halves the time where the processor has it
+    # halves the time where the processor has it
+    bf16 = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
     for epoch in range(first, recipe.epochs):
         torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
@@ -119,9 +125,10 @@ def train_frames(
             add_rounding_noise(model)
         started, total = time.monotonic(), 0.0
         batches = _batches(data, targets, pool, weights, recipe, epoch, steps)
-        for done, (faces, wanted, is_face) in enumerate(batches):
+        for done, batch in enumerate(batches):
+            faces, wanted, is_face = (part.to(device, non_blocking=True) for part in batch)
             faces = faces.contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 if teachers:
                     wanted = torch.lerp(wanted, _answer(teachers, faces), recipe.distil * is_face)
                 loss = cross_entropy(model(faces), wanted)
@@ -143,7 +150,7 @@ def train_frames(
         )
         _save(folder / "frames.pt", parts, recipe, epoch + 1)
     keep_rounded(averaged)
-    return averaged.eval()
+    return averaged.cpu().eval()
 
 
 def fine_tune(
@@ -200,36 +207,40 @@ def _batches(
     epoch: int,
     steps: int,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Augmented faces (N,1,S,S), targets (N,K), 1 or 0 for a face or none (N,1), made one thread ahead.
+    """Augmented faces (N,1,S,S), targets (N,K), 1 or 0 for a face or none (N,1), made ahead by threads.
 
-    The draw depends on seed and epoch only.
+    A batch depends on seed, epoch and its number only.
     """
-    ready: queue.Queue[tuple[Tensor, Tensor, Tensor]] = queue.Queue(8)
+    order = np.random.default_rng((recipe.seed, epoch)).choice(pool, steps * recipe.batch, p=weights)
 
-    def produce() -> None:
-        rng = np.random.default_rng((recipe.seed, epoch))
-        order = rng.choice(pool, steps * recipe.batch, p=weights)
-        for rows in order.reshape(steps, recipe.batch):
-            crops = np.stack([augment(data.images[row], rng) for row in rows])
-            faces, wanted = normalise_crops(crops, INPUT), targets[rows]
-            if recipe.mixup:
-                faces, wanted = _mix(faces, wanted, recipe.mixup, rng)
-            is_face = np.ones((len(faces), 1), np.float32)
-            if recipe.no_faces:
-                for at in np.flatnonzero(rng.random(len(faces)) < recipe.no_faces):
-                    faces[at] = normalise_crops(no_face(crops[at], rng)[None], INPUT)[0]
-                    wanted[at], is_face[at] = 1 / wanted.shape[1], 0
-            ready.put((torch.from_numpy(faces), torch.from_numpy(wanted), torch.from_numpy(is_face)))
+    def make(number: int) -> tuple[Tensor, Tensor, Tensor]:
+        rng = np.random.default_rng((recipe.seed, epoch, number))
+        rows = order[number * recipe.batch : (number + 1) * recipe.batch]
+        crops = np.stack([augment(data.images[row], rng) for row in rows])
+        faces, wanted = normalise_crops(crops, INPUT), targets[rows]
+        if recipe.mixup:
+            faces, wanted = _mix(faces, wanted, recipe.mixup, rng)
+        is_face = np.ones((len(faces), 1), np.float32)
+        if recipe.no_faces:
+            for at in np.flatnonzero(rng.random(len(faces)) < recipe.no_faces):
+                faces[at] = normalise_crops(no_face(crops[at], rng)[None], INPUT)[0]
+                wanted[at], is_face[at] = 1 / wanted.shape[1], 0
+        return torch.from_numpy(faces), torch.from_numpy(wanted), torch.from_numpy(is_face)
 
-    threading.Thread(target=produce, daemon=True).start()
-    for _ in range(steps):
-        yield ready.get()
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as threads:
+        ahead: deque[Future[tuple[Tensor, Tensor, Tensor]]] = deque()
+        for number in range(steps):
+            ahead.append(threads.submit(make, number))
+            if len(ahead) > _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _resume(path: Path, parts: dict[str, Any], recipe: FrameRecipe) -> int:
     if not path.is_file():
         return 0
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, map_location="cpu", weights_only=True)
     if saved["recipe"] != repr(recipe):
         raise EdgeError(f"{path} was made by another recipe; pass another --work folder")
     for name, part in parts.items():

@@ -63,7 +63,7 @@ def feature_set(
         parts = []
         for number in range(count):
             sequence = generate(images, labels, rng, SequenceRecipe())
-            parts.append((_features(model, sequence.crops), sequence.still))
+            parts.append((features_of(model, sequence.crops), sequence.still))
             if number % 100 == 99:
                 print(f"sequences of fold {fold}: {number + 1}/{count}", file=sys.stderr, flush=True)
         features, still = (np.stack(column) for column in zip(*parts, strict=True))
@@ -72,7 +72,7 @@ def feature_set(
     return FeatureSet(torch.from_numpy(features), torch.from_numpy(targets), labels[still])
 
 
-def _features(model: StreamingNetwork, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def features_of(model: StreamingNetwork, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """What the head of ``model`` takes, for grey stills (N,H,W)."""
     return predict(_Features(model), images)
 
@@ -178,4 +178,4 @@ def _stills(
 ) -> tuple[Tensor, Tensor]:
     targets, usable = soft_targets(data.votes)
     rows = (data.fold == fold) & (usable if usable_only else True)
-    return torch.from_numpy(_features(model, data.images[rows])), torch.from_numpy(targets[rows])
+    return torch.from_numpy(features_of(model, data.images[rows])), torch.from_numpy(targets[rows])

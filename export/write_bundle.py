@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import load, sha256
+from edge.bundle import entries, load, sha256
 from edge.errors import BundleError
 
 
 def write_bundle(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
     """Let ``fill`` put files into an empty folder and return the manifest; then swap it for ``folder``.
 
-    ``fill`` names its files under "files", "golden" and "card" by path only; hashes are added here.
+    ``fill`` names its files by path only; hashes are added here.
     Either the whole bundle appears at once or the old one stays; BundleError where it is not valid.
     """
     try:
@@ -38,8 +38,7 @@ def write_bundle(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
 
 
 def _add_hashes(manifest: dict[str, Any], folder: Path) -> None:
-    entries = [*manifest["files"].values(), *(manifest[k] for k in ("golden", "card") if k in manifest)]
-    for entry in entries:
+    for entry in entries(manifest):
         entry["sha256"] = sha256(folder / entry["path"])
 
 

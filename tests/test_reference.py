@@ -29,7 +29,7 @@ def test_the_bundle_is_small_licensed_and_complete(reference: bundle.Bundle) -> 
     assert {"fp32", "int8-cpu"} <= set(reference.precisions)
     assert "research and demonstration" in reference.manifest["license"]
     assert reference.manifest["evaluation"]["macs"] <= 60e6
-    assert (reference.folder / "model-card.md").is_file()
+    assert (reference.folder / reference.manifest["card"]["path"]).is_file()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8-cpu"])

@@ -21,6 +21,7 @@ from edge.errors import DependencyError, SourceError, require
 
 _log = logging.getLogger(__name__)
 _START_S = 8.0  # Argus needs up to 3 s for its first frame
+_WORDS_S = 0.5  # a state change may fail a moment before the element says why
 _PULL_S = 0.2  # how long a reading thread may overlook that the source was closed
 _HINT = "sudo apt install python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
 _PACKAGES = "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
@@ -125,8 +126,9 @@ class GStreamerSource:
         gst = self._libraries.gst
         self._pipeline.set_state(gst.State.PLAYING)
         state = self._pipeline.get_state(int(_START_S * gst.SECOND))[0]
-        self._check(0)
-        if state not in (gst.StateChangeReturn.SUCCESS, gst.StateChangeReturn.NO_PREROLL):
+        started = state in (gst.StateChangeReturn.SUCCESS, gst.StateChangeReturn.NO_PREROLL)
+        self._check(0, wait_s=0.0 if started else _WORDS_S)
+        if not started:
             raise SourceError(
                 f"{self.address} gives no frame within {_START_S:g} s; check the camera's cable"
             )
@@ -148,10 +150,11 @@ class GStreamerSource:
             self._check(read)
         return None
 
-    def _check(self, read: int) -> None:
-        """Raise what the pipeline has reported, in GStreamer's own words."""
-        kinds = self._libraries.gst.MessageType
-        message = self._bus.pop_filtered(kinds.ERROR | kinds.EOS)
+    def _check(self, read: int, wait_s: float = 0.0) -> None:
+        """Raise what the pipeline has reported, or reports within ``wait_s``, in GStreamer's own words."""
+        gst = self._libraries.gst
+        kinds = gst.MessageType
+        message = self._bus.timed_pop_filtered(int(wait_s * gst.SECOND), kinds.ERROR | kinds.EOS)
         if message is None or self._closed:
             return
         if message.type == kinds.EOS:

@@ -18,12 +18,12 @@ from edge.recognition.decision import Decision
 _MARGIN = 0.95  # of reset_after_s, for a camera whose frames do not come on the dot
 
 
-def is_due(track: Track, now_s: float, step_hz: float) -> bool:
+def is_due(last_step_s: float | None, now_s: float, step_hz: float) -> bool:
     """At most one step per tick of ``step_hz``; ticks keep the mean rate at any frame rate."""
-    if track.last_step_s is None:
+    if last_step_s is None:
         return True
     # A thousandth of a tick forgives container times that are rounded to milliseconds or less.
-    return floor(now_s * step_hz + 1e-3) > floor(track.last_step_s * step_hz + 1e-3)
+    return floor(now_s * step_hz + 1e-3) > floor(last_step_s * step_hz + 1e-3)
 
 
 class Turns:
@@ -87,7 +87,7 @@ class Recognizer:
     def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
         """Estimates of all tracks: fresh where the network ran on this frame, else the last one."""
         step_hz = self.step_share * self._manifest["step_hz"]
-        due = [track for track in tracks if is_due(track, frame.timestamp_s, step_hz)]
+        due = [track for track in tracks if is_due(track.last_step_s, frame.timestamp_s, step_hz)]
         # A camera that is slower than the step sets the pace.
         period_s, self._last_s = max(1 / step_hz, frame.timestamp_s - self._last_s), frame.timestamp_s
         if due:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from contracts import check_source
 
+from edge.capture import gstreamer
 from edge.capture.gstreamer import Elements, GStreamerSource, description, load, luma
 from edge.errors import DependencyError, SourceError
 
@@ -249,6 +250,27 @@ def test_faults(elements: Elements, address: str, words: str) -> None:
             pass
     assert "\n" not in str(caught.value)
     assert "; " in str(caught.value), "the message holds no fix"
+
+
+@real
+def test_a_start_that_fails_before_its_element_says_why(monkeypatch) -> None:
+    class Hasty:
+        """A real pipeline whose change of state has failed, while the error is still to come."""
+
+        def __init__(self, pipeline) -> None:
+            self.pipeline = pipeline
+
+        def __getattr__(self, name: str):
+            return getattr(self.pipeline, name)
+
+        def get_state(self, timeout: int):
+            return LIBRARIES.gst.StateChangeReturn.FAILURE, None, None
+
+    parse = gstreamer._parse
+    monkeypatch.setattr(gstreamer, "_parse", lambda *parts: Hasty(parse(*parts)))
+    late = replace(PC, converter="identity sleep-time=100000 error-after=2")
+    with pytest.raises(SourceError, match=r"identity.*Failed after"):
+        source(late)
 
 
 @real

@@ -46,6 +46,25 @@ def test_twins_share_a_group() -> None:
     assert len(set(groups)) == 4
 
 
+def test_the_data_sheet_counts_what_each_fold_holds() -> None:
+    clear, nobody = votes(9, 1, 0, 0, 0, 0, 0, 0, 0, 0), votes(0, 0, 0, 0, 0, 0, 0, 0, 0, 10)
+    happy = votes(0, 6, 4, 0, 0, 0, 0, 0, 0, 0)
+    images, fold = np.zeros((3, 48, 48), np.uint8), np.array([0, 0, 2], np.int8)
+    data = ferplus.FerPlus(images, np.concatenate([clear, nobody, happy]), fold, twins_left_out=5)
+    sheet = ferplus.describe(data, ("neutral", "happiness"))
+    assert sheet["twins_left_out"] == 5
+    training, development, report = sheet["folds"].values()
+    assert training == {
+        "faces": 2,
+        "clear_majority": {"neutral": 1, "happiness": 0},
+        "no_clear_majority": 1,
+        "usable_as_soft_target": 1,
+        "largest_share_of_votes": 0.95,
+    }
+    assert development["faces"] == 0
+    assert report["clear_majority"]["happiness"] == 1
+
+
 def test_missing_file_names_the_option(tmp_path) -> None:
     with pytest.raises(EdgeError, match="--data"):
         ferplus.load(tmp_path / "none.npz")

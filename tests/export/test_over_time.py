@@ -71,10 +71,23 @@ def test_dropped_steps_hold_the_last_answer() -> None:
     assert kept.shape == (3, 7)
     assert (kept[:, 0] == 0).all()
     p = kept[:, :, None].astype(np.float32)
-    held = over_time.hold(p, kept, 10)[:, :, 0]
+    held = over_time.hold(p, kept, np.arange(10))[:, :, 0]
     for row, steps in zip(held, kept, strict=True):
         for at in range(10):
             assert row[at] == max(step for step in steps if step <= at)
+
+
+def test_steps_are_made_as_the_runtime_makes_them() -> None:
+    from export import measure_time
+
+    rng = np.random.default_rng(0)
+    steady = measure_time._due(3.2, measure_time.CAMERA_HZ, 10.0, rng)
+    assert steady.shape == (measure_time.SEQUENCES, 32)
+    assert (np.diff(steady, axis=1) == 3).all()
+    shaky = measure_time._due(3.2, measure_time.SLOWEST_HZ, 10.0, rng)
+    real = [row[row < 96] for row in shaky]
+    assert all(row[0] == 0 and (np.diff(row) > 0).all() for row in real)
+    assert 20 < np.mean([len(row) for row in real]) < 32, "slow frames make fewer steps, never more"
 
 
 def test_unseen_faults_touch_frames_and_keep_their_form() -> None:

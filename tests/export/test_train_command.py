@@ -1,10 +1,12 @@
 """The whole of ``emotion-export train`` on a handful of faces: stages, bundle, card, picture."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
+import tiny
 
 from edge import bundle as bundles
 
@@ -17,7 +19,7 @@ def made(tmp_path_factory):
     """Two kinds of faces that a network can learn in a minute, trained with a teacher, as a bundle."""
     from dataclasses import replace
 
-    from export import measure, train
+    from export import measure_time, train
     from export.train_frames import FrameRecipe
     from export.train_sequences import SequenceTrainingRecipe
 
@@ -41,9 +43,13 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "TEACHERS", (replace(short, distil=0.0, seed=2),))
         patch.setattr(train, "_CALIBRATION_SEQUENCES", 4)
-        patch.setattr(measure, "SEQUENCES", 10)
-        train.train(folder / "faces.npz", folder / "work", folder / "bundle", short, heads)
+        patch.setattr(measure_time, "SEQUENCES", 10)
+        train.train(folder / "faces.npz", folder / "work", folder / "bundle", short, heads, seeds=2)
     return folder
+
+
+def figures_of(bundle) -> dict:
+    return json.loads((bundle / "manifest.json").read_text())["evaluation"]
 
 
 def test_the_bundle_is_whole_and_says_how_it_was_made(made) -> None:
@@ -55,16 +61,74 @@ def test_the_bundle_is_whole_and_says_how_it_was_made(made) -> None:
     assert (made / "work" / "teacher-1" / "frames.pt").is_file()
 
 
+def test_every_seed_is_measured_and_one_of_them_ships(made) -> None:
+    training = json.loads((made / "bundle" / "manifest.json").read_text())["training"]
+    over_seeds = training["over_seeds"]
+    assert over_seeds["seeds"] == [1, 2]
+    assert training["frames"]["seed"] == training["sequences"]["seed"]
+    shipped = over_seeds["accuracy"]["each"][over_seeds["seeds"].index(training["frames"]["seed"])]
+    assert shipped == pytest.approx(figures_of(made / "bundle")["precisions"]["fp32"]["accuracy"], abs=1e-4)
+    low, high = over_seeds["accuracy"]["interval_95"]
+    assert low <= over_seeds["accuracy"]["mean"] <= high
+    assert over_seeds["recall"]["neutral"]["n"] == 20 - 1
+
+
+def test_the_head_without_memory_travels_with_the_bundle(made) -> None:
+    from export import per_frame
+    from export.networks import StreamingNetwork
+
+    bundle = bundles.load(made / "bundle")
+    seed = bundle.manifest["training"]["frames"]["seed"]
+    model = StreamingNetwork("plain-s", "cnn", 8).eval()
+    folder = made / "work" / f"seed-{seed}"
+    saved = torch.load(folder / "frames.pt", weights_only=True)["averaged"]
+    prefix = "encoder."
+    model.encoder.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+    )
+    model.head.load_state_dict(torch.load(folder / "cnn.pt", weights_only=True)["head"])
+    faces = np.random.default_rng(0).standard_normal((2, 3, 1, 48, 48)).astype(np.float32)
+    expected = model(torch.from_numpy(faces.reshape(6, 1, 48, 48)))[0].detach().numpy().reshape(2, 3, 8)
+    np.testing.assert_allclose(per_frame.load(bundle)(faces), expected, atol=1e-4)
+
+
+def test_the_card_is_measured_again_from_the_bundle_alone(made, tmp_path, capsys) -> None:
+    from export.__main__ import main
+
+    copy = tmp_path / "copy"
+    shutil.copytree(made / "bundle", copy)
+    before = figures_of(copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["evaluation"] = {}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    card = (copy / "MODEL_CARD.md").read_text()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.measure_time.SEQUENCES", 10)
+        assert main(["card", str(copy), "--data", str(made / "faces.npz")]) == 0
+    assert figures_of(copy) == before
+    assert (copy / "MODEL_CARD.md").read_text() == card
+    bundles.load(copy)
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+    other = tmp_path / "other.npz"
+    with np.load(made / "faces.npz") as archive:
+        np.savez(other, **{name: archive[name] for name in archive.files}, more=np.zeros(1))
+    assert main(["card", str(copy), "--data", str(other)]) == 2
+    assert "is not the file this bundle was trained on" in capsys.readouterr().err
+    assert main(["card", str(tiny.write(tmp_path / "tiny")), "--data", str(other)]) == 2
+    assert "was not made by emotion-export train" in capsys.readouterr().err
+
+
 def test_every_figure_of_the_card_is_measured(made) -> None:
-    figures = json.loads((made / "bundle" / "manifest.json").read_text())["evaluation"]
+    figures = figures_of(made / "bundle")
     assert figures["precisions"]["fp32"]["n"] == 60 - 4
     assert figures["abstention"]["pictures that voters called no face"]["n"] == 4
-    assert len(figures["over_time"]) == 3
-    card = (made / "bundle" / "model-card.md").read_text()
+    assert len(figures["over_time"]) == 5
+    card = (made / "bundle" / "MODEL_CARD.md").read_text()
     fp32 = figures["precisions"]["fp32"]
     assert f"| fp32 | {fp32['n']} | {fp32['accuracy']:.1%}" in card
     for name in (*figures["robustness"], *figures["abstention"], *figures["over_time"]):
         assert f"| {name} |" in card, name
-    drawn = cv2.imread(str(made / "bundle" / "model-card.png"))
+    drawn = cv2.imread(str(made / "bundle" / "MODEL_CARD.png"))
     assert drawn.shape[0] > 500
     assert drawn.std() > 10

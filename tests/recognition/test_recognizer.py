@@ -98,7 +98,7 @@ class Crowd:
 
     def frame(self, now_s: float) -> list[Track]:
         """The faces that got a step, by rising number."""
-        due = [one for one in self.tracks if is_due(one, now_s, self.step_hz)]
+        due = [one for one in self.tracks if is_due(one.last_step_s, now_s, self.step_hz)]
         chosen = self.turns.choose(due, now_s, max(1 / self.step_hz, now_s - self.before_s))
         for one in chosen:
             if one.last_step_s is None or now_s - one.last_step_s > self.reset_after_s:

@@ -1,0 +1,63 @@
+"""The curves of a model card: robustness, delay against flips, answers against coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.errors import require
+
+_COLUMNS = 5
+
+
+def draw(figures: Mapping[str, Any], path: Path) -> None:
+    """Draw the curves of a manifest's "evaluation" into a PNG."""
+    require("matplotlib", "pip install matplotlib")
+    from matplotlib.figure import Figure
+
+    faults, conditions = figures["robustness"], figures["over_time"]
+    count = len(faults) + len(conditions) + 1
+    rows = -(-count // _COLUMNS)
+    sheet = Figure(figsize=(3.2 * _COLUMNS, 2.9 * rows), layout="constrained")
+    axes = sheet.subplots(rows, _COLUMNS).flatten()
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    for axis, (name, found) in zip(axes, faults.items(), strict=False):
+        _robustness(axis, name, found)
+    for axis, (name, found) in zip(axes[len(faults) :], conditions.items(), strict=False):
+        _over_time(axis, name, found)
+    for first in (axes[0], axes[len(faults)]):
+        first.legend(fontsize=7)
+    _coverage(axes[count - 1], figures["precisions"]["fp32"]["coverage"])
+    sheet.savefig(path, dpi=90)
+
+
+def _robustness(axis: Any, name: str, found: Mapping[str, Any]) -> None:
+    for precision, shares in found["accuracy"].items():
+        axis.plot(found["levels"], shares, marker="o", markersize=3, label=precision)
+    axis.set_title(name, fontsize=10)
+    axis.set(xlabel=found["unit"], ylabel="accuracy", ylim=(0, 1))
+    if found["levels"][0] > found["levels"][-1]:
+        axis.invert_xaxis()
+
+
+def _over_time(axis: Any, name: str, found: Mapping[str, Any]) -> None:
+    recurrent = [found["recurrent"], *found["recurrent_smoothed"]]
+    for method, points in {**found["smoothing"], "recurrent": recurrent}.items():
+        points = sorted(points, key=lambda p: p["extra_changes"])
+        axis.plot(
+            [p["extra_changes"] for p in points], [p["delay_steps"] for p in points],
+            marker="o", markersize=3, linewidth=2.5 if method == "recurrent" else 1, label=method,
+        )  # fmt: skip
+    axis.set_title(name, fontsize=10)
+    axis.set(xlabel="label changes too many", ylabel="delay, steps")
+
+
+def _coverage(axis: Any, rows: Sequence[Mapping[str, float]]) -> None:
+    own, *others = rows
+    axis.plot([r["answered"] for r in others], [r["accuracy"] for r in others], marker="o", markersize=3)
+    axis.plot(own["answered"], own["accuracy"], "r*", markersize=12, label="threshold of this bundle")
+    axis.set_title("answers against coverage", fontsize=10)
+    axis.set(xlabel="faces answered", ylabel="of the answers right")
+    axis.legend(fontsize=7)

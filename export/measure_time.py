@@ -1,0 +1,80 @@
+"""The recurrent step beside smoothed per-frame answers, on sequences of stills that training never saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.sequences import SequenceRecipe, generate
+from edge.bundle import Bundle
+from edge.protocols import Engine
+from edge.recognition.decision import Decision
+from edge.recognition.golden import roll
+from edge.recognition.recognizer import is_due
+from export import evaluate, over_time, per_frame
+
+SEQUENCES = 300
+DROPPED = 0.3
+CAMERA_HZ = 30
+SLOWEST_HZ = 4
+Uint8 = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> dict[str, Any]:
+    """``over_time.compare`` by condition, for stills (N,S,S) with labels (N,), -1 = none."""
+    rng = np.random.default_rng(11)
+    decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
+    baseline = per_frame.load(bundle)
+
+    def compare(crops: Uint8, kept: Labels, truth: Labels) -> dict[str, Any]:
+        """Both see the ``kept`` (M,T') of ``crops`` (M,F,S,S), and hold their answers in between."""
+        frames, ticks = crops.shape[1], truth.shape[1]
+        shown = np.stack([one[np.minimum(rows, frames - 1)] for one, rows in zip(crops, kept, strict=True)])
+        both = roll(engine, bundle, shown), baseline(evaluate.normalised(shown, bundle))
+        asked = np.arange(ticks) * frames // ticks
+        recurrent, alone = (over_time.hold(decision.probabilities(logits), kept, asked) for logits in both)
+        return over_time.compare(recurrent, alone, truth)
+
+    def made(steps: int) -> tuple[Uint8, Labels]:
+        parts = [generate(images, labels, rng, SequenceRecipe(steps=steps)) for _ in range(SEQUENCES)]
+        return np.stack([part.crops for part in parts]), labels[np.stack([part.still for part in parts])]
+
+    steps, step_hz = SequenceRecipe().steps, bundle.manifest["step_hz"]
+    crops, truth = made(steps)
+    every = np.tile(np.arange(steps), (SEQUENCES, 1))
+    lossy = over_time.kept_steps(SEQUENCES, steps, DROPPED, rng)
+    shaken = np.stack([over_time.unseen(sequence, rng) for sequence in crops])
+
+    seconds = steps / step_hz
+    frames, frame_truth = made(round(seconds * CAMERA_HZ))
+    at_ticks = frame_truth[:, np.arange(steps) * frames.shape[1] // steps]
+    return {
+        "generated": compare(crops, every, truth),
+        f"{DROPPED:.0%} of the frames lost": compare(crops, lossy, truth),
+        "unseen camera and faults": compare(shaken, every, truth),
+        f"{CAMERA_HZ} frames a second": compare(frames, _due(seconds, CAMERA_HZ, step_hz, rng), at_ticks),
+        f"{SLOWEST_HZ} to {CAMERA_HZ} a second at random": compare(
+            frames, _due(seconds, SLOWEST_HZ, step_hz, rng), at_ticks
+        ),
+    }
+
+
+def _due(seconds: float, slowest_hz: float, step_hz: float, rng: np.random.Generator) -> Labels:
+    """Frames (SEQUENCES,T') of which the runtime makes steps, where gaps are log-uniform up to 1/slowest_hz.
+
+    Rows are filled up with a frame that comes after the end, which nobody asks for.
+    """
+    rows, end = [], round(seconds * CAMERA_HZ)
+    for _ in range(SEQUENCES):
+        now, last, row = 0.0, None, []
+        while (frame := int(now * CAMERA_HZ + 1e-6)) < end:
+            if is_due(last, now, step_hz):
+                row.append(frame)
+                last = now
+            now += float(np.exp(rng.uniform(-np.log(CAMERA_HZ), -np.log(slowest_hz))))
+        rows.append(row)
+    longest = max(map(len, rows))
+    return np.array([row + [end] * (longest - len(row)) for row in rows], np.int64)
