@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from edge.errors import BundleError
 
-EMOTIONS = 8  # the first eight vote columns; the last two are "unknown" and "not a face"
-NOT_A_FACE = 9  # the last vote column
+EMOTIONS = 8  # the first eight vote columns
+UNKNOWN, NOT_A_FACE = 8, 9  # the last two vote columns
 TWIN_CORRELATION = 0.99
 DEV_SHARE = 10  # one twin group in ten becomes the development fold
 FOLDS = ("training", "development", "report (PublicTest)")

@@ -28,7 +28,7 @@ def golden_sequences(engine: Engine, bundle: Bundle) -> tuple[npt.NDArray[np.uin
     crops = np.empty((0, STEPS, *[bundle.manifest["input"]["size"]] * 2), np.uint8)
     logits, margin = np.empty((0, STEPS, len(bundle.labels)), np.float32), np.empty(0)
     while (margin >= CLEAR).sum() < SEQUENCES and len(crops) < _CANDIDATES:
-        drawn = _draw(_DRAWS, bundle.manifest["input"]["size"], rng)
+        drawn = draw(_DRAWS, bundle.manifest["input"]["size"], rng)
         crops, logits = np.concatenate([crops, drawn]), np.concatenate([logits, roll(engine, bundle, drawn)])
         second, best = np.sort(logits, axis=-1)[..., -2:].transpose(2, 0, 1)
         margin = (best - second).min(axis=1)
@@ -36,7 +36,7 @@ def golden_sequences(engine: Engine, bundle: Bundle) -> tuple[npt.NDArray[np.uin
     return crops[chosen], logits[chosen]
 
 
-def _draw(count: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def draw(count: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Sequences ``(count,12,size,size)`` of faces whose mouth, brows and eyes move."""
     crops = np.empty((count, STEPS, size, size), np.uint8)
     for row in crops:

@@ -12,7 +12,7 @@ from calibration import degrade
 from edge.bundle import Bundle
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
-from export import evaluate, ferplus, measure_time, robustness
+from export import evaluate, ferplus, golden, measure_time, robustness
 from export.audit import audit
 from export.gate import engines_of
 from export.set_report import interval
@@ -86,6 +86,8 @@ def _abstention(engine: Engine, bundle: Bundle, images: Uint8, votes: Uint8) -> 
     waves = [np.add.outer(ramp * a, ramp * b) for a, b in rng.uniform(-3, 3, (200, 2))]
     kinds = {
         "pictures that voters called no face": images[votes.argmax(axis=1) == ferplus.NOT_A_FACE],
+        'faces that voters called "unknown"': images[votes.argmax(axis=1) == ferplus.UNKNOWN],
+        "drawn faces": golden.draw(200, size, rng)[:, -1],
         "noise": rng.integers(0, 256, (200, size, size)).astype(np.uint8),
         "stripes": (127 + 120 * np.sin(waves)).astype(np.uint8),
         "faces of 12 pixels": np.stack([degrade.shrink(image, 12) for image in images[:200]]),

@@ -61,10 +61,10 @@ def check_refusal(done: subprocess.CompletedProcess[str], *parts: str) -> None:
 @pytest.fixture(scope="module")
 def sequences(tmp_path_factory) -> Path:
     """Sequences of cartoons that change, so that no test needs a detector."""
-    from export.golden import _draw
+    from export.golden import draw
 
     path = tmp_path_factory.mktemp("data") / "set.npz"
-    np.savez(path, crops=_draw(8, 24, np.random.default_rng(0)))
+    np.savez(path, crops=draw(8, 24, np.random.default_rng(0)))
     return path
 
 

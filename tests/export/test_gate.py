@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from export.__main__ import main  # noqa: E402
 from export.gate import Budgets, Labelled, compare, gate, read_budgets, read_labelled, wilson  # noqa: E402
-from export.golden import _draw  # noqa: E402
+from export.golden import draw  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def data(reference):
     """Cartoons, labelled with what the fp32 network says, so that it is always right."""
     from export.evaluate import still_logits
 
-    images = _draw(20, 48, np.random.default_rng(5))[:, ::6].reshape(-1, 48, 48)
+    images = draw(20, 48, np.random.default_rng(5))[:, ::6].reshape(-1, 48, 48)
     labels = still_logits(OrtEngine(reference.model("fp32")), reference, images)[:, -1].argmax(-1)
     return Labelled(images, labels)
 

@@ -23,7 +23,7 @@ from calibration import ranges as tables  # noqa: E402
 from calibration.sequences import SequenceRecipe, generate  # noqa: E402
 from edge.faces.crop import normalise_crops  # noqa: E402
 from export import proof, qdq  # noqa: E402
-from export.golden import _draw  # noqa: E402
+from export.golden import draw  # noqa: E402
 from export.half import to_half  # noqa: E402
 from export.lint import fused_convolutions, lint  # noqa: E402
 
@@ -43,7 +43,7 @@ def model(reference):
 def sequences(count: int, steps: int, seed: int = 0) -> np.ndarray:
     """Generated sequences of cartoons, which move, change and pass under a camera's faults."""
     rng = np.random.default_rng(seed)
-    images = _draw(12, 48, rng)[:, ::6].reshape(-1, 48, 48)
+    images = draw(12, 48, rng)[:, ::6].reshape(-1, 48, 48)
     labels = np.arange(len(images)) % 8
     return np.stack([generate(images, labels, rng, SequenceRecipe(steps=steps)).crops for _ in range(count)])
 
