@@ -13,12 +13,23 @@ import numpy.typing as npt
 Image = npt.NDArray[np.uint8]
 
 
-def warp(image: Image, angle: float, scale: float, shift: tuple[float, float], flip: bool = False) -> Image:
-    """Rotate by ``angle`` degrees, zoom by ``scale`` and move by ``shift`` (fractions of the side)."""
+def warp(
+    image: Image,
+    angle: float,
+    scale: float,
+    shift: tuple[float, float],
+    flip: bool = False,
+    narrow: float = 1.0,
+) -> Image:
+    """Rotate by ``angle`` degrees, zoom by ``scale`` and move by ``shift`` (fractions of the side).
+
+    ``narrow`` is the share of its width that is left, as of a head that turns to the side.
+    """
     side = image.shape[0]
     centre = (side - 1) / 2
     matrix = cv2.getRotationMatrix2D((centre, centre), angle, scale)
-    matrix[:, 2] += np.multiply(shift, side)
+    matrix[:, 2] += np.multiply(shift, side) + matrix[:, 0] * centre * (1 - narrow)
+    matrix[:, 0] *= narrow
     if flip:
         image = np.ascontiguousarray(image[:, ::-1])
     return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
@@ -68,7 +79,8 @@ def augment(image: Image, rng: np.random.Generator) -> Image:
     """One random view of a still, as wide as the crops of a detector and a cheap camera vary."""
     shift = (float(rng.uniform(-0.08, 0.08)), float(rng.uniform(-0.08, 0.08)))
     flip = bool(rng.random() < 0.5)
-    out = warp(image, float(rng.uniform(-17, 17)), float(rng.uniform(0.85, 1.2)), shift, flip)
+    narrow = float(rng.uniform(0.75, 1)) if rng.random() < 0.3 else 1.0
+    out = warp(image, float(rng.uniform(-17, 17)), float(rng.uniform(0.85, 1.2)), shift, flip, narrow)
     if rng.random() < 0.5:
         slope = (float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.6, 0.6)))
         out = light(out, float(np.exp(rng.uniform(-0.5, 0.5))), slope)
@@ -82,6 +94,8 @@ def augment(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.3:
         x, y, w, h = rng.uniform(0, 0.8), rng.uniform(0, 0.8), rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.4)
         out = occlude(out, (x, y, x + w, y + h), int(rng.integers(0, 256)))
+    if rng.random() < 0.2:
+        out = compress(out, int(rng.integers(15, 80)))
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,28 +56,31 @@ class Bundle:
         return self.folder / entry["path"]
 
 
-def load(folder: Path) -> Bundle:
-    """Read and check a bundle; no file but the manifest is parsed before its hash was right."""
+def load(folder: Path, unchecked: Collection[str] = ()) -> Bundle:
+    """Read and check a bundle; no file but the manifest is parsed before its hash was right.
+
+    ``unchecked`` names entries of the manifest ("card") whose files may be missing or changed.
+    """
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise BundleError(f"no bundle at {folder}: manifest.json is missing; pass --bundle DIR") from error
+        raise BundleError(f"no bundle at {folder}: name a folder with a manifest.json") from error
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error
     schema = manifest_schema()
     for problem in problems(manifest, schema, schema):
         raise BundleError(f"{path}: {problem}; export the bundle again")
     bundle = Bundle(folder, manifest)
-    for entry in entries(manifest):
+    for entry in entries(manifest, unchecked):
         check_hash(folder / entry["path"], entry["sha256"])
     return bundle
 
 
-def entries(manifest: dict[str, Any]) -> list[dict[str, str]]:
-    """The "path" and "sha256" of every file that a manifest names."""
-    single = ("golden", "card", "per_frame")
-    return [*manifest["files"].values(), *(manifest[key] for key in single if key in manifest)]
+def entries(manifest: dict[str, Any], but: Collection[str] = ()) -> list[dict[str, str]]:
+    """The "path" and "sha256" of every file that a manifest names, ``but`` for some."""
+    single = [key for key in ("golden", "card", "picture", "per_frame") if key in manifest and key not in but]
+    return [*manifest["files"].values(), *(manifest[key] for key in single)]
 
 
 def manifest_schema() -> dict[str, Any]:

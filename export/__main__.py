@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--encoder", help="plain-strided (default), plain-m, ...: any other word lists them")
     train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
     train.add_argument("--epochs", type=int, help="of the frame stage")
-    train.add_argument("--seed", type=int, help="the first one (default: 1)")
+    train.add_argument("--seed", type=int, help="the first one (default: 11)")
     train.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
     train.add_argument("--alone", action="store_true", help="without teachers, hours shorter")
     train.add_argument(
@@ -46,9 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     train.set_defaults(command=_train)
 
-    card = commands.add_parser("card", help="measure a trained bundle again and write its model card anew")
+    card = commands.add_parser("card", help="measure a trained bundle again and renew its model card")
     card.add_argument("bundle", type=Path, metavar="BUNDLE")
     card.add_argument("--data", type=Path, required=True, help="ferplus_webp.npz")
+    card.add_argument(
+        "--clips", type=Path, nargs="+", default=[], metavar="VIDEO", help="how steady the answers are there"
+    )
+    card.add_argument("--detector", default="", metavar="FILE", help="a YuNet file, for --clips")
     card.set_defaults(command=_card)
 
     bundle = commands.add_parser("bundle", help="make a streaming bundle of a trained CNN-GRU or CNN-LSTM")
@@ -141,16 +145,17 @@ def _train(args: argparse.Namespace) -> None:
     family = args.family or SequenceTrainingRecipe.family
     if family not in FAMILIES:
         raise EdgeError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
-    over_time = replace(SequenceTrainingRecipe(), seed=frames.seed, family=family)
-    if args.seeds < 1:
-        raise EdgeError(f"--seeds is {args.seeds}, expected 1 or more")
+    over_time = replace(SequenceTrainingRecipe(), family=family)
+    for name, value in (("seeds", args.seeds), ("epochs", frames.epochs)):
+        if value < 1:
+            raise EdgeError(f"--{name} is {value}, expected 1 or more")
     train.train(args.data, args.work, args.out, frames, over_time, args.fine_tune, args.seeds)
 
 
 def _card(args: argparse.Namespace) -> None:
     from export.card import renew
 
-    renew(args.bundle, args.data)
+    renew(args.bundle, args.data, args.clips, args.detector)
 
 
 def _bundle(args: argparse.Namespace) -> None:

@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edge import bundle as bundles
-from edge.errors import BundleError, EdgeError
+from edge.errors import BundleError, EdgeError, require
+from export import ferplus
 from export.card_picture import draw
 from export.card_text import NAME, PICTURE, model_card
-from export.ferplus import FerPlus, load
+from export.clips import on_clips
 from export.measure import measure
-from export.write_bundle import write_bundle
+from export.write_bundle import check_target, copy_files, write_bundle
+
+_NEEDS = "pip install -c constraints.txt 'emotion-edge[export]'"
 
 
-def write(bundle: bundles.Bundle, data: FerPlus) -> None:
+def check_before(out: Path) -> None:
+    """Raise what would keep a card from being written to the bundle ``out``: before hours of work."""
+    for module in ("matplotlib", "skimage"):
+        require(module, _NEEDS)
+    check_target(out)
+
+
+def write(bundle: bundles.Bundle, data: ferplus.FerPlus) -> None:
     """Measure a bundle of ``emotion-export train`` and write its card and picture beside it."""
-    bundle.manifest["evaluation"] = measure(bundle, data)
+    clips = bundle.manifest.get("evaluation", {}).get("clips", {})
+    bundle.manifest["evaluation"] = {**measure(bundle, data), "clips": clips}
+    bundle.manifest.update(card={"path": NAME}, picture={"path": PICTURE})
     draw(bundle.manifest["evaluation"], bundle.folder / PICTURE)
     (bundle.folder / NAME).write_text(model_card(bundle.manifest), "utf-8")
 
 
-def renew(folder: Path, data_file: Path) -> None:
-    """Measure the bundle at ``folder`` again, and put it with its new card in the old one's place."""
-    old = bundles.load(folder)
-    training = old.manifest.get("training")
-    if training is None or "over_seeds" not in training:
-        raise BundleError(f"{folder} was not made by emotion-export train; its card cannot be measured again")
-    found = bundles.sha256(data_file) if data_file.is_file() else None
-    if found and found != training["data_sha256"]:
-        raise EdgeError(f"{data_file} is not the file this bundle was trained on (sha256 {found[:12]}...)")
-    data = load(data_file)
+def renew(folder: Path, data_file: Path, clips: Sequence[Path] = (), detector: str = "") -> None:
+    """Measure the bundle at ``folder`` again, and put it with its new card in the old one's place.
+
+    Figures over seeds and against PyTorch need what the bundle does not hold: they stay as they were. So do
+    those of video where no ``clips`` are given; ``detector`` is the path of a YuNet file for these, or empty.
+    """
+    old = bundles.load(folder, unchecked=("card", "picture"))
+    training = old.manifest.get("training", {})
+    if "over_seeds" not in training or "per_frame" not in old.manifest:
+        raise BundleError(f"{folder} holds no figures over seeds or no head without memory; train it again")
+    check_before(folder)
+    data = ferplus.load(data_file)
+    found, expected = bundles.sha256(data_file), training.get("data_sha256", "unknown")
+    if found != expected:
+        raise EdgeError(
+            f"{data_file} has sha256 {found[:12]}..., the bundle was trained on {expected[:12]}...; "
+            "pass --data the same file"
+        )
 
     def fill(fresh: Path) -> dict[str, Any]:
-        shutil.copytree(folder, fresh, dirs_exist_ok=True)
+        copy_files(folder, fresh)
         bundle = bundles.Bundle(fresh, old.manifest)
+        if clips:
+            bundle.manifest.setdefault("evaluation", {})["clips"] = on_clips(bundle, clips, detector)
         write(bundle, data)
         return bundle.manifest
 

@@ -15,6 +15,7 @@ from edge.recognition.decision import Decision
 from edge.recognition.golden import roll
 
 STILL_STEPS = 8  # a still is scored after this many equal steps from the zero state
+ECE_BINS = 15
 _BATCH = 256
 Float32 = npt.NDArray[np.float32]
 
@@ -77,7 +78,7 @@ def fit_threshold(
 
 
 def calibration_error(
-    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, bins: int = 15
+    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, bins: int = ECE_BINS
 ) -> float:
     """Expected calibration error over bins of equal mass (Nixon et al., CVPR workshops 2019)."""
     rows = labels >= 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -38,8 +39,11 @@ def load(path: Path) -> FerPlus:
     """
     if not path.is_file():
         raise BundleError(f"no data file {path}: pass --data the path of ferplus_webp.npz")
-    with np.load(path) as archive:
-        data = {name: archive[name] for name in archive.files}
+    try:
+        with path.open("rb") as file, np.load(file) as archive:
+            data = {name: archive[name] for name in ("webp", "offsets", "votes", "split", "duplicate_group")}
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise BundleError(f"{path} is not ferplus_webp.npz ({error}); pass --data its path") from error
     webp, offsets = data["webp"], data["offsets"]
     stills = [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in pairwise(offsets)]
     images: npt.NDArray[np.uint8] = np.stack([np.asarray(still, np.uint8) for still in stills])

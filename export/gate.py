@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from math import sqrt
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +68,7 @@ def read_labelled(path: Path) -> Labelled | None:
             names = set(archive.files)
             if {"images", "labels"} <= names:
                 return Labelled(archive["images"], archive["labels"].astype(np.int64))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         raise EdgeError(f"{path} cannot be read ({error})") from error
     if "webp" not in names:
         return None

@@ -12,7 +12,7 @@ from calibration import degrade
 from edge.bundle import Bundle
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
-from export import evaluate, ferplus, golden, measure_time, robustness
+from export import evaluate, ferplus, golden, measure_time, per_frame, robustness
 from export.audit import audit
 from export.gate import engines_of
 from export.set_report import interval
@@ -34,6 +34,7 @@ def measure(bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
         "still_steps": evaluate.STILL_STEPS,
         "macs": audit(bundle.model("fp32"))["macs"],
         "precisions": {name: _stills(engine, bundle, images, labels) for name, engine in engines.items()},
+        "without_memory": _without_memory(bundle, images, labels),
         "robustness": robustness.curves(both, bundle, images[known], labels[known]),
         "abstention": _abstention(engines["fp32"], bundle, images, votes),
         "over_time": measure_time.measure(engines["fp32"], bundle, images, labels),
@@ -64,6 +65,12 @@ def _stills(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
     }
 
 
+def _without_memory(bundle: Bundle, images: Uint8, labels: Labels) -> dict[str, Any]:
+    """Accuracy and UAR of the head that sees each still once."""
+    faces = evaluate.normalised(images[:, None], bundle)
+    return evaluate.score(per_frame.load(bundle)(faces)[:, 0], labels, bundle.labels)
+
+
 def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: float) -> list[dict[str, float]]:
     """Share of faces answered and share of right answers by threshold; the ``own`` comes first."""
     rows = []
@@ -88,8 +95,8 @@ def _abstention(engine: Engine, bundle: Bundle, images: Uint8, votes: Uint8) -> 
         "pictures that voters called no face": images[votes.argmax(axis=1) == ferplus.NOT_A_FACE],
         'faces that voters called "unknown"': images[votes.argmax(axis=1) == ferplus.UNKNOWN],
         "drawn faces": golden.draw(200, size, rng)[:, -1],
-        "noise": rng.integers(0, 256, (200, size, size)).astype(np.uint8),
-        "stripes": (127 + 120 * np.sin(waves)).astype(np.uint8),
+        "noise (a kind that training shows)": rng.integers(0, 256, (200, size, size)).astype(np.uint8),
+        "stripes (a kind that training shows)": (127 + 120 * np.sin(waves)).astype(np.uint8),
         "faces of 12 pixels": np.stack([degrade.shrink(image, 12) for image in images[:200]]),
         "photographs and pages without a face": _photographs(size, rng),
     }

@@ -77,8 +77,7 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
     """Every point of every method, and how far the recurrent step is ahead of the best smoothing.
 
     ``points_ahead`` is against the smoothing with the best accuracy; ``delay_share`` is the recurrent
-    step's delay (smoothed itself where that makes it steadier) over the least delay of any smoothing that is
-    at least as steady.
+    step's delay over the least delay of any smoothing that is at least as steady; None where there is none.
     """
     curves = {
         "EMA": [{"at": a, **measures(ema(per_frame, a), truth)} for a in EMA],
@@ -89,6 +88,7 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
     smoothed = [point for curve in curves.values() for point in curve]
     best = max(smoothed, key=lambda point: point["accuracy"])
     as_steady = [p["delay_steps"] for p in smoothed if p["extra_changes"] <= own["extra_changes"]]
+    quickest = min(as_steady, default=0.0)
     return {
         "n": len(truth),
         "recurrent": own,
@@ -97,7 +97,7 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
         "smoothing": curves,
         "best_smoothing": best,
         "points_ahead": round(100 * (own["accuracy"] - best["accuracy"]), 2),
-        "delay_share": round(own["delay_steps"] / min(as_steady), 3) if as_steady else None,
+        "delay_share": round(own["delay_steps"] / quickest, 3) if quickest else None,
     }
 
 

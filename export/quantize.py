@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from export import qdq
 from export.gate import Budgets, Labelled, gate
 from export.half import to_half
 from export.lint import fused_convolutions, lint
-from export.write_bundle import write_bundle
+from export.write_bundle import copy_files, write_bundle
 
 KINDS = ("cpu", "trt", "fp16")
 FILES = {"cpu": "int8-cpu", "trt": "int8-trt", "fp16": "fp16"}
@@ -48,8 +47,7 @@ def quantize_bundle(
     passed: list[bool] = []
 
     def fill(fresh: Path) -> dict[str, Any]:
-        for file in folder.iterdir():
-            shutil.copy2(file, fresh / file.name)
+        copy_files(folder, fresh)
         manifest = dict(bundle.manifest)
         model = onnx.load(str(bundle.model("fp32")))
         passed.extend(

@@ -27,6 +27,11 @@ FAULTS: Mapping[str, tuple[str, tuple[float, ...], Fault]] = {
     "noise": ("sigma, grey levels", (0, 5, 10, 20, 30, 40), lambda i, v, rng: degrade.noise(i, v, rng)),
     "darkness": ("gamma", (1, 1.5, 2, 3, 4), lambda i, v, _: degrade.light(i, v, (0, 0))),
     "rotation": ("degrees", (0, 10, 20, 30, 45), lambda i, v, _: degrade.warp(i, v, 1, (0, 0))),
+    "narrowing, as by turning away": (
+        "share of the width left",
+        (1, 0.9, 0.8, 0.7, 0.6),
+        lambda i, v, _: degrade.warp(i, 0, 1, (0, 0), narrow=v),
+    ),
     "face size": ("pixels", (48, 40, 32, 24, 16), lambda i, v, _: degrade.shrink(i, int(v))),
     "occlusion": ("share of the side", (0, 0.2, 0.3, 0.4, 0.5), _occlude),
     "crop": (

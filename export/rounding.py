@@ -54,10 +54,11 @@ def _noise(y: Tensor) -> Tensor:
 def _round_activation(y: Tensor, levels: int) -> Tensor:
     y = y.float()
     step = (y.detach().amax() / levels).clamp(min=1e-8)
-    return torch.fake_quantize_per_tensor_affine(y, step, torch.zeros(1, dtype=torch.int32), 0, levels)
+    zero = torch.zeros(1, dtype=torch.int32, device=y.device)
+    return torch.fake_quantize_per_tensor_affine(y, step, zero, 0, levels)
 
 
 def _round_weight(weight: Tensor, levels: int) -> Tensor:
     step = (weight.detach().abs().amax(dim=(1, 2, 3)) / levels).clamp(min=1e-8)
-    zero = torch.zeros(len(step), dtype=torch.int32)
+    zero = torch.zeros(len(step), dtype=torch.int32, device=step.device)
     return torch.fake_quantize_per_channel_affine(weight, step, zero, 0, -levels, levels)

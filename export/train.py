@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 
 from calibration import ranges
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
 from edge.bundle import Bundle, sha256
 from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
-from export import card, card_text, evaluate, ferplus, per_frame
+from export import card, evaluate, ferplus, per_frame
 from export.gate import Labelled
 from export.golden import golden_sequences
 from export.networks import LABELS, FrameClassifier, StreamingNetwork
@@ -53,15 +55,21 @@ def train(
     ``seeds`` seeds, of which the one that is best on the development fold ships. ``fine_tune_epochs`` of
     quantization-aware training come after the frame stage, in a folder of their own.
     """
+    card.check_before(out)
+    recipes = TEACHERS if frames.distil else ()
+    all_seeds = range(frames.seed, frames.seed + seeds)
+    for recipe in recipes:
+        if recipe.seed in all_seeds:
+            raise EdgeError(f"seed {recipe.seed} is a teacher's, and its views its own; pass another --seed")
     _keep_memory()
     data = ferplus.load(data_file)
-    recipes = TEACHERS if frames.distil else ()
+    _one_data_file(work, sha256(data_file))
     teachers = [train_frames(data, recipe, work / f"teacher-{n}") for n, recipe in enumerate(recipes, 1)]
     candidates = [
         _candidate(
             data, replace(frames, seed=seed), replace(over_time, seed=seed), fine_tune_epochs, teachers, work
         )
-        for seed in range(frames.seed, frames.seed + seeds)
+        for seed in all_seeds
     ]
     chosen = best(candidates, data)
     training = {
@@ -103,11 +111,22 @@ def _candidate(
         classifier = fine_tune(data, classifier, frames, fine_tune_epochs, work)
 
     def with_head(recipe: SequenceTrainingRecipe) -> StreamingNetwork:
+        torch.manual_seed(recipe.seed)  # the first weights, too, are those of an unbroken run
         model = StreamingNetwork(frames.encoder, recipe.family, recipe.hidden)
         model.encoder.load_state_dict(classifier.encoder.state_dict())
         return train_sequences(data, model.eval(), recipe, work)
 
     return Candidate(frames, over_time, with_head(over_time), with_head(replace(over_time, family="cnn")))
+
+
+def _one_data_file(work: Path, data_sha256: str) -> None:
+    """Refuse checkpoints in ``work`` that were made from other data."""
+    work.mkdir(parents=True, exist_ok=True)
+    note = work / "data.sha256"
+    if not note.exists():
+        note.write_text(data_sha256 + "\n", "utf-8")
+    elif note.read_text("utf-8").strip() != data_sha256:
+        raise EdgeError(f"{work} holds checkpoints made from another data file; pass another --work folder")
 
 
 def _keep_memory() -> None:
@@ -139,7 +158,6 @@ def _manifest(model: StreamingNetwork) -> dict[str, Any]:
         "abstain_below": 0.0,
         "files": {"fp32": {"path": "model.fp32.onnx"}},
         "golden": {"path": "golden.npz"},
-        "card": {"path": card_text.NAME},
         "per_frame": {"path": "per-frame.npz"},
     }
 
@@ -179,6 +197,7 @@ def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int)
 
     _keep_memory()
     data = ferplus.load(data_file)
+    _one_data_file(work, sha256(data_file))
     print(title())
     for name in names:
         folder = work / f"compare-{epochs}-{name}"

@@ -67,7 +67,9 @@ def feature_set(
             if number % 100 == 99:
                 print(f"sequences of fold {fold}: {number + 1}/{count}", file=sys.stderr, flush=True)
         features, still = (np.stack(column) for column in zip(*parts, strict=True))
-        np.savez(cache, features=features, still=still)
+        with cache.with_suffix(".new").open("wb") as file:
+            np.savez(file, features=features, still=still)
+        os.replace(cache.with_suffix(".new"), cache)
     targets = soft_targets(votes)[0][still]
     return FeatureSet(torch.from_numpy(features), torch.from_numpy(targets), labels[still])
 

@@ -1,6 +1,7 @@
 """Each degradation does what its name says and keeps type and shape."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,16 @@ def test_identity() -> None:
 def test_shift_moves_right_and_down() -> None:
     moved = degrade.warp(FACE, 0, 1, (0.25, 0.5))
     np.testing.assert_array_equal(moved[24:, 12:], FACE[:24, :36])
+
+
+def test_narrowing_keeps_the_middle_and_the_height() -> None:
+    ramp = np.tile(np.arange(48, dtype=np.uint8) * 5, (48, 1))
+    half = degrade.warp(ramp, 0, 1, (0, 0), narrow=0.5)[24].astype(int)
+    assert half[23] == pytest.approx(ramp[0, 22], abs=4)
+    assert np.diff(half[13:35]) == pytest.approx(10, abs=1)
+    assert (half[:11] == 0).all(), "the edge goes on where the picture has ended"
+    upright = degrade.warp(ramp.T.copy(), 0, 1, (0, 0), narrow=0.5)
+    np.testing.assert_array_equal(upright[:, 24], ramp[0])
 
 
 def test_effects_have_their_sign() -> None:

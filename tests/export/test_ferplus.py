@@ -65,6 +65,18 @@ def test_the_data_sheet_counts_what_each_fold_holds() -> None:
     assert report["clear_majority"]["happiness"] == 1
 
 
+@pytest.mark.parametrize("kind", ["text", "another archive", "cut archive"])
+def test_another_file_is_refused_in_one_line(tmp_path, kind: str) -> None:
+    path = tmp_path / "faces.npz"
+    np.savez(path, images=np.zeros((4, 48, 48), np.uint8))
+    if kind == "text":
+        path.write_text("no archive")
+    elif kind == "cut archive":
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(EdgeError, match=r"is not ferplus_webp.npz .*; pass --data its path"):
+        ferplus.load(path)
+
+
 def test_missing_file_names_the_option(tmp_path) -> None:
     with pytest.raises(EdgeError, match="--data"):
         ferplus.load(tmp_path / "none.npz")

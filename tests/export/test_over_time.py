@@ -66,6 +66,11 @@ def test_a_memory_that_is_right_is_ahead() -> None:
     assert own["points_ahead"] < 0, "raw answers were called better than their own smoothing"
 
 
+def test_no_delay_to_compare_with() -> None:
+    still = np.zeros((3, 8), int)
+    assert over_time.compare(sure(still), sure(still), still)["delay_share"] is None
+
+
 def test_dropped_steps_hold_the_last_answer() -> None:
     kept = over_time.kept_steps(3, 10, 0.3, np.random.default_rng(0))
     assert kept.shape == (3, 7)

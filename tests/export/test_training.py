@@ -55,6 +55,50 @@ def test_a_run_that_was_interrupted_ends_where_an_unbroken_one_does(
     torch.testing.assert_close(resumed, whole, rtol=0, atol=1e-5)
 
 
+def test_fine_tuning_that_is_asked_for_again_gives_the_same_weights(data, recipe, tmp_path) -> None:
+    from export.train_frames import fine_tune, train_frames
+
+    start = train_frames(data, recipe, tmp_path)
+    once, again = (weights(fine_tune(data, start, recipe, 1, tmp_path / "fine")) for _ in range(2))
+    assert not torch.equal(once, weights(start))
+    assert torch.equal(once, again)
+
+
+def test_a_head_is_the_same_whether_its_encoder_was_trained_or_read(data, recipe, tmp_path) -> None:
+    from export.train import _candidate
+    from export.train_sequences import SequenceTrainingRecipe
+
+    heads = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
+    first = _candidate(data, recipe, heads, 0, (), tmp_path)
+    for name in ("cnn-gru.pt", "cnn.pt"):
+        (tmp_path / f"seed-{recipe.seed}" / name).unlink()
+    second = _candidate(data, recipe, heads, 0, (), tmp_path)
+    assert torch.equal(weights(first.model), weights(second.model))
+    assert torch.equal(weights(first.per_frame), weights(second.per_frame))
+
+
+def test_checkpoints_of_other_data_are_refused(tmp_path) -> None:
+    from export.train import _one_data_file
+
+    for _ in range(2):
+        _one_data_file(tmp_path / "work", "a" * 64)
+    with pytest.raises(EdgeError, match="another data file"):
+        _one_data_file(tmp_path / "work", "b" * 64)
+
+
+def test_no_student_has_a_seed_of_its_teachers(tmp_path, recipe) -> None:
+    from dataclasses import replace
+
+    from export import train
+    from export.train_frames import FrameRecipe
+    from export.train_sequences import SequenceTrainingRecipe
+
+    assert not {one.seed for one in train.TEACHERS} & set(range(FrameRecipe().seed, FrameRecipe().seed + 10))
+    alike = replace(recipe, seed=train.TEACHERS[0].seed - 1)
+    with pytest.raises(EdgeError, match="is a teacher's"):
+        train.train(tmp_path / "f.npz", tmp_path, tmp_path / "b", alike, SequenceTrainingRecipe(), seeds=2)
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> None:
     from dataclasses import replace
 

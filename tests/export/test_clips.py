@@ -1,0 +1,51 @@
+"""Label changes on video, counted by hand; and a real clip where one is at hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.bundle import REFERENCE, load
+
+pytestmark = pytest.mark.export
+clips = pytest.importorskip("export.clips")
+DATA = Path(__file__).parents[3] / "shared" / "data"
+GIF = DATA / "video" / "head-pose-face-detection-male.gif"
+
+
+@pytest.fixture(autouse=True)
+def baseline(monkeypatch) -> None:
+    """Faces that are bright are of class 1 to the head without memory, dark ones of class 0."""
+
+    def logits(faces: np.ndarray) -> np.ndarray:
+        bright = faces.mean(axis=(2, 3, 4))
+        return np.stack([-bright, bright, *np.full((6, *bright.shape), -9.0)], axis=-1).astype(np.float32)
+
+    monkeypatch.setattr(clips.per_frame, "load", lambda bundle: logits)
+    monkeypatch.setattr(
+        clips.evaluate, "normalised", lambda crops, _: crops[:, :, None].astype(np.float32) - 128
+    )
+
+
+def test_changes_are_counted_over_all_tracks_that_last(monkeypatch) -> None:
+    blinking = np.full((20, 48, 48), 28, np.uint8)
+    blinking[[5, 10, 15]] = 228
+    tracks = [blinking, np.full((20, 48, 48), 28, np.uint8), blinking[:9]]
+    monkeypatch.setattr(clips, "face_sequences", lambda *_: tracks)
+    found = clips.on_clips(load(REFERENCE), [Path("somewhere/a.mp4")])["a.mp4"]
+    assert (found["tracks"], found["steps"]) == (2, 40)
+    assert found["changes_per_10_s"]["per frame"] == 6 / 4 * 10
+    assert set(found["changes_per_10_s"]) == {"recurrent", "per frame", "per frame, EMA 0.5"}
+
+
+def test_a_clip_without_faces(monkeypatch) -> None:
+    monkeypatch.setattr(clips, "face_sequences", lambda *_: [])
+    assert clips.on_clips(load(REFERENCE), [Path("a.mp4")])["a.mp4"]["steps"] == 0
+
+
+@pytest.mark.skipif(not GIF.is_file(), reason=f"no clip {GIF}")
+def test_a_real_clip() -> None:
+    found = clips.on_clips(load(REFERENCE), [GIF])[GIF.name]
+    assert found["tracks"] >= 1
+    assert found["steps"] > 20
+    assert found["changes_per_10_s"]["recurrent"] < 20
