@@ -16,6 +16,7 @@ from edge.errors import BundleError
 
 EMOTIONS = 8  # the first eight vote columns
 UNKNOWN, NOT_A_FACE = 8, 9  # the last two vote columns
+_ARRAYS = ("webp", "offsets", "votes", "split", "duplicate_group")
 TWIN_CORRELATION = 0.99
 DEV_SHARE = 10  # one twin group in ten becomes the development fold
 FOLDS = ("training", "development", "report (PublicTest)")
@@ -41,9 +42,11 @@ def load(path: Path) -> FerPlus:
         raise BundleError(f"no data file {path}: pass --data the path of ferplus_webp.npz")
     try:
         with path.open("rb") as file, np.load(file) as archive:
-            data = {name: archive[name] for name in ("webp", "offsets", "votes", "split", "duplicate_group")}
+            data = {name: archive[name] for name in _ARRAYS}
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise BundleError(f"{path} is not ferplus_webp.npz ({error}); pass --data its path") from error
+        raise BundleError(
+            f"{path} is not ferplus_webp.npz, an archive of {', '.join(_ARRAYS)}; pass --data its path"
+        ) from error
     webp, offsets = data["webp"], data["offsets"]
     stills = [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in pairwise(offsets)]
     images: npt.NDArray[np.uint8] = np.stack([np.asarray(still, np.uint8) for still in stills])

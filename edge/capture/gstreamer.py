@@ -2,60 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.capture.rtsp import without_password
+from edge.capture.gstreamer_pipeline import JETSON, Elements, Libraries, description, load, mode_caps, parse
 from edge.data import Frame
-from edge.errors import DependencyError, SourceError, require
+from edge.errors import SourceError
 
 _log = logging.getLogger(__name__)
 _START_S = 8.0  # Argus needs up to 3 s for its first frame
 _WORDS_S = 0.5  # a state change may fail a moment before the element says why
 _PULL_S = 0.2  # how long a reading thread may overlook that the source was closed
-_HINT = "sudo apt install python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
-_PACKAGES = "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 _LUMA_FIRST = ("NV12", "I420", "GRAY8")  # formats of 8 bits whose first plane is luma
 _FULL_RANGE = 1  # GST_VIDEO_COLOR_RANGE_0_255, a name with a digit that not every PyGObject spells alike
-
-
-@dataclass(frozen=True, slots=True)
-class Elements:
-    """The parts of a pipeline as gst-launch writes them; ``{camera}`` is the sensor id or device node.
-
-    Width, height and rate, where asked for, are added to ``csi_caps`` and ``usb_caps``. ``luma_caps`` is
-    what reaches Python: NV12, I420 or GRAY8. The default is NV12: Argus and nvv4l2decoder give it, so that
-    nvvidconv only moves it from NVMM to plain memory.
-    """
-
-    csi: str = "nvarguscamerasrc sensor-id={camera}"
-    csi_caps: str = "video/x-raw(memory:NVMM),format=NV12"
-    usb: str = "v4l2src device={camera}"
-    usb_caps: str = "image/jpeg"
-    jpeg_decoder: str = "nvv4l2decoder mjpeg=1"
-    converter: str = "nvvidconv"
-    luma_caps: str = "video/x-raw,format=NV12"
-
-
-JETSON = Elements()
-
-
-class Libraries(NamedTuple):
-    """GStreamer as ``gi`` gives it."""
-
-    gst: Any
-    app: Any
-    video: Any
 
 
 class GStreamerSource:
@@ -83,8 +48,8 @@ class GStreamerSource:
         self.fps: float | None = None  # frames per second as negotiated; None where the camera names none
         self._libraries = load()
         self._closed = False
-        mode = _mode(self._libraries, width, height, fps)
-        self._pipeline = _parse(self._libraries.gst, description(address, mode, elements))
+        mode = mode_caps(self._libraries, width, height, fps)
+        self._pipeline = parse(self._libraries.gst, description(address, mode, elements))
         self._sink = self._pipeline.get_by_name("luma")
         self._bus = self._pipeline.get_bus()
         try:
@@ -129,9 +94,9 @@ class GStreamerSource:
         started = state in (gst.StateChangeReturn.SUCCESS, gst.StateChangeReturn.NO_PREROLL)
         self._check(0, wait_s=0.0 if started else _WORDS_S)
         if not started:
-            raise SourceError(
-                f"{self.address} gives no frame within {_START_S:g} s; check the camera's cable"
-            )
+            failed = state == gst.StateChangeReturn.FAILURE
+            fault = "does not start and says not why" if failed else f"gives no frame within {_START_S:g} s"
+            raise SourceError(f"{self.address} {fault}; check the camera's cable")
         caps = self._sink.get_static_pad("sink").get_current_caps()
         if caps is not None:
             info = self._libraries.video.VideoInfo.new_from_caps(caps)
@@ -180,45 +145,6 @@ class GStreamerSource:
         return float(self._sink.get_base_time() + running) / gst.SECOND
 
 
-def load() -> Libraries:
-    """Import and start GStreamer; DependencyError where it is not installed."""
-    _keep_unwinder()
-    try:
-        for name in ("Gst", "GstApp", "GstVideo"):
-            require("gi", _HINT).require_version(name, "1.0")
-    except ValueError as error:
-        raise DependencyError(f"GStreamer is not complete ({error}); install it: {_HINT}") from error
-    libraries = Libraries(
-        *(require(f"gi.repository.{name}", _HINT) for name in ("Gst", "GstApp", "GstVideo"))
-    )
-    libraries.gst.init_check(None)
-    return libraries
-
-
-def _keep_unwinder() -> None:
-    """Make the compiler's unwinder the first that libraries find.
-
-    GStreamer brings libunwind, whose functions bear the same names. A library that is loaded after it, such
-    as ONNX Runtime, would take those, and the first C++ exception would end the process.
-    """
-    with suppress(OSError):  # another C library: it has no such trouble
-        ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
-
-
-def description(address: str, mode: str = "", elements: Elements = JETSON) -> str:
-    """The pipeline for ``address`` as gst-launch writes it; ``mode`` is added to the camera's caps."""
-    if match := re.fullmatch(r"csi://(\d+)", address, re.ASCII):
-        parts = [elements.csi.format(camera=match[1]), elements.csi_caps + mode]
-    elif match := re.fullmatch(r"mjpeg://(/.+)", address):
-        node = re.sub(r'(["\\])', r"\\\1", match[1])
-        parts = [elements.usb.format(camera=f'"{node}"'), elements.usb_caps + mode, elements.jpeg_decoder]
-    else:
-        name = without_password(address)
-        raise SourceError(f"{name!r} names no GStreamer camera; write csi://0 or mjpeg:///dev/video0")
-    sink = "appsink name=luma max-buffers=1 drop=true sync=false"
-    return " ! ".join([*parts, elements.converter, elements.luma_caps, sink])
-
-
 def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Literal["full", "limited"]]:
     """The first plane of a sample as (H,W) uint8, and its range; SourceError where that is not luma.
 
@@ -245,33 +171,3 @@ def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Lite
         part.unmap(memory)
     image = np.ndarray((info.height, info.width), np.uint8, plane, strides=(stride, 1))
     return image, "full" if int(info.colorimetry.range) == _FULL_RANGE else "limited"
-
-
-def _mode(libraries: Libraries, width: int | None, height: int | None, fps: float | None) -> str:
-    """What was asked for as caps, ``,width=640,framerate=30/1``."""
-    mode = f",width={width}" if width else ""
-    mode += f",height={height}" if height else ""
-    if fps:
-        # 29.97 has to become 30000/1001, as cameras write it.
-        _, over, under = libraries.video.video_guess_framerate(round(libraries.gst.SECOND / fps))
-        mode += f",framerate={over}/{under}"
-    return mode
-
-
-def _parse(gst: Any, text: str) -> Any:
-    context = gst.ParseContext.new()
-    try:
-        return gst.parse_launch_full(text, context, gst.ParseFlags.FATAL_ERRORS)
-    except Exception as error:  # GLib.Error, a class that exists only where gi does
-        if missing := context.get_missing_elements():
-            raise DependencyError(
-                f"GStreamer has no element {', '.join(missing)}; {_remedy(missing)}"
-            ) from error
-        words = " ".join(getattr(error, "message", str(error)).split())
-        raise SourceError(f"GStreamer refuses the pipeline {text}: {words}; correct its elements") from error
-
-
-def _remedy(missing: list[str]) -> str:
-    if any(name.startswith("nv") for name in missing):
-        return "on a Jetson: sudo apt install nvidia-l4t-gstreamer; elsewhere use a USB camera, /dev/video0"
-    return f"install it: sudo apt install {_PACKAGES}"

@@ -19,7 +19,8 @@ import pytest
 from contracts import check_source
 
 from edge.capture import gstreamer
-from edge.capture.gstreamer import Elements, GStreamerSource, description, load, luma
+from edge.capture.gstreamer import GStreamerSource, luma
+from edge.capture.gstreamer_pipeline import Elements, description, load
 from edge.errors import DependencyError, SourceError
 
 try:
@@ -266,8 +267,8 @@ def test_a_start_that_fails_before_its_element_says_why(monkeypatch) -> None:
         def get_state(self, timeout: int):
             return LIBRARIES.gst.StateChangeReturn.FAILURE, None, None
 
-    parse = gstreamer._parse
-    monkeypatch.setattr(gstreamer, "_parse", lambda *parts: Hasty(parse(*parts)))
+    parse = gstreamer.parse
+    monkeypatch.setattr(gstreamer, "parse", lambda *parts: Hasty(parse(*parts)))
     late = replace(PC, converter="identity sleep-time=100000 error-after=2")
     with pytest.raises(SourceError, match=r"identity.*Failed after"):
         source(late)
@@ -325,7 +326,8 @@ def test_a_library_that_is_loaded_after_gstreamer_may_still_throw(tmp_path) -> N
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no network")
     code = (
-        "import sys, cv2; from pathlib import Path; from edge.capture.gstreamer import load; load(); "
+        "import sys, cv2; from pathlib import Path; "
+        "from edge.capture.gstreamer_pipeline import load; load(); "
         "from edge.engines.ort import OrtEngine; OrtEngine(Path(sys.argv[1]))"
     )
     done = subprocess.run([sys.executable, "-c", code, broken], capture_output=True, text=True, timeout=60)

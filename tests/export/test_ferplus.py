@@ -73,7 +73,7 @@ def test_another_file_is_refused_in_one_line(tmp_path, kind: str) -> None:
         path.write_text("no archive")
     elif kind == "cut archive":
         path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(EdgeError, match=r"is not ferplus_webp.npz .*; pass --data its path"):
+    with pytest.raises(EdgeError, match=r"is not ferplus_webp.npz, .*; pass --data its path"):
         ferplus.load(path)
 
 
