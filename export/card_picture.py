@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
 
 
 def _robustness(axis: Any, name: str, found: Mapping[str, Any]) -> None:
-    for precision, shares in found["accuracy"].items():
-        axis.plot(found["levels"], shares, marker="o", markersize=3, label=precision)
+    for (precision, shares), line in zip(found["accuracy"].items(), cycle(("-", "--")), strict=False):
+        axis.plot(found["levels"], shares, line, marker="o", markersize=3, label=precision)
     axis.set_title(name, fontsize=10)
     axis.set(xlabel=found["unit"], ylabel="accuracy", ylim=(0, 1))
     if found["levels"][0] > found["levels"][-1]:
