@@ -65,7 +65,8 @@ def load(folder: Path, unchecked: Collection[str] = ()) -> Bundle:
     try:
         manifest = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise BundleError(f"no bundle at {folder}: name a folder with a manifest.json") from error
+        missing = f"no bundle at {folder}: manifest.json is missing"
+        raise BundleError(f"{missing}; name the folder of a bundle") from error
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error
     schema = manifest_schema()
