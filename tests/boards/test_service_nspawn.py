@@ -93,7 +93,6 @@ def page(machine: Machine) -> Iterator[None]:
         yield
     finally:
         machine.run("systemctl", "stop", "page.service")
-        machine.run("systemctl", "reset-failed")  # killed or not, it is none of the other tests' business
 
 
 def test_it_runs_as_nobody_without_a_network(running: Machine) -> None:
@@ -150,10 +149,7 @@ def test_under_lasting_memory_pressure_it_backs_off_and_returns_by_itself(short_
         others = machine.others()
         assert "page.service" in others
         for round_ in ("first", "second"):
-            try:
-                seconds = until(shown, 60, "lasting pressure is not shown")
-            except AssertionError:  # seldom, as PAGE says; what ends a start that hangs has its own test
-                pytest.skip("the kernel neither killed the service nor let it start within 60 s")
+            seconds = until(shown, 60, "lasting pressure is not shown")
             print(f"lasting pressure, {round_} round: failed after {seconds:.1f} s")
             assert machine.show("Result") in ("signal", "oom-kill"), "the latter with cgroup v2"
             assert machine.show("ActiveState", "emotion-edge-retry.timer") == "active"
