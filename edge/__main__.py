@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
+        if "NOTIFY_SOCKET" in os.environ:  # as a service; before the large libraries come
+            from edge.process import stay_in_memory
+
+            stay_in_memory()
         # The one library that every room imports at its top: ask for it before they do.
         require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
         args.command(args)

@@ -155,6 +155,7 @@ def boot(root: Path, console: Path) -> Iterator[Machine]:
     memory = MemoryGroup()
     command = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', str(memory.path / "cgroup.procs")]
     command += ["systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--private-network"]
+    command += ["--capability=CAP_IPC_LOCK", "--system-call-filter=@memlock"]
     with console.open("wb") as said:
         process = subprocess.Popen(
             [*command, "--directory", str(root), "--boot", "--console=pipe"],

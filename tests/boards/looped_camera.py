@@ -6,6 +6,11 @@ lets the face detector hang while everything around it lives on, ``hoards`` lets
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+from edge.process import stay_in_memory
+
+stay_in_memory()  # as the program does, before it imports what is large
+
 import sys
 import time
 from collections.abc import Iterator
