@@ -217,7 +217,7 @@ def test_frames_dropped_in_the_capture_process_are_counted(capture_process) -> N
         seen = [next(frames)]
         assert source.dropped == 0
         time.sleep(0.6)  # 300 frames, of which the pipe holds some 30
-        while len(seen) < 200 and seen[-1].index == len(seen) - 1:
+        while seen[-1].index < 200:  # past that gap, and past a small one that a busy machine may make before
             seen.append(next(frames))
         missing = seen[-1].index - len(seen) + 1
         assert missing > 50
