@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from edge.config import Config
 from edge.deploy.command import add_service_options, run_service
 from edge.errors import EdgeError, require
 from edge.health import logs
+from edge.process import stay_in_memory
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,10 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
-        if "NOTIFY_SOCKET" in os.environ:  # as a service; before the large libraries come
-            from edge.process import stay_in_memory
-
-            stay_in_memory()
+        stay_in_memory()  # before the large libraries come
         # The one library that every room imports at its top: ask for it before they do.
         require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
         args.command(args)

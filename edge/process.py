@@ -6,7 +6,6 @@ import ctypes
 import logging
 import os
 import re
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -30,13 +29,17 @@ def die_with_parent() -> None:
 
 
 def stay_in_memory() -> None:
-    """Lock every page once it is touched, the libraries' code too: mlockall(2).
+    """In a service, lock every page once it is touched, the libraries' code too: mlockall(2).
 
     Where memory runs out, Linux drops code first, and reads it from the disk again at every step: a program
     then stands still as long as it lives. One that cannot be dropped is killed at once, and started again.
-    Does nothing where locked memory is limited, because an allocation over the limit would fail.
+    Children do not inherit the lock. Where locked memory is limited, as in some containers, nothing is
+    locked, because an allocation over the limit would fail.
     """
+    if "NOTIFY_SOCKET" not in os.environ:
+        return
     if not may_lock():
+        log.info("locked memory is limited: short of memory, this program may stand still")
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(_MCL):
@@ -44,7 +47,9 @@ def stay_in_memory() -> None:
 
 
 def may_lock() -> bool:
-    """Whether there is no limit on locked memory: the unit lifts it, and a capability ignores it."""
+    """Whether there is no limit on locked memory: LimitMEMLOCK= lifts it, and a capability ignores it."""
+    import resource  # of Linux alone, as is all that is asked here
+
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         return True
     found = re.search(r"CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text())

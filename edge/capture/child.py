@@ -30,7 +30,7 @@ from edge.config import Config, SourceConfig
 from edge.data import Frame
 from edge.errors import EdgeError, RestartNeeded, SourceError
 from edge.health import logs
-from edge.process import START, die_with_parent
+from edge.process import START, die_with_parent, stay_in_memory
 
 # magic, height, width, channels (0: luma), time s, index, limited range, frames dropped in all, height and
 # width of what is drawn on (0: nothing but the image)
@@ -138,6 +138,7 @@ def _write(pipe: IO[bytes], frame: Frame, dropped: int) -> None:
 def main(settings: str) -> int:
     """Read the source of ``settings`` (JSON) until it ends or nobody reads any more."""
     die_with_parent()
+    stay_in_memory()
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     sys.stdout = sys.stderr  # what a library prints must not get between the frames
     os.dup2(sys.stderr.fileno(), 1)

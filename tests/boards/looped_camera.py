@@ -9,7 +9,7 @@ from __future__ import annotations
 # ruff: noqa: E402
 from edge.process import stay_in_memory
 
-stay_in_memory()  # as the program does, before it imports what is large
+stay_in_memory()  # before what is large is imported, as the program does
 
 import sys
 import time
