@@ -5,7 +5,6 @@ What is noted goes into memory that was taken before: a soak must not find the g
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from edge.data import Frame
 from edge.errors import EdgeError
 from edge.pipeline import Pipeline
 from edge.protocols import Source
+from edge.recognition.recognizer import is_due
 
 Opened = Recovering | NewestFrames
 
@@ -88,12 +88,11 @@ class Watched:
 
 def at_tick(coming: Iterator[Frame], step_hz: float, later: int) -> None:
     """Let frames pass until one is due for a step of the network, and ``later`` frames more."""
-    last: int | None = None
+    last_s: float | None = None
     for frame in coming:
-        tick = math.floor(frame.timestamp_s * step_hz + 1e-3)  # as edge.recognition.recognizer.is_due
-        if last is not None and tick != last:
+        if last_s is not None and is_due(last_s, frame.timestamp_s, step_hz):
             break
-        last = tick
+        last_s = frame.timestamp_s
     for _ in islice(coming, later):
         pass
 

@@ -91,10 +91,7 @@ def _float_tensors(model: Any) -> list[str]:
 
 
 def _session_with(model: Any, names: list[str]) -> Any:
-    onnx, ort = (
-        require("onnx", "pip install 'emotion-edge[export]'"),
-        require("onnxruntime", "pip install onnxruntime"),
-    )
+    onnx, ort = require("onnx", _HINT), require("onnxruntime", "pip install onnxruntime")
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     known = {value.name for value in whole.graph.output}

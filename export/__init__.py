@@ -1,0 +1,3 @@
+"""Trained networks become streaming bundles."""
+
+INSTALL = "pip install -c constraints.txt 'emotion-edge[export]'"

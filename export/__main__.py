@@ -11,6 +11,7 @@ from pathlib import Path
 from edge.__main__ import add_engine_options, run_engine
 from edge.command import finish
 from edge.errors import EdgeError, require
+from export import INSTALL
 from export.options import add_options
 
 
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         for module in ("cv2", "torch", "onnx", "onnxruntime"):
-            require(module, "pip install -c constraints.txt 'emotion-edge[export]'")
+            require(module, INSTALL)
         args.command(args)
 
     return finish("emotion-export", work, "nothing is half-written; training resumes after its last epoch")
@@ -139,7 +140,7 @@ def _train(args: argparse.Namespace) -> None:
 
     given = {"encoder": args.encoder, "epochs": args.epochs, "seed": args.seed}
     if args.alone:
-        given["distil"] = 0.0
+        given |= {"distil": 0.0, "views": 0}
     frames = replace(FrameRecipe(), **{key: value for key, value in given.items() if value is not None})
     _known([frames.encoder])
     family = args.family or SequenceTrainingRecipe.family

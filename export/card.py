@@ -9,20 +9,18 @@ from typing import Any
 
 from edge import bundle as bundles
 from edge.errors import BundleError, EdgeError, require
-from export import ferplus
+from export import INSTALL, ferplus
 from export.card_picture import draw
 from export.card_text import NAME, PICTURE, model_card
 from export.clips import on_clips
 from export.measure import measure
 from export.write_bundle import check_target, copy_files, write_bundle
 
-_NEEDS = "pip install -c constraints.txt 'emotion-edge[export]'"
-
 
 def check_before(out: Path) -> None:
     """Raise what would keep a card from being written to the bundle ``out``: before hours of work."""
     for module in ("matplotlib", "skimage"):
-        require(module, _NEEDS)
+        require(module, INSTALL)
     check_target(out)
 
 

@@ -7,14 +7,11 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from edge.errors import require
-
 _COLUMNS = 5
 
 
 def draw(figures: Mapping[str, Any], path: Path) -> None:
     """Draw the curves of a manifest's "evaluation" into a PNG."""
-    require("matplotlib", "pip install matplotlib")
     from matplotlib.figure import Figure
 
     faults, conditions = figures["robustness"], figures["over_time"]

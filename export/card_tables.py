@@ -29,7 +29,10 @@ def recipe(training: Mapping[str, Any]) -> str:
     told = ""
     if teachers:
         names = " and ".join(f"{one['encoder']} ({one['epochs']} epochs)" for one in teachers)
-        told = f", {frames['distil']:.0%} of the target the mean answer of {names}, trained on the same faces"
+        told = (
+            f" on {frames.get('views', 'fresh')} views of each face, {frames['distil']:.0%} of the target "
+            f"the mean answer to them of {names}, trained on the same faces"
+        )
     tuned = training["fine_tune_epochs"]
     rounded = f", then {tuned} epochs with INT8 rounding in the graph" if tuned else ""
     return f"Encoder: {frames['epochs']} epochs{told}{rounded}; frozen while the head learnt time."

@@ -27,15 +27,16 @@ from export.proof import STEPS, prove
 from export.quantize import add_precisions
 from export.seeds import Candidate, best, spread
 from export.to_onnx import export_step, rolled
-from export.train_frames import INPUT, FrameRecipe, fine_tune, train_frames
+from export.train_frames import INPUT, FrameRecipe, answer, fine_tune, train_frames, training_rows
 from export.train_sequences import SequenceTrainingRecipe, train_sequences
+from export.views import Views, make_views
 from export.write_bundle import write_bundle
 
 LICENSE = (
     "research and demonstration only: the training faces were collected from the web without an image licence"
 )
 # Twice the work of the reference encoder; they differ in what they draw.
-_TEACHER = FrameRecipe(encoder="residual-l", epochs=50, noisy_epochs=0, no_faces=0.0, distil=0.0)
+_TEACHER = FrameRecipe(encoder="residual-l", epochs=30, noisy_epochs=0, no_faces=0.0, distil=0.0, views=0)
 TEACHERS = (replace(_TEACHER, seed=2), replace(_TEACHER, seed=3))
 _CALIBRATION_SEQUENCES = 24
 
@@ -57,19 +58,16 @@ def train(
     """
     card.check_before(out)
     recipes = TEACHERS if frames.distil else ()
-    all_seeds = range(frames.seed, frames.seed + seeds)
-    for recipe in recipes:
-        if recipe.seed in all_seeds:
-            raise EdgeError(f"seed {recipe.seed} is a teacher's, and its views its own; pass another --seed")
     _keep_memory()
     data = ferplus.load(data_file)
-    _one_data_file(work, sha256(data_file))
+    _one_origin(work, data_file, recipes)
     teachers = [train_frames(data, recipe, work / f"teacher-{n}") for n, recipe in enumerate(recipes, 1)]
+    views = _views(data, teachers, frames.views, work) if teachers else None
     candidates = [
         _candidate(
-            data, replace(frames, seed=seed), replace(over_time, seed=seed), fine_tune_epochs, teachers, work
+            data, replace(frames, seed=seed), replace(over_time, seed=seed), fine_tune_epochs, views, work
         )
-        for seed in all_seeds
+        for seed in range(frames.seed, frames.seed + seeds)
     ]
     chosen = best(candidates, data)
     training = {
@@ -95,17 +93,25 @@ def train(
     print(f"wrote {out}", file=sys.stderr)
 
 
+def _views(data: ferplus.FerPlus, teachers: Sequence[FrameClassifier], count: int, work: Path) -> Views:
+    """What ``teachers`` say of ``count`` views of each training face; kept in ``work``."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    ready = [teacher.to(device) for teacher in teachers]
+    images = data.images[training_rows(data)]
+    return make_views(images, lambda view: answer(ready, view), count, work / "views")
+
+
 def _candidate(
     data: ferplus.FerPlus,
     frames: FrameRecipe,
     over_time: SequenceTrainingRecipe,
     fine_tune_epochs: int,
-    teachers: Sequence[FrameClassifier],
+    views: Views | None,
     work: Path,
 ) -> Candidate:
     """All stages from one seed, in a folder of their own."""
     work = work / f"seed-{frames.seed}"
-    classifier = train_frames(data, frames, work, teachers=teachers)
+    classifier = train_frames(data, frames, work, views=views)
     if fine_tune_epochs:
         work = work / f"fine-tuned-{fine_tune_epochs}"
         classifier = fine_tune(data, classifier, frames, fine_tune_epochs, work)
@@ -119,14 +125,15 @@ def _candidate(
     return Candidate(frames, over_time, with_head(over_time), with_head(replace(over_time, family="cnn")))
 
 
-def _one_data_file(work: Path, data_sha256: str) -> None:
-    """Refuse checkpoints in ``work`` that were made from other data."""
+def _one_origin(work: Path, data_file: Path, teachers: Sequence[FrameRecipe] = ()) -> None:
+    """Refuse checkpoints in ``work`` that were made from other data or with other teachers."""
     work.mkdir(parents=True, exist_ok=True)
-    note = work / "data.sha256"
+    note, origin = work / "origin.txt", "\n".join([sha256(data_file), *map(repr, teachers), ""])
     if not note.exists():
-        note.write_text(data_sha256 + "\n", "utf-8")
-    elif note.read_text("utf-8").strip() != data_sha256:
-        raise EdgeError(f"{work} holds checkpoints made from another data file; pass another --work folder")
+        note.write_text(origin, "utf-8")
+    elif note.read_text("utf-8") != origin:
+        what = "teachers" if note.read_text("utf-8").startswith(origin.split()[0]) else "data"
+        raise EdgeError(f"{work} holds checkpoints made with other {what}; pass another --work folder")
 
 
 def _keep_memory() -> None:
@@ -197,10 +204,10 @@ def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int)
 
     _keep_memory()
     data = ferplus.load(data_file)
-    _one_data_file(work, sha256(data_file))
+    _one_origin(work, data_file)
     print(title())
     for name in names:
         folder = work / f"compare-{epochs}-{name}"
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, mixup=0.0, no_faces=0.0, distil=0.0)
+        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, no_faces=0.0, distil=0.0)
         print(row(name, train_frames(data, recipe, folder), data, folder), flush=True)

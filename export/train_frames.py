@@ -26,6 +26,7 @@ from edge.faces.crop import normalise_crops
 from export.ferplus import FerPlus, majority, soft_targets
 from export.networks import LABELS, FrameClassifier
 from export.rounding import add_rounding_noise, keep_rounded, round_in_training
+from export.views import Views
 
 INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "standardise"}}
 _AHEAD = 32  # batches
@@ -36,7 +37,7 @@ class FrameRecipe:
     """Hyper-parameters of the frame stage."""
 
     encoder: str = "plain-strided"
-    epochs: int = 50
+    epochs: int = 40
     noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
     rounded_epochs: int = 0  # the last ones, with the rounding itself in the graph
     batch: int = 128
@@ -44,10 +45,10 @@ class FrameRecipe:
     weight_decay: float = 5e-4
     balance: float = 0.25  # sampling weight of a class = frequency ** -balance
     ema: float = 0.998  # per step; the averaged weights are the ones that are kept
-    mixup: float = 0.0  # faces and targets are mixed by shares from Beta(mixup, mixup); 0 = not at all
     no_faces: float = 0.04  # share of pictures without a face, whose target is every class alike
     distil: float = 0.7  # share of the teachers' answer in the target
-    seed: int = 11  # no teacher has it: a student must not see the very views of its teacher
+    views: int = 8  # of each face, that the teachers have answered
+    seed: int = 11
 
 
 def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -70,33 +71,44 @@ def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -
     return np.concatenate(parts)
 
 
+def answer(teachers: Sequence[nn.Module], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Mean probabilities (N,K) of ``teachers`` for grey stills (N,H,W) uint8 and their mirror images."""
+    logits = [predict(one, side) for one in teachers for side in (images, images[:, :, ::-1])]
+    return np.mean([torch.from_numpy(one).softmax(dim=1).numpy() for one in logits], axis=0)
+
+
+def training_rows(data: FerPlus) -> npt.NDArray[np.int64]:
+    """Of the faces that train the network: those of its fold that voters could name."""
+    return np.flatnonzero(soft_targets(data.votes)[1] & (data.fold == 0))
+
+
 def train_frames(
     data: FerPlus,
     recipe: FrameRecipe,
     folder: Path,
     start: FrameClassifier | None = None,
-    teachers: Sequence[FrameClassifier] = (),
+    views: Views | None = None,
 ) -> FrameClassifier:
     """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights.
 
     On an NVIDIA GPU where PyTorch finds one; the checkpoint resumes on either kind of machine.
     ``start`` is the network to fine-tune; without it, training begins with random weights. Where there are
-    ``teachers``, ``recipe.distil`` of the target is their mean answer to the very view that the network sees
-    (Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Beyer et al., CVPR 2022).
+    ``views`` of the ``training_rows``, ``recipe.distil`` of the target is the teachers' answer to the very
+    view that the network sees (Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Beyer et
+    al., CVPR 2022); without, each view is a new one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     cv2.setNumThreads(1)
-    targets, usable = soft_targets(data.votes)
-    pool = np.flatnonzero(usable & (data.fold == 0))
-    weights = _class_weights(targets[pool], recipe.balance)
+    pool = training_rows(data)
+    images, targets = data.images[pool], soft_targets(data.votes)[0][pool]
+    weights = _class_weights(targets, recipe.balance)
     dev = data.fold == 1
     dev_images, dev_labels = data.images[dev], majority(data.votes[dev])
 
     model = copy.deepcopy(start) if start else FrameClassifier(recipe.encoder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    teachers = [copy.deepcopy(teacher).to(device) for teacher in teachers]
     averaged = copy.deepcopy(model)
     decay = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
@@ -124,13 +136,11 @@ def train_frames(
         elif epoch >= recipe.epochs - recipe.noisy_epochs:
             add_rounding_noise(model)
         started, total = time.monotonic(), 0.0
-        batches = _batches(data, targets, pool, weights, recipe, epoch, steps)
+        batches = _batches(images, targets, views, weights, recipe, epoch)
         for done, batch in enumerate(batches):
-            faces, wanted, is_face = (part.to(device, non_blocking=True) for part in batch)
+            faces, wanted = (part.to(device, non_blocking=True) for part in batch)
             faces = faces.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                if teachers:
-                    wanted = torch.lerp(wanted, _answer(teachers, faces), recipe.distil * is_face)
                 loss = cross_entropy(model(faces), wanted)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -165,12 +175,6 @@ def fine_tune(
     return train_frames(data, gentle, folder, start=classifier)
 
 
-@torch.inference_mode()
-def _answer(teachers: Sequence[FrameClassifier], faces: Tensor) -> Tensor:
-    """Mean of the teachers' probabilities (N,K) for normalised faces."""
-    return torch.stack([teacher(faces).float().softmax(dim=1) for teacher in teachers]).mean(dim=0)
-
-
 @torch.no_grad()
 def _average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Exponential moving average of weights and batch-norm statistics, quicker during the first steps."""
@@ -187,50 +191,36 @@ def _class_weights(targets: npt.NDArray[np.float32], balance: float) -> npt.NDAr
     return weights / weights.sum()
 
 
-def _mix(
-    faces: npt.NDArray[np.float32], targets: npt.NDArray[np.float32], alpha: float, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mix each face (N,1,S,S) and target (N,K) with another's; Zhang et al., mixup, ICLR 2018."""
-    share = rng.beta(alpha, alpha, len(faces)).astype(np.float32)
-    other = rng.permutation(len(faces))
-    at = share[:, None, None, None]
-    return (
-        at * faces + (1 - at) * faces[other],
-        share[:, None] * targets + (1 - share[:, None]) * targets[other],
-    )
-
-
 def _batches(
-    data: FerPlus,
+    images: npt.NDArray[np.uint8],
     targets: npt.NDArray[np.float32],
-    pool: npt.NDArray[np.int64],
+    views: Views | None,
     weights: npt.NDArray[np.float64],
     recipe: FrameRecipe,
     epoch: int,
-    steps: int,
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Augmented faces (N,1,S,S), targets (N,K), 1 or 0 for a face or none (N,1), made ahead by threads.
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented faces (B,1,S,S) and targets (B,K), made ahead by threads.
 
-    A batch depends on seed, epoch and its number only.
+    A batch depends on seed, epoch, its number and the views only.
     """
-    order = np.random.default_rng((recipe.seed, epoch)).choice(pool, steps * recipe.batch, p=weights)
+    steps = len(images) // recipe.batch
+    order = np.random.default_rng((recipe.seed, epoch)).choice(len(images), steps * recipe.batch, p=weights)
 
-    def make(number: int) -> tuple[Tensor, Tensor, Tensor]:
+    def make(number: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((recipe.seed, epoch, 1 + number))
         rows = order[number * recipe.batch : (number + 1) * recipe.batch]
-        crops = np.stack([augment(data.images[row], rng) for row in rows])
-        faces, wanted = normalise_crops(crops, INPUT), targets[rows]
-        if recipe.mixup:
-            faces, wanted = _mix(faces, wanted, recipe.mixup, rng)
-        is_face = np.ones((len(faces), 1), np.float32)
-        if recipe.no_faces:
-            for at in np.flatnonzero(rng.random(len(faces)) < recipe.no_faces):
-                faces[at] = normalise_crops(no_face(crops[at], rng)[None], INPUT)[0]
-                wanted[at], is_face[at] = 1 / wanted.shape[1], 0
-        return torch.from_numpy(faces), torch.from_numpy(wanted), torch.from_numpy(is_face)
+        wanted = targets[rows]
+        if views is None:
+            crops = np.stack([augment(images[row], rng) for row in rows])
+        else:
+            crops, answers = views.draw(rows, rng)
+            wanted = (1 - recipe.distil) * wanted + recipe.distil * answers
+        for at in np.flatnonzero(rng.random(len(crops)) < recipe.no_faces):
+            crops[at], wanted[at] = no_face(crops[at], rng), 1 / wanted.shape[1]
+        return torch.from_numpy(normalise_crops(crops, INPUT)), torch.from_numpy(wanted)
 
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as threads:
-        ahead: deque[Future[tuple[Tensor, Tensor, Tensor]]] = deque()
+        ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()
         for number in range(steps):
             ahead.append(threads.submit(make, number))
             if len(ahead) > _AHEAD:

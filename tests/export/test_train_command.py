@@ -38,7 +38,7 @@ def made(tmp_path_factory):
         webp=np.concatenate(packed), offsets=np.cumsum([0, *map(len, packed)]), votes=votes,
         split=(np.arange(240) >= 180).astype(np.uint8), duplicate_group=np.full(240, -1),
     )  # fmt: skip
-    short = FrameRecipe(encoder="plain-s", epochs=3, noisy_epochs=1, batch=16, mixup=0.2, distil=0.5)
+    short = FrameRecipe(encoder="plain-s", epochs=3, noisy_epochs=1, batch=16, distil=0.5, views=2)
     heads = SequenceTrainingRecipe(sequences=8, dev_sequences=4, hidden=8, epochs=3, batch=4, stills=8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "TEACHERS", (replace(short, distil=0.0, seed=2),))
@@ -59,6 +59,7 @@ def test_the_bundle_is_whole_and_says_how_it_was_made(made) -> None:
     assert training["data_sha256"] == bundles.sha256(made / "faces.npz")
     assert training["teachers"][0]["seed"] == 2
     assert (made / "work" / "teacher-1" / "frames.pt").is_file()
+    assert len(list((made / "work" / "views").iterdir())) == 2
 
 
 def test_every_seed_is_measured_and_one_of_them_ships(made) -> None:
@@ -133,3 +134,10 @@ def test_every_figure_of_the_card_is_measured(made) -> None:
     drawn = cv2.imread(str(made / "bundle" / "MODEL_CARD.png"))
     assert drawn.shape[0] > 500
     assert drawn.std() > 10
+
+
+def test_encoders_are_compared(made, capsys) -> None:
+    from export.train import compare_encoders
+
+    compare_encoders(made / "faces.npz", made / "compared", ["plain-s"], 2)
+    assert "| plain-s | 35.2 | 1.18 M |" in capsys.readouterr().out

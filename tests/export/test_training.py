@@ -69,34 +69,26 @@ def test_a_head_is_the_same_whether_its_encoder_was_trained_or_read(data, recipe
     from export.train_sequences import SequenceTrainingRecipe
 
     heads = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
-    first = _candidate(data, recipe, heads, 0, (), tmp_path)
+    first = _candidate(data, recipe, heads, 0, None, tmp_path)
     for name in ("cnn-gru.pt", "cnn.pt"):
         (tmp_path / f"seed-{recipe.seed}" / name).unlink()
-    second = _candidate(data, recipe, heads, 0, (), tmp_path)
+    second = _candidate(data, recipe, heads, 0, None, tmp_path)
     assert torch.equal(weights(first.model), weights(second.model))
     assert torch.equal(weights(first.per_frame), weights(second.per_frame))
 
 
-def test_checkpoints_of_other_data_are_refused(tmp_path) -> None:
-    from export.train import _one_data_file
+def test_checkpoints_of_other_data_or_teachers_are_refused(tmp_path, recipe) -> None:
+    from export.train import _one_origin
 
+    data, other = tmp_path / "a.npz", tmp_path / "b.npz"
+    data.write_bytes(b"a")
+    other.write_bytes(b"b")
     for _ in range(2):
-        _one_data_file(tmp_path / "work", "a" * 64)
-    with pytest.raises(EdgeError, match="another data file"):
-        _one_data_file(tmp_path / "work", "b" * 64)
-
-
-def test_no_student_has_a_seed_of_its_teachers(tmp_path, recipe) -> None:
-    from dataclasses import replace
-
-    from export import train
-    from export.train_frames import FrameRecipe
-    from export.train_sequences import SequenceTrainingRecipe
-
-    assert not {one.seed for one in train.TEACHERS} & set(range(FrameRecipe().seed, FrameRecipe().seed + 10))
-    alike = replace(recipe, seed=train.TEACHERS[0].seed - 1)
-    with pytest.raises(EdgeError, match="is a teacher's"):
-        train.train(tmp_path / "f.npz", tmp_path, tmp_path / "b", alike, SequenceTrainingRecipe(), seeds=2)
+        _one_origin(tmp_path / "work", data, [recipe])
+    with pytest.raises(EdgeError, match="other data"):
+        _one_origin(tmp_path / "work", other, [recipe])
+    with pytest.raises(EdgeError, match="other teachers"):
+        _one_origin(tmp_path / "work", data, [recipe, recipe])
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> None:
@@ -160,16 +152,48 @@ def test_every_family_trains(data, tmp_path, family: str) -> None:
 def test_a_student_takes_the_answer_of_its_teachers_and_none_for_no_face(data, recipe, tmp_path) -> None:
     from dataclasses import replace
 
-    from export.networks import FrameClassifier
-    from export.train_frames import predict, train_frames
+    from export.train_frames import predict, train_frames, training_rows
+    from export.views import Views
 
-    teacher = FrameClassifier("plain-s").eval()
-    torch.nn.init.zeros_(teacher.head.weight)
-    teacher.head.bias.data = torch.tensor([0.0, 0, 0, 0, 0, 9, 0, 0])
-    told = replace(recipe, distil=1.0, mixup=0.2, no_faces=0.0, ema=0.5)
-    student = train_frames(data, told, tmp_path / "faces", teachers=[teacher])
+    answers = np.zeros((1, len(training_rows(data)), 8), np.float32)
+    answers[:, :, 5] = 1
+    views = Views(data.images[training_rows(data)][None], answers)
+    told = replace(recipe, distil=1.0, no_faces=0.0, ema=0.5)
+    student = train_frames(data, told, tmp_path / "faces", views=views)
     assert (predict(student, data.images).argmax(axis=1) == 5).all(), "no voter ever chose class 5"
     untold = replace(told, no_faces=1.0)
-    student = train_frames(data, untold, tmp_path / "none", teachers=[teacher])
+    student = train_frames(data, untold, tmp_path / "none", views=views)
     p = torch.from_numpy(predict(student, data.images)).softmax(dim=1)
     assert p.max() < 0.5, "pictures without a face were given the teacher's answer"
+
+
+def test_teachers_answer_each_view_and_its_mirror_image_once(data, tmp_path) -> None:
+    from export.networks import FrameClassifier
+    from export.train_frames import answer
+    from export.views import make_views
+
+    torch.manual_seed(0)
+    teachers = [FrameClassifier("plain-s").eval() for _ in range(2)]
+    images = data.images[:6]
+    made = make_views(images, lambda seen: answer(teachers, seen), 3, tmp_path / "views")
+    assert not np.array_equal(made.images[0], made.images[1])
+    np.testing.assert_allclose(made.answers.sum(axis=2), 1, rtol=1e-5)
+    np.testing.assert_allclose(made.answers[2], answer(teachers, made.images[2, :, :, ::-1]), rtol=1e-4)
+
+    (tmp_path / "views" / "view-2.npz").unlink()  # as after an interruption
+    seen: list[np.ndarray] = []
+    again = make_views(
+        images, lambda view: (seen.append(view), answer(teachers, view))[1], 3, tmp_path / "views"
+    )
+    assert len(seen) == 1
+    for name in ("images", "answers"):
+        assert np.array_equal(getattr(again, name), getattr(made, name))
+
+    at, found = np.arange(6).repeat(50), set()
+    drawn, answers = made.draw(at, np.random.default_rng(0))
+    for number, (image, told) in enumerate(zip(drawn, answers, strict=True)):
+        views = made.images[:, at[number]]
+        view, way = next((v, w) for v in range(3) for w in (1, -1) if np.array_equal(image, views[v, :, ::w]))
+        assert np.array_equal(told, made.answers[view, at[number]])
+        found.add((view, way))
+    assert len(found) == 6, "every view, mirrored and not"
