@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,24 @@ def write(bundle: bundles.Bundle, data: ferplus.FerPlus) -> None:
     """Measure a bundle of ``emotion-export train`` and write its card and picture beside it."""
     clips = bundle.manifest.get("evaluation", {}).get("clips", {})
     bundle.manifest["evaluation"] = {**measure(bundle, data), "clips": clips}
+    _show(bundle)
+
+
+def forget(bundle: bundles.Bundle, precisions: Collection[str]) -> None:
+    """Take the figures of ``precisions``, whose files were made anew, out of manifest, card and picture."""
+    figures = copy.deepcopy(bundle.manifest.get("evaluation", {}))
+    stale = set(precisions) & set(figures.get("precisions", {}))
+    if not stale:
+        return
+    for found in (figures["precisions"], *(fault["accuracy"] for fault in figures["robustness"].values())):
+        for name in stale & set(found):
+            del found[name]
+    bundle.manifest["evaluation"] = figures
+    _show(bundle)
+    print(f"the card says no more of {', '.join(sorted(stale))}; emotion-export card measures what is listed")
+
+
+def _show(bundle: bundles.Bundle) -> None:
     bundle.manifest.update(card={"path": NAME}, picture={"path": PICTURE})
     draw(bundle.manifest["evaluation"], bundle.folder / PICTURE)
     (bundle.folder / NAME).write_text(model_card(bundle.manifest), "utf-8")

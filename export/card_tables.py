@@ -125,13 +125,15 @@ def over_time(conditions: Mapping[str, Any]) -> str:
             row = found[key]
             cells = (f"{row['accuracy']:.1%}", row["extra_changes"], row["delay_steps"])
             rows.append((condition, name, *cells, _ahead(found) if name == "recurrent" else ""))
+        rows.append((condition, "no fault, no delay", f"{found['faultless']:.1%}", "", "", ""))
     head = ("sequences", "", "steps right", "label changes too many", "delay", "ahead of the best smoothing")
     return table(head, rows)
 
 
 def _ahead(found: Mapping[str, Any]) -> str:
     delay = "" if found["delay_share"] is None else f", {found['delay_share']:.0%} of the delay"
-    return f"{found['points_ahead']:+.1f} points{delay}"
+    low, high = found["points_ahead_95"]
+    return f"{found['points_ahead']:+.1f} points ({low:+.1f} to {high:+.1f}){delay}"
 
 
 def robustness(faults: Mapping[str, Any]) -> str:

@@ -24,37 +24,43 @@ Labels = npt.NDArray[np.int64]
 
 
 def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> dict[str, Any]:
-    """``over_time.compare`` by condition, for stills (N,S,S) with labels (N,), -1 = none."""
+    """``over_time.compare`` by condition, for stills (N,S,S) with labels (N,), -1 = none.
+
+    ``faultless`` is the share of steps that would be right if each showed its still as it is in the set.
+    """
     rng = np.random.default_rng(11)
     decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
     baseline = per_frame.load(bundle)
 
-    def compare(crops: Uint8, kept: Labels, truth: Labels) -> dict[str, Any]:
+    untouched = evaluate.still_logits(engine, bundle, images)[:, -1].argmax(axis=1) == labels
+
+    def compare(crops: Uint8, kept: Labels, still: Labels) -> dict[str, Any]:
         """Both see the ``kept`` (M,T') of ``crops`` (M,F,S,S), and hold their answers in between."""
-        frames, ticks = crops.shape[1], truth.shape[1]
+        frames, ticks = crops.shape[1], still.shape[1]
         shown = np.stack([one[np.minimum(rows, frames - 1)] for one, rows in zip(crops, kept, strict=True)])
         both = roll(engine, bundle, shown), baseline(evaluate.normalised(shown, bundle))
         asked = np.arange(ticks) * frames // ticks
         recurrent, alone = (over_time.hold(decision.probabilities(logits), kept, asked) for logits in both)
-        return over_time.compare(recurrent, alone, truth)
+        found = over_time.compare(recurrent, alone, labels[still])
+        return {**found, "faultless": round(float(untouched[still].mean()), 4)}
 
     def made(steps: int) -> tuple[Uint8, Labels]:
         parts = [generate(images, labels, rng, SequenceRecipe(steps=steps)) for _ in range(SEQUENCES)]
-        return np.stack([part.crops for part in parts]), labels[np.stack([part.still for part in parts])]
+        return np.stack([part.crops for part in parts]), np.stack([part.still for part in parts])
 
     steps, step_hz = SequenceRecipe().steps, bundle.manifest["step_hz"]
-    crops, truth = made(steps)
+    crops, still = made(steps)
     every = np.tile(np.arange(steps), (SEQUENCES, 1))
     lossy = over_time.kept_steps(SEQUENCES, steps, DROPPED, rng)
     shaken = np.stack([over_time.unseen(sequence, rng) for sequence in crops])
 
     seconds = steps / step_hz
-    frames, frame_truth = made(round(seconds * CAMERA_HZ))
-    at_ticks = frame_truth[:, np.arange(steps) * frames.shape[1] // steps]
+    frames, frame_still = made(round(seconds * CAMERA_HZ))
+    at_ticks = frame_still[:, np.arange(steps) * frames.shape[1] // steps]
     return {
-        "generated": compare(crops, every, truth),
-        f"{DROPPED:.0%} of the frames lost": compare(crops, lossy, truth),
-        "unseen camera and faults": compare(shaken, every, truth),
+        "generated": compare(crops, every, still),
+        f"{DROPPED:.0%} of the frames lost": compare(crops, lossy, still),
+        "unseen camera and faults": compare(shaken, every, still),
         f"{CAMERA_HZ} frames a second": compare(frames, _due(seconds, CAMERA_HZ, step_hz, rng), at_ticks),
         f"{SLOWEST_HZ} to {CAMERA_HZ} a second at random": compare(
             frames, _due(seconds, SLOWEST_HZ, step_hz, rng), at_ticks

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration import degrade
+from export.set_report import RESAMPLES
 
 Probabilities = npt.NDArray[np.float32]  # (M,T,K)
 Labels = npt.NDArray[np.int64]  # (M,T)
@@ -79,14 +80,23 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
     ``points_ahead`` is against the smoothing with the best accuracy; ``delay_share`` is the recurrent
     step's delay over the least delay of any smoothing that is at least as steady; None where there is none.
     """
-    curves = {
-        "EMA": [{"at": a, **measures(ema(per_frame, a), truth)} for a in EMA],
-        "majority": [{"at": w, **measures(majority_window(per_frame, w), truth)} for w in WINDOWS],
-        "HMM": [{"at": s, **measures(hidden_markov(per_frame, s), truth)} for s in STAY],
+    answers: dict[str, dict[float, Labels]] = {
+        "EMA": {a: ema(per_frame, a) for a in EMA},
+        "majority": {w: majority_window(per_frame, w) for w in WINDOWS},
+        "HMM": {s: hidden_markov(per_frame, s) for s in STAY},
     }
-    own = measures(recurrent.argmax(axis=-1), truth)
+    curves = {
+        kind: [{"at": at, **measures(labels, truth)} for at, labels in by.items()]
+        for kind, by in answers.items()
+    }
+    labels = recurrent.argmax(axis=-1)
+    own = measures(labels, truth)
+    kind, best = max(
+        ((kind, point) for kind, curve in curves.items() for point in curve),
+        key=lambda pair: pair[1]["accuracy"],
+    )
+    ahead = [(one == truth).mean(axis=1) for one in (labels, answers[kind][best["at"]])]
     smoothed = [point for curve in curves.values() for point in curve]
-    best = max(smoothed, key=lambda point: point["accuracy"])
     as_steady = [p["delay_steps"] for p in smoothed if p["extra_changes"] <= own["extra_changes"]]
     quickest = min(as_steady, default=0.0)
     return {
@@ -97,8 +107,15 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
         "smoothing": curves,
         "best_smoothing": best,
         "points_ahead": round(100 * (own["accuracy"] - best["accuracy"]), 2),
+        "points_ahead_95": _interval(100 * (ahead[0] - ahead[1])),
         "delay_share": round(own["delay_steps"] / quickest, 3) if quickest else None,
     }
+
+
+def _interval(values: npt.NDArray[np.float64]) -> list[float]:
+    """Middle 95 % of the means of RESAMPLES draws from ``values`` (M,)."""
+    at = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
+    return [round(float(edge), 2) for edge in np.quantile(values[at].mean(axis=1), [0.025, 0.975])]
 
 
 def unseen(crops: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from edge.bundle import Bundle, sha256
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.recognition.golden import reproduces
-from export import qdq
+from export import card, qdq
 from export.gate import Budgets, Labelled, gate
 from export.half import to_half
 from export.lint import fused_convolutions, lint
@@ -55,6 +55,7 @@ def quantize_bundle(
         )
         about = {key: found[key] for key in ("method", "data_sha256", "steps")}
         manifest["calibration"] = {**about, "recurrent_in_int8": recurrent}
+        card.forget(Bundle(fresh, manifest), [FILES[kind] for kind in kinds])
         return manifest
 
     write_bundle(folder, fill)

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from calibration.degrade import augment, no_face
-from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
+from export import checkpoint
 from export.ferplus import FerPlus, majority, soft_targets
 from export.networks import LABELS, FrameClassifier
 from export.rounding import add_rounding_noise, keep_rounded, round_in_training
@@ -123,7 +123,7 @@ def train_frames(
         optimizer, recipe.peak_lr, total_steps=steps * recipe.epochs, pct_start=0.2
     )
     parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
-    first = _resume(folder / "frames.pt", parts, recipe)
+    first = checkpoint.resume(folder / "frames.pt", parts, recipe)
     # halves the time where the processor has it
     bf16 = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
@@ -158,7 +158,7 @@ def train_frames(
             file=sys.stderr,
             flush=True,
         )
-        _save(folder / "frames.pt", parts, recipe, epoch + 1)
+        checkpoint.save(folder / "frames.pt", parts, recipe, epoch + 1)
     if recipe.rounded_epochs:
         round_in_training(averaged)  # a finished run that is resumed has not passed the loop
     keep_rounded(averaged)
@@ -227,22 +227,3 @@ def _batches(
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-
-
-def _resume(path: Path, parts: dict[str, Any], recipe: FrameRecipe) -> int:
-    if not path.is_file():
-        return 0
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    if saved["recipe"] != repr(recipe):
-        raise EdgeError(f"{path} was made by another recipe; pass another --work folder")
-    for name, part in parts.items():
-        part.load_state_dict(saved[name])
-    print(f"resuming after epoch {saved['epoch']}", file=sys.stderr)
-    return int(saved["epoch"])
-
-
-def _save(path: Path, parts: dict[str, Any], recipe: FrameRecipe, epoch: int) -> None:
-    state = {name: part.state_dict() for name, part in parts.items()}
-    fresh = path.with_suffix(".new")
-    torch.save({**state, "recipe": repr(recipe), "epoch": epoch}, fresh)
-    os.replace(fresh, path)

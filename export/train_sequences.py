@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
-from edge.errors import EdgeError
+from export import checkpoint
 from export.evaluate import STILL_STEPS
 from export.ferplus import FerPlus, majority, soft_targets
 from export.networks import StreamingNetwork
@@ -91,29 +93,27 @@ class _Features(nn.Module):
 def train_sequences(
     data: FerPlus, model: StreamingNetwork, recipe: SequenceTrainingRecipe, folder: Path
 ) -> StreamingNetwork:
-    """Train ``model.head`` with the encoder frozen; keeps the epoch that is best on the development fold."""
-    done = folder / f"{recipe.family}.pt"
-    if done.is_file():
-        saved = torch.load(done, weights_only=True)
-        if saved["recipe"] != repr(recipe):
-            raise EdgeError(f"{done} was made by another recipe; pass another --work folder")
-        model.head.load_state_dict(saved["head"])
-        return model.eval()
-    torch.manual_seed(recipe.seed)
-    train = feature_set(data, 0, recipe.sequences, model, folder, recipe.seed)
-    dev = feature_set(data, 1, recipe.dev_sequences, model, folder, recipe.seed)
-    stills, targets = _stills(data, model, fold=0)
-    dev_stills, _ = _stills(data, model, fold=1, usable_only=False)
-    dev_labels = majority(data.votes[data.fold == 1])
+    """Train ``model.head`` with the encoder frozen, or resume from ``folder``.
 
-    head = model.head
-    steps = len(train.features) // recipe.batch
+    The epoch that is best on the development fold is kept.
+    """
+    head, best = model.head, copy.deepcopy(model.head)
+    steps = recipe.sequences // recipe.batch
     optimizer = torch.optim.AdamW(head.parameters(), recipe.peak_lr, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.peak_lr, total_steps=steps * recipe.epochs, pct_start=0.15
     )
-    best = (-1.0, head.state_dict())
-    for epoch in range(recipe.epochs):
+    parts = {"head": head, "best": best, "optimizer": optimizer, "schedule": schedule}
+    path = folder / f"head-{recipe.family}.pt"
+    first = checkpoint.resume(path, parts, recipe)
+    if first < recipe.epochs:
+        train = feature_set(data, 0, recipe.sequences, model, folder, recipe.seed)
+        stills, targets = _stills(data, model, fold=0)
+        judge = _judge(data, model, recipe, folder)
+        top = judge(best).sum if first else -1.0
+
+    for epoch in range(first, recipe.epochs):
+        torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
         head.train()
         order = torch.randperm(len(train.features))
         for rows in order[: steps * recipe.batch].reshape(steps, recipe.batch):
@@ -127,21 +127,45 @@ def train_sequences(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
+        found = judge(head)
+        print(f"head epoch {epoch + 1}/{recipe.epochs}  {found}", file=sys.stderr, flush=True)
+        if found.sum > top:
+            top = found.sum
+            best.load_state_dict(head.state_dict())
+        checkpoint.save(path, parts, recipe, epoch + 1)
+    head.load_state_dict(best.state_dict())
+    return model.eval()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Accuracy per step of sequences, accuracy and UAR on stills, all on the development fold."""
+
+    over_time: float
+    stills: float
+    uar: float
+
+    @property
+    def sum(self) -> float:
+        return self.over_time + self.stills
+
+    def __str__(self) -> str:
+        return f"dev accuracy per step {self.over_time:.4f}  stills {self.stills:.4f}  UAR {self.uar:.4f}"
+
+
+def _judge(
+    data: FerPlus, model: StreamingNetwork, recipe: SequenceTrainingRecipe, folder: Path
+) -> Callable[[nn.Module], _Found]:
+    dev = feature_set(data, 1, recipe.dev_sequences, model, folder, recipe.seed)
+    stills, _ = _stills(data, model, fold=1, usable_only=False)
+    labels = majority(data.votes[data.fold == 1])
+
+    def judge(head: nn.Module) -> _Found:
         head.eval()
         over_time, _ = accuracy(roll(head, dev.features).reshape(-1, 8), dev.labels.reshape(-1))
-        still, still_uar = accuracy(still_logits(head, dev_stills), dev_labels)
-        print(
-            f"head epoch {epoch + 1}/{recipe.epochs}  dev accuracy per step {over_time:.4f}  "
-            f"stills {still:.4f}  UAR {still_uar:.4f}",
-            file=sys.stderr,
-            flush=True,
-        )
-        if over_time + still > best[0]:
-            best = (over_time + still, {k: v.clone() for k, v in head.state_dict().items()})
-    head.load_state_dict(best[1])
-    torch.save({"recipe": repr(recipe), "head": best[1]}, done.with_suffix(".new"))
-    os.replace(done.with_suffix(".new"), done)
-    return model.eval()
+        return _Found(over_time, *accuracy(still_logits(head, stills), labels))
+
+    return judge
 
 
 @torch.inference_mode()

@@ -87,7 +87,7 @@ def test_the_head_without_memory_travels_with_the_bundle(made) -> None:
     model.encoder.load_state_dict(
         {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
     )
-    model.head.load_state_dict(torch.load(folder / "cnn.pt", weights_only=True)["head"])
+    model.head.load_state_dict(torch.load(folder / "head-cnn.pt", weights_only=True)["best"])
     faces = np.random.default_rng(0).standard_normal((2, 3, 1, 48, 48)).astype(np.float32)
     expected = model(torch.from_numpy(faces.reshape(6, 1, 48, 48)))[0].detach().numpy().reshape(2, 3, 8)
     np.testing.assert_allclose(per_frame.load(bundle)(faces), expected, atol=1e-4)
@@ -134,6 +134,34 @@ def test_every_figure_of_the_card_is_measured(made) -> None:
     drawn = cv2.imread(str(made / "bundle" / "MODEL_CARD.png"))
     assert drawn.shape[0] > 500
     assert drawn.std() > 10
+
+
+def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys) -> None:
+    import onnx
+
+    from calibration import ranges
+    from edge.faces.crop import normalise_crops
+    from export import ferplus
+    from export.__main__ import main
+
+    folder = tmp_path / "copy"
+    shutil.copytree(made / "bundle", folder)
+    before = figures_of(folder)
+    fp32 = bundles.load(folder).model("fp32")
+    faces = [
+        normalise_crops(image[None].repeat(8, axis=0), bundles.load(folder).manifest)
+        for image in ferplus.load(made / "faces.npz").images
+    ]
+    table = ranges.summarise(ranges.observe(onnx.load(str(fp32)), {"state_h": (8,)}, faces), "minmax")
+    about = {"method": "minmax", "data_sha256": "0", "steps": 8, "model_sha256": bundles.sha256(fp32)}
+    ranges.write(tmp_path / "ranges.json", table, about)
+    assert main(["quantize", str(folder), "--ranges", str(tmp_path / "ranges.json"), "--dialect", "cpu"]) == 0
+    assert "emotion-export card" in capsys.readouterr().out
+    figures, card = figures_of(folder), (folder / "MODEL_CARD.md").read_text()
+    assert set(before["precisions"]) - set(figures["precisions"]) == {"int8-cpu"}
+    assert "| fp32 |" in card
+    assert "int8-cpu" not in card
+    assert all("int8-cpu" not in found["accuracy"] for found in figures["robustness"].values())
 
 
 def test_encoders_are_compared(made, capsys) -> None:

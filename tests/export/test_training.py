@@ -31,14 +31,33 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def test_a_run_that_was_interrupted_ends_where_an_unbroken_one_does(
-    data, recipe, tmp_path, monkeypatch, capsys
-):
-    from export import train_frames
+def frames(data, recipe, folder):
+    from export.train_frames import train_frames
 
-    whole = weights(train_frames.train_frames(data, recipe, tmp_path))
-    (tmp_path / "again").mkdir()
-    save, saves = train_frames._save, []
+    return train_frames(data, recipe, folder)
+
+
+def head(data, recipe, folder):
+    from export.networks import StreamingNetwork
+    from export.train_sequences import SequenceTrainingRecipe, train_sequences
+
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(0)
+    model = StreamingNetwork("plain-s", "cnn-gru", 8).eval()
+    recipe = SequenceTrainingRecipe(sequences=8, dev_sequences=2, hidden=8, epochs=4, batch=2, stills=4)
+    last = train_sequences(data, model, recipe, folder).head
+    last.load_state_dict(torch.load(folder / "head-cnn-gru.pt", weights_only=True)["head"])  # not the best
+    return last
+
+
+@pytest.mark.parametrize("stage", [frames, head])
+def test_a_run_that_was_interrupted_ends_where_an_unbroken_one_does(
+    stage, data, recipe, tmp_path, monkeypatch, capsys
+):
+    from export import checkpoint
+
+    whole = weights(stage(data, recipe, tmp_path))
+    save, saves = checkpoint.save, []
 
     def save_then_stop(*args):
         save(*args)
@@ -46,11 +65,11 @@ def test_a_run_that_was_interrupted_ends_where_an_unbroken_one_does(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_frames, "_save", save_then_stop)
+        patch.setattr(checkpoint, "save", save_then_stop)
         with pytest.raises(KeyboardInterrupt):
-            train_frames.train_frames(data, recipe, tmp_path / "again")
+            stage(data, recipe, tmp_path / "again")
     assert len(saves) == 1
-    resumed = weights(train_frames.train_frames(data, recipe, tmp_path / "again"))
+    resumed = weights(stage(data, recipe, tmp_path / "again"))
     assert "resuming after epoch 1" in capsys.readouterr().err
     torch.testing.assert_close(resumed, whole, rtol=0, atol=1e-5)
 
@@ -70,7 +89,7 @@ def test_a_head_is_the_same_whether_its_encoder_was_trained_or_read(data, recipe
 
     heads = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
     first = _candidate(data, recipe, heads, 0, None, tmp_path)
-    for name in ("cnn-gru.pt", "cnn.pt"):
+    for name in ("head-cnn-gru.pt", "head-cnn.pt"):
         (tmp_path / f"seed-{recipe.seed}" / name).unlink()
     second = _candidate(data, recipe, heads, 0, None, tmp_path)
     assert torch.equal(weights(first.model), weights(second.model))
