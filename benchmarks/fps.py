@@ -15,9 +15,8 @@ if not __package__:  # run as a script, from a checkout that nobody has installe
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import pipeline
-from benchmarks.report import Report, write
+from benchmarks.report import Report, check_writable, write
 from edge.command import finish
-from edge.errors import ConfigError
 from edge.health import logs
 
 
@@ -30,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def work() -> None:
-        if args.json and not args.json.absolute().parent.is_dir():
-            raise ConfigError(f"{args.json} cannot be written: there is no such folder")
+        check_writable(args.json)
         made = pipeline.run(args)
         _show(made)
         if args.json:

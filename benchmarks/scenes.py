@@ -17,8 +17,6 @@ from edge.capture.opencv import OpenCVSource
 from edge.data import Frame
 from edge.errors import SourceError
 
-FACE_HEIGHT = 2.6  # of the cut-out photographs, in sides of the face square
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of what ``chosen`` gives."""

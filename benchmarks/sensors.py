@@ -128,13 +128,6 @@ class Sampler:
         self.samples.append({"time_s": time_s, **values})
 
 
-def shown(value: Value) -> str:
-    """A value for people: "n/a" where there is no sensor."""
-    if value is None:
-        return "n/a"
-    return value if isinstance(value, str) else f"{value:.6g}"
-
-
 def _zones(root: Path) -> dict[str, Path]:
     places = sorted((root / "sys/class/thermal").glob("thermal_zone*"), key=lambda p: (len(p.name), p.name))
     names = distinct([f"{plain(text(place / 'type') or place.name)}_c" for place in places])

@@ -74,11 +74,18 @@ def _collect(args: argparse.Namespace) -> None:
                 for part in _parts(crops):
                     best = roll(engine, loaded, part[None])[0].argmax(-1)
                     label = loaded.labels[Counter(best.tolist()).most_common(1)[0][0]]
-                    found.append(calibration_set.Sequence(part, label, Path(source).name))
+                    found.append(calibration_set.Sequence(part, label, _name(source)))
     kept = calibration_set.choose(found, args.per_cell)
     calibration_set.write(args.out, kept, args.consent)
     steps = sum(len(sequence.crops) for sequence in kept)
     print(f"wrote {args.out}: {len(kept)} of {len(found)} sequences, {steps} steps; see preview.png")
+
+
+def _name(source: str) -> str:
+    """What the set says of where a sequence comes from."""
+    from edge.capture.rtsp import without_password
+
+    return without_password(source) if "://" in source else Path(source).name
 
 
 def _parts(crops: np.ndarray) -> list[np.ndarray]:

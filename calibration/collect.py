@@ -12,9 +12,9 @@ import numpy.typing as npt
 from calibration import calibration_set
 from calibration.sequences import SequenceRecipe, generate
 from edge import build, config
-from edge.errors import EdgeError
+from edge.capture.rtsp import without_password
+from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import crop_faces
-from edge.faces.tracker import Tracker
 from edge.protocols import FaceDetector
 from edge.recognition.recognizer import is_due
 
@@ -37,8 +37,11 @@ def track_crops(
 ) -> list[Uint8]:
     """As ``face_sequences``, with a detector that serves many sources."""
     tracks: dict[int, list[Uint8]] = {}
-    with build.source(config.load(None, [f"source.address={source}"])) as camera:
-        tracker = Tracker()
+    settings = config.merge(config.Config(), {"source": {"address": source}})
+    if max_frames is None and build.is_live(settings):
+        raise ConfigError(f"{without_password(source)} never ends; pass --max-frames")
+    with build.source(settings) as camera:
+        tracker = build.tracker(settings, finder)
         for frame in islice(camera.frames(), max_frames):
             seen = tracker.update(finder.detect(frame), frame.timestamp_s)
             now_s = frame.timestamp_s
@@ -80,7 +83,9 @@ def load_sequences(data: str, manifest: dict[str, Any], count: int, steps: int) 
     """
     found = load_sequences_of(data, manifest)
     if not found:
-        raise EdgeError(f"no face was found in {data}; pass --data with faces of at least 48 pixels")
+        raise EdgeError(
+            f"no face was found in {without_password(data)}; pass --data with faces of at least 48 pixels"
+        )
     rows = []
     for number in range(count):
         sequence = found[number % len(found)]

@@ -213,28 +213,36 @@ def decision(config: Config, loaded: Bundle) -> Decision:
 
 
 def sinks(config: Config, loaded: Bundle) -> list[Sink]:
-    """One sink for each entry of [output] that is set; ConfigError where one would overwrite another file."""
+    """One sink for each entry of [output] that is set."""
+    return [make(config, loaded) for kind, make in SINKS.items() if getattr(config.output, kind)]
+
+
+def refuse_overwriting(config: Config) -> None:
+    """ConfigError where one output would overwrite another, or the source."""
     taken = {Path(config.source.address).resolve(): "the source"}
-    for kind in SINKS:
+    for kind in (*SINKS, "health"):
         path = getattr(config.output, kind)
-        if not path or path == "-":
+        if not path or path == "-" or path.isdecimal():  # a port is no file
             continue
         where = Path(path).resolve()
         if where in taken:
             raise ConfigError(f"output.{kind} is {path}, which is {taken[where]}; give it a file of its own")
         taken[where] = f"output.{kind}, too"
-    return [make(config, loaded) for kind, make in SINKS.items() if getattr(config.output, kind)]
+
+
+def tracker(config: Config, finder: FaceDetector) -> Tracker:
+    """For the faces that ``finder`` finds."""
+    return Tracker(
+        iou_threshold=config.tracker.iou_threshold,
+        lost_s=config.tracker.lost_s,
+        confirm=config.tracker.confirm,
+        starts_at=finder.starts_at,
+    )
 
 
 def pipeline(
     config: Config, loaded: Bundle, finder: FaceDetector, step: Engine, outlets: Sequence[Sink]
 ) -> Pipeline:
     """The loop over parts that the caller has opened and will close."""
-    tracker = Tracker(
-        iou_threshold=config.tracker.iou_threshold,
-        lost_s=config.tracker.lost_s,
-        confirm=config.tracker.confirm,
-        starts_at=finder.starts_at,
-    )
     recognizer = Recognizer(step, loaded, decision(config, loaded), config.budget.faces)
-    return Pipeline(finder, tracker, recognizer, outlets, config.detector.every)
+    return Pipeline(finder, tracker(config, finder), recognizer, outlets, config.detector.every)

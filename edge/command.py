@@ -13,6 +13,8 @@ from collections.abc import Callable
 from edge.errors import EdgeError
 from edge.health import logs
 
+log = logging.getLogger("edge")
+
 
 def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
     """Do ``work`` and return the exit code; a fault is one line on stderr, never a traceback.
@@ -26,6 +28,10 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
         mark = logs.prefix(logging.ERROR) if logs.to_journal(sys.stderr) else ""
         print(f"{mark}{name}: error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a disk that is full, a folder that takes no files
+        log.debug("what follows is the fault as Python tells it", exc_info=True)
+        print(f"{name}: error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
         return 130

@@ -173,9 +173,10 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _parse(text: str) -> Any:
     """A TOML value where ``text`` is one, else the text itself, so that paths need no quotes."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
+    return value if isinstance(value, str | int | float | list | dict) else text  # a date may be a file
 
 
 def _with(config: Config, table: str, key: str, value: Any) -> Config:
@@ -188,7 +189,7 @@ def _with(config: Config, table: str, key: str, value: Any) -> Config:
     if key not in hints:
         raise ConfigError(f"unknown key {table}.{key}; [{table}] has {', '.join(hints)}")
     allowed = get_args(hints[key]) if isinstance(hints[key], UnionType) else (hints[key],)
-    if float in allowed and type(value) is int:
+    if float in allowed and type(value) is int and abs(value) <= sys.float_info.max:
         value = float(value)
     if str in allowed and type(value) is int:
         value = str(value)  # a camera number

@@ -157,6 +157,7 @@ class _Service:
 @contextmanager
 def _job(config: Config, beat: Callable[[], bool]) -> Iterator[_Job]:
     """Everything that ``config`` names, opened; EdgeError where it cannot be, with nothing left open."""
+    build.refuse_overwriting(config)
     bundle = build.bundle(config)
     _say_licence(bundle)
     with ExitStack() as stack:

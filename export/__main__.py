@@ -45,15 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         "--fine-tune", type=int, default=0, metavar="EPOCHS",
         help="of quantization-aware training after the frame stage, where INT8 loses too much",
     )  # fmt: skip
+    _add_clips(train)
     train.set_defaults(command=_train)
 
     card = commands.add_parser("card", help="measure a trained bundle again and renew its model card")
     card.add_argument("bundle", type=Path, metavar="BUNDLE")
     card.add_argument("--data", type=Path, required=True, help="ferplus_webp.npz")
-    card.add_argument(
-        "--clips", type=Path, nargs="+", default=[], metavar="VIDEO", help="how steady the answers are there"
-    )
-    card.add_argument("--detector", default="", metavar="FILE", help="a YuNet file, for --clips")
+    _add_clips(card)
     card.set_defaults(command=_card)
 
     bundle = commands.add_parser("bundle", help="make a streaming bundle of a trained CNN-GRU or CNN-LSTM")
@@ -109,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("path", type=Path, metavar="PATH", help="of the set")
     measure.add_argument("--dataset", required=True, help="crema-d, ravdess, afew, dfew, ferplus or folder")
     measure.add_argument("--limit", type=int, metavar="N", help="a random choice of N clips")
-    measure.add_argument("--cropped", action="store_true", help="stills are faces already: no detector")
+    measure.add_argument("--cropped", action="store_true", help="pictures are faces already: no detector")
     measure.add_argument(
         "--detector", default="", metavar="FILE", help="a YuNet file (default: the fetched one)"
     )
@@ -132,6 +130,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_clips(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--clips", type=Path, nargs="+", default=[], metavar="VIDEO", help="how steady the answers are there"
+    )
+    parser.add_argument("--detector", default="", metavar="FILE", help="a YuNet file, for --clips")
+
+
 def _train(args: argparse.Namespace) -> None:
     from export import train
     from export.heads import FAMILIES
@@ -150,7 +155,18 @@ def _train(args: argparse.Namespace) -> None:
     for name, value in (("seeds", args.seeds), ("epochs", frames.epochs)):
         if value < 1:
             raise EdgeError(f"--{name} is {value}, expected 1 or more")
-    train.train(args.data, args.work, args.out, frames, over_time, args.fine_tune, args.seeds)
+    if not train.train(
+        args.data,
+        args.work,
+        args.out,
+        frames,
+        over_time,
+        args.fine_tune,
+        args.seeds,
+        args.clips,
+        args.detector,
+    ):
+        raise SystemExit(1)
 
 
 def _card(args: argparse.Namespace) -> None:
@@ -181,29 +197,30 @@ def _bundle(args: argparse.Namespace) -> None:
 
 
 def _quantize(args: argparse.Namespace) -> None:
-    from export.gate import need_labelled, read_budgets
+    from export.gate import read_budgets
     from export.quantize import quantize_bundle
 
     kinds = (["cpu", "trt"] if args.dialect == "both" else [args.dialect]) + ["fp16"] * args.fp16
-    data = need_labelled(args.data) if args.data else None
+    if args.budgets and not args.data:
+        raise EdgeError("--budgets are for labelled faces; pass --data, too")
     budgets = read_budgets(args.budgets)
-    if not quantize_bundle(args.bundle, args.ranges, kinds, args.recurrent, data, budgets):
+    if not quantize_bundle(args.bundle, args.ranges, kinds, args.recurrent, args.data, budgets):
         raise SystemExit(1)
 
 
 def _sensitivity(args: argparse.Namespace) -> None:
-    from export.gate import need_labelled, read_budgets
+    from export.gate import read_budgets
     from export.sensitivity import run
 
-    data, budgets = need_labelled(args.data), read_budgets(args.budgets)
-    run(args.bundle, args.ranges, args.dialect, data, budgets, args.plot)
+    run(args.bundle, args.ranges, args.dialect, args.data, read_budgets(args.budgets), args.plot)
 
 
 def _verify(args: argparse.Namespace) -> None:
     from export.gate import read_budgets
     from export.verify import verify
 
-    if not verify(args.bundle, args.reference, args.data, args.page, read_budgets(args.budgets)):
+    budgets = read_budgets(args.budgets) if args.budgets else None
+    if not verify(args.bundle, args.reference, args.data, args.page, budgets):
         raise SystemExit(1)
 
 

@@ -25,17 +25,28 @@ def check_before(out: Path) -> None:
     check_target(out)
 
 
-def write(bundle: bundles.Bundle, data: ferplus.FerPlus) -> None:
-    """Measure a bundle of ``emotion-export train`` and write its card and picture beside it."""
-    clips = bundle.manifest.get("evaluation", {}).get("clips", {})
-    bundle.manifest["evaluation"] = {**measure(bundle, data), "clips": clips}
+def write(
+    bundle: bundles.Bundle, data: ferplus.FerPlus, clips: Sequence[Path] = (), detector: str = ""
+) -> None:
+    """Measure a bundle of ``emotion-export train`` and write its card and picture beside it.
+
+    Figures of video stay as they were where no ``clips`` are given; ``detector`` is the path of a YuNet file
+    for these, or empty.
+    """
+    known, figures = bundle.manifest.get("evaluation", {}).get("clips", {}), measure(bundle, data)
+    curve = figures["over_time"]["generated"]["smoothing"]["EMA"]
+    share = max(curve, key=lambda point: float(point["accuracy"]))["at"]
+    figures["clips"] = on_clips(bundle, clips, share, detector) if clips else known
+    bundle.manifest["evaluation"] = figures
     _show(bundle)
 
 
 def forget(bundle: bundles.Bundle, precisions: Collection[str]) -> None:
     """Take the figures of ``precisions``, whose files were made anew, out of manifest, card and picture."""
     figures = copy.deepcopy(bundle.manifest.get("evaluation", {}))
-    stale = set(precisions) & set(figures.get("precisions", {}))
+    if "robustness" not in figures:  # no card of `emotion-export train`, or one of before it had curves
+        return
+    stale = set(precisions) & set(figures["precisions"])
     if not stale:
         return
     for found in (figures["precisions"], *(fault["accuracy"] for fault in figures["robustness"].values())):
@@ -55,8 +66,7 @@ def _show(bundle: bundles.Bundle) -> None:
 def renew(folder: Path, data_file: Path, clips: Sequence[Path] = (), detector: str = "") -> None:
     """Measure the bundle at ``folder`` again, and put it with its new card in the old one's place.
 
-    Figures over seeds and against PyTorch need what the bundle does not hold: they stay as they were. So do
-    those of video where no ``clips`` are given; ``detector`` is the path of a YuNet file for these, or empty.
+    Figures over seeds and against PyTorch need what the bundle does not hold: they stay as they were.
     """
     old = bundles.load(folder, unchecked=("card", "picture"))
     training = old.manifest.get("training", {})
@@ -73,11 +83,8 @@ def renew(folder: Path, data_file: Path, clips: Sequence[Path] = (), detector: s
 
     def fill(fresh: Path) -> dict[str, Any]:
         copy_files(folder, fresh)
-        bundle = bundles.Bundle(fresh, old.manifest)
-        if clips:
-            bundle.manifest.setdefault("evaluation", {})["clips"] = on_clips(bundle, clips, detector)
-        write(bundle, data)
-        return bundle.manifest
+        write(bundles.Bundle(fresh, old.manifest), data, clips, detector)
+        return old.manifest
 
     write_bundle(folder, fill)
     print(f"wrote {folder / NAME}", file=sys.stderr)

@@ -49,11 +49,11 @@ def _over_time(axis: Any, name: str, found: Mapping[str, Any]) -> None:
             marker="o", markersize=3, linewidth=2.5 if method == "recurrent" else 1, label=method,
         )  # fmt: skip
     axis.set_title(name, fontsize=10)
-    axis.set(xlabel="label changes too many", ylabel="delay, steps")
+    axis.set(xlabel="needless label changes", ylabel="delay, steps")
 
 
 def _coverage(axis: Any, rows: Sequence[Mapping[str, float]]) -> None:
-    own, *others = rows
+    own, *others = (row for row in rows if row["answered"])
     axis.plot([r["answered"] for r in others], [r["accuracy"] for r in others], marker="o", markersize=3)
     axis.plot(own["answered"], own["accuracy"], "r*", markersize=12, label="threshold of this bundle")
     axis.set_title("answers against coverage", fontsize=10)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 
 from calibration import ranges
 from edge.engines.ort import OrtEngine
 from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
-from export.evaluate import count_macs
+from export.audit import audit
 from export.ferplus import FerPlus, majority
 from export.networks import FrameClassifier
 from export.quantize import write_int8
@@ -47,7 +46,7 @@ def row(name: str, model: FrameClassifier, data: FerPlus, folder: Path) -> str:
     out = quantized.run({"face": normalise_crops(images, INPUT)})["logits"]
     loss = 100 * (acc - accuracy(out, labels)[0])
     slow, fast = _times(OrtEngine(fp32, threads=1), quantized)
-    macs = count_macs(model, torch.zeros(1, 1, 48, 48)) / 1e6
+    macs = audit(fp32)["macs"] / 1e6
     size = sum(p.numel() for p in model.parameters()) / 1e6
     return (
         f"| {name} | {macs:.1f} | {size:.2f} M | {acc:.1%} | {uar:.1%} | {loss:+.1f} | "

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,13 @@ SYNONYMS = {
     "sadness": "sadness", "angry": "anger", "anger": "anger", "disgust": "disgust", "disgusted": "disgust",
     "fear": "fear", "fearful": "fear", "afraid": "fear", "contempt": "contempt",
 }  # fmt: skip
+
+
+def canonical(labels: Sequence[str]) -> tuple[str, ...]:
+    """The names of ``labels`` here, so that "Happy" is "happiness"; others as they are."""
+    return tuple(SYNONYMS.get(label.lower(), label) for label in labels)
+
+
 _CREMA = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral",
           "SAD": "sadness"}  # fmt: skip
 _RAVDESS = {"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger", "06": "fear",

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from edge.bundle import Bundle
 from edge.faces.crop import normalise_crops
@@ -24,13 +23,12 @@ def still_logits(
     engine: Engine, bundle: Bundle, images: npt.NDArray[np.uint8], steps: int = STILL_STEPS
 ) -> Float32:
     """Logits (M,steps,K) of grey stills (M,H,W) held for ``steps`` equal steps from the zero state."""
-    size = bundle.manifest["input"]["size"]
     parts = []
     for at in range(0, len(images), _BATCH):
         part = images[at : at + _BATCH]
         held = np.broadcast_to(part[:, None], (len(part), steps, *part.shape[1:]))
         parts.append(roll(engine, bundle, held))
-    return np.concatenate(parts) if parts else np.zeros((0, size, len(bundle.labels)), np.float32)
+    return np.concatenate(parts) if parts else np.zeros((0, steps, len(bundle.labels)), np.float32)
 
 
 def score(logits: Float32, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> dict[str, Any]:
@@ -64,15 +62,20 @@ def fit_temperature(logits: Float32, labels: npt.NDArray[np.int64]) -> float:
 
 
 def fit_threshold(
-    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, wanted: float = 0.9
+    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, strange: Float32, wanted: float = 0.9
 ) -> float:
-    """Smallest threshold on the largest probability at which the answers reach ``wanted`` accuracy."""
-    rows = labels >= 0
-    p = Decision((), temperature, 0, 0).probabilities(logits[rows])
-    right = p.argmax(axis=1) == labels[rows]
+    """Smallest threshold on the largest probability that reaches ``wanted`` twice, 0.9 at most.
+
+    As many of the answers to faces are right (``logits`` (N,K), ``labels`` (N,)), and as many pictures
+    without a face (``strange`` (M,K)) get none.
+    """
+    rows, decision = labels >= 0, Decision((), temperature, 0, 0)
+    p = decision.probabilities(logits[rows])
+    right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
+    surest = decision.probabilities(strange).max(axis=1)
     for threshold in np.arange(0.2, 0.9, 0.01):
-        answered = p.max(axis=1) >= threshold
-        if answered.any() and right[answered].mean() >= wanted:
+        answered = sure >= threshold
+        if answered.any() and right[answered].mean() >= wanted and (surest < threshold).mean() >= wanted:
             return round(float(threshold), 2)
     return 0.9
 
@@ -91,27 +94,3 @@ def calibration_error(
 def normalised(sequences: npt.NDArray[np.uint8], bundle: Bundle) -> Float32:
     """Network input (M,T,C,S,S) of grey sequences (M,T,S,S)."""
     return np.stack([normalise_crops(crops, bundle.manifest) for crops in sequences])
-
-
-def count_macs(model: nn.Module, *inputs: Any) -> int:
-    """Multiply-accumulates of all convolutions and matrix products for one row."""
-    total = 0
-
-    def hook(module: Any, _: Any, output: Any) -> None:
-        nonlocal total
-        if isinstance(module, nn.Conv2d):
-            total += module.weight.numel() * output.shape[2] * output.shape[3]
-        elif isinstance(module, nn.Linear):
-            total += module.weight.numel()
-        else:
-            total += module.weight_ih.numel() + module.weight_hh.numel()
-
-    handles = [
-        m.register_forward_hook(hook)
-        for m in model.modules()
-        if isinstance(m, nn.Conv2d | nn.Linear | nn.GRUCell)
-    ]
-    model.eval()(*inputs)
-    for handle in handles:
-        handle.remove()
-    return total

@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from edge.errors import BundleError
 
-EMOTIONS = 8  # the first eight vote columns
+LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+EMOTIONS = len(LABELS)  # the first vote columns
 UNKNOWN, NOT_A_FACE = 8, 9  # the last two vote columns
 _ARRAYS = ("webp", "offsets", "votes", "split", "duplicate_group")
 TWIN_CORRELATION = 0.99
+ALIKE_CORRELATION, ALIKE_SIDE = 0.985, 16  # of faces that were shrunk, so that half a pixel does not matter
 DEV_SHARE = 10  # one twin group in ten becomes the development fold
 FOLDS = ("training", "development", "report (PublicTest)")
 
@@ -36,7 +38,8 @@ def load(path: Path) -> FerPlus:
     """Read ``ferplus_webp.npz`` (lossless WebP stream and offsets) and split it into folds.
 
     Split 1 (PublicTest) becomes fold 2. Rows of split 0 that are twins of a row of split 1 are left
-    out; the other rows of split 0 go to train or dev by twin group, so no face stands in both.
+    out; the other rows of split 0 go to train or dev by twin group. Copies that were cropped anew are no
+    twins by that rule: see ``lookalikes``.
     """
     if not path.is_file():
         raise BundleError(f"no data file {path}: pass --data the path of ferplus_webp.npz")
@@ -61,9 +64,7 @@ def load(path: Path) -> FerPlus:
 
 def twin_groups(images: npt.NDArray[np.uint8], known: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """Number (N,) that images share when they are known duplicates or correlate above 0.99."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    flat = _standardised(images)
     parent = np.arange(len(images))
 
     def root(i: int) -> int:
@@ -82,6 +83,28 @@ def twin_groups(images: npt.NDArray[np.uint8], known: npt.NDArray[np.integer]) -
             if a < b:
                 parent[root(start + b)] = root(start + a)
     return np.array([root(i) for i in range(len(images))], np.int64)
+
+
+def lookalikes(data: FerPlus) -> npt.NDArray[np.bool_]:
+    """Which rows (M,) of the report fold show a picture that training or development seem to hold, too.
+
+    They are no twins pixel by pixel, but correlate above 0.985 once shrunk to 16 pixels: mostly the same
+    photograph, cropped a little differently.
+    """
+    size = (ALIKE_SIDE, ALIKE_SIDE)
+    small = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in data.images])
+    flat, report = _standardised(small.astype(np.uint8)), data.fold == 2
+    ours, others = flat[report], flat[~report].T
+    found = [(ours[at : at + 512] @ others).max(axis=1, initial=-1) for at in range(0, len(ours), 512)]
+    return np.concatenate([np.zeros(0, np.float32), *found]) > ALIKE_CORRELATION
+
+
+def _standardised(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Rows (N,H*W) without mean and of length 1: their products are correlations."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return flat
 
 
 def majority(votes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

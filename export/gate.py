@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import sqrt
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,7 +19,9 @@ from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
 from export import proof
+from export.datasets import canonical
 from export.evaluate import calibration_error, still_logits
+from export.intervals import wilson
 
 STREAMS, STREAM_STEPS = 16, 300
 Check = tuple[str, str, str, bool]
@@ -59,8 +60,12 @@ def read_budgets(path: Path | None) -> Budgets:
     return Budgets(**found)
 
 
-def read_labelled(path: Path) -> Labelled | None:
-    """Labelled faces of an .npz with ``images`` and ``labels``, or of the FER+ file (its PublicTest)."""
+def read_labelled(path: Path, bundle: Bundle, choosing: bool = False) -> Labelled | None:
+    """Labelled faces of an .npz with ``images`` and ``labels`` (places in the bundle's), or of the FER+ file.
+
+    Of FER+ its PublicTest, or its development fold where something is to be chosen (``choosing``), in the
+    bundle's own order of labels; a label that the bundle does not have is none.
+    """
     if path.suffix != ".npz":
         return None
     try:
@@ -75,13 +80,15 @@ def read_labelled(path: Path) -> Labelled | None:
     from export import ferplus
 
     data = ferplus.load(path)
-    rows = data.fold == 2
-    return Labelled(data.images[rows], ferplus.majority(data.votes[rows]))
+    rows = data.fold == (1 if choosing else 2)
+    own = canonical(bundle.labels)
+    places = np.array([own.index(name) if name in own else -1 for name in ferplus.LABELS] + [-1])
+    return Labelled(data.images[rows], places[ferplus.majority(data.votes[rows])])
 
 
-def need_labelled(path: Path) -> Labelled:
+def need_labelled(path: Path, bundle: Bundle, choosing: bool = False) -> Labelled:
     """As ``read_labelled``; EdgeError where there are no labels."""
-    data = read_labelled(path)
+    data = read_labelled(path, bundle, choosing)
     if data is None:
         raise EdgeError(f"{path} holds no labelled faces; pass an .npz with 'images' and 'labels'")
     return data
@@ -116,13 +123,6 @@ def figures(engine: Engine, bundle: Bundle, data: Labelled) -> dict[str, Any]:
         "classes": classes,
         "logits": logits,
     }
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share; Wilson, J. Am. Stat. Assoc. 22 (1927)."""
-    z, p = 1.96, right / n
-    middle, spread = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
 
 
 def streams(bundle: Bundle, data: Labelled, seed: int = 17) -> npt.NDArray[np.float32]:

@@ -26,29 +26,36 @@ def measure(bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
     rows = data.fold == 2
     images, votes = data.images[rows], data.votes[rows]
     labels = ferplus.majority(votes)
-    known = labels >= 0
+    known, alike = labels >= 0, ferplus.lookalikes(data)
     engines = engines_of(bundle)
     both = {name: engine for name, engine in engines.items() if name in ("fp32", "int8-cpu")}
     return {
         "data": "FER+ PublicTest, majority rule, one view",
         "still_steps": evaluate.STILL_STEPS,
         "macs": audit(bundle.model("fp32"))["macs"],
-        "precisions": {name: _stills(engine, bundle, images, labels) for name, engine in engines.items()},
+        "lookalikes": int((alike & known).sum()),
+        "precisions": {
+            name: _stills(engine, bundle, images, labels, alike) for name, engine in engines.items()
+        },
         "without_memory": _without_memory(bundle, images, labels),
         "robustness": robustness.curves(both, bundle, images[known], labels[known]),
-        "abstention": _abstention(engines["fp32"], bundle, images, votes),
+        "abstention": _abstention(engines["fp32"], bundle, data),
         "over_time": measure_time.measure(engines["fp32"], bundle, images, labels),
         "data_sheet": ferplus.describe(data, bundle.labels),
     }
 
 
-def _stills(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> dict[str, Any]:
+def _stills(
+    engine: Engine, bundle: Bundle, images: Uint8, labels: Labels, alike: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
     """Accuracy, UAR and recall per class with intervals, calibration error, and answers against coverage."""
     logits = evaluate.still_logits(engine, bundle, images)
     known, temperature = labels >= 0, bundle.manifest["temperature"]
     decision = Decision(bundle.labels, temperature, 0, 0)
     wanted, last = labels[known], logits[known, -1]
     right = last.argmax(axis=-1) == wanted
+    left = np.where(alike, -1, labels)
+    without = evaluate.score(logits[:, -1], left, bundle.labels) if (left >= 0).any() else None
     everyone = np.arange(len(right)).astype(str)
     every = np.ones(len(right), bool)
     return {
@@ -59,6 +66,7 @@ def _stills(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
             bundle.labels[k]: interval(right, wanted, everyone, wanted == k, "war")["interval_95"]
             for k in np.unique(wanted)
         },
+        "without_lookalikes": without and {key: without[key] for key in ("n", "accuracy", "uar")},
         "accuracy_step_1": evaluate.score(logits[:, 0], labels, bundle.labels)["accuracy"],
         "calibration_error": evaluate.calibration_error(logits[:, -1], labels, temperature),
         "coverage": _coverage(decision.probabilities(last), right, bundle.manifest["abstain_below"]),
@@ -71,7 +79,7 @@ def _without_memory(bundle: Bundle, images: Uint8, labels: Labels) -> dict[str, 
     return evaluate.score(per_frame.load(bundle)(faces)[:, 0], labels, bundle.labels)
 
 
-def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: float) -> list[dict[str, float]]:
+def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: float) -> list[dict[str, Any]]:
     """Share of faces answered and share of right answers by threshold; the ``own`` comes first."""
     rows = []
     for threshold in (own, *np.arange(0.2, 1.0, 0.05).round(2)):
@@ -80,25 +88,27 @@ def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: flo
             {
                 "threshold": float(threshold),
                 "answered": round(float(answered.mean()), 4),
-                "accuracy": round(float(right[answered].mean()), 4) if answered.any() else 1.0,
+                "accuracy": round(float(right[answered].mean()), 4) if answered.any() else None,
             }
         )
     return rows
 
 
-def _abstention(engine: Engine, bundle: Bundle, images: Uint8, votes: Uint8) -> dict[str, Any]:
+def _abstention(engine: Engine, bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
     """How often what is no clear face gets "uncertain", at the bundle's threshold."""
-    rng, size = np.random.default_rng(2), images.shape[1]
+    rng, size, most = np.random.default_rng(2), data.images.shape[1], data.votes.argmax(axis=1)
+    images = data.images[data.fold == 2]
     ramp = np.linspace(0, 12, size)
     waves = [np.add.outer(ramp * a, ramp * b) for a, b in rng.uniform(-3, 3, (200, 2))]
     kinds = {
-        "pictures that voters called no face": images[votes.argmax(axis=1) == ferplus.NOT_A_FACE],
-        'faces that voters called "unknown"': images[votes.argmax(axis=1) == ferplus.UNKNOWN],
+        # Of all folds: without votes for an emotion none of them was a target in training.
+        "pictures that voters called no face": data.images[most == ferplus.NOT_A_FACE],
+        'faces that voters called "unknown"': data.images[most == ferplus.UNKNOWN],
         "drawn faces": golden.draw(200, size, rng)[:, -1],
         "noise (a kind that training shows)": rng.integers(0, 256, (200, size, size)).astype(np.uint8),
         "stripes (a kind that training shows)": (127 + 120 * np.sin(waves)).astype(np.uint8),
         "faces of 12 pixels": np.stack([degrade.shrink(image, 12) for image in images[:200]]),
-        "photographs and pages without a face": _photographs(size, rng),
+        "squares of 8 photographs and pages without a face": _photographs(size, rng),
     }
     decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
     found = {}

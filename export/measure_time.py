@@ -26,23 +26,11 @@ Labels = npt.NDArray[np.int64]
 def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> dict[str, Any]:
     """``over_time.compare`` by condition, for stills (N,S,S) with labels (N,), -1 = none.
 
-    ``faultless`` is the share of steps that would be right if each showed its still as it is in the set.
+    ``forgetful`` is the recurrent step from the zero state in every frame; ``faultless`` the share of steps
+    that would be right if each showed its still as it is in the set.
     """
-    rng = np.random.default_rng(11)
-    decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
-    baseline = per_frame.load(bundle)
-
+    rng, baseline = np.random.default_rng(11), per_frame.load(bundle)
     untouched = evaluate.still_logits(engine, bundle, images)[:, -1].argmax(axis=1) == labels
-
-    def compare(crops: Uint8, kept: Labels, still: Labels) -> dict[str, Any]:
-        """Both see the ``kept`` (M,T') of ``crops`` (M,F,S,S), and hold their answers in between."""
-        frames, ticks = crops.shape[1], still.shape[1]
-        shown = np.stack([one[np.minimum(rows, frames - 1)] for one, rows in zip(crops, kept, strict=True)])
-        both = roll(engine, bundle, shown), baseline(evaluate.normalised(shown, bundle))
-        asked = np.arange(ticks) * frames // ticks
-        recurrent, alone = (over_time.hold(decision.probabilities(logits), kept, asked) for logits in both)
-        found = over_time.compare(recurrent, alone, labels[still])
-        return {**found, "faultless": round(float(untouched[still].mean()), 4)}
 
     def made(steps: int) -> tuple[Uint8, Labels]:
         parts = [generate(images, labels, rng, SequenceRecipe(steps=steps)) for _ in range(SEQUENCES)]
@@ -50,6 +38,30 @@ def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
 
     steps, step_hz = SequenceRecipe().steps, bundle.manifest["step_hz"]
     crops, still = made(steps)
+    alone = baseline(evaluate.normalised(crops, bundle)).reshape(-1, len(bundle.labels))
+    # What suits the baseline best, for its smoothing depends on it.
+    temperature = evaluate.fit_temperature(alone, labels[still].ravel())
+    own, fitted = (Decision(bundle.labels, t, 0, 0) for t in (bundle.manifest["temperature"], temperature))
+
+    def compare(crops: Uint8, kept: Labels, still: Labels) -> dict[str, Any]:
+        """All see the ``kept`` (M,T') of ``crops`` (M,F,S,S), and hold their answers in between."""
+        frames, ticks = crops.shape[1], still.shape[1]
+        shown = np.stack([one[np.minimum(rows, frames - 1)] for one, rows in zip(crops, kept, strict=True)])
+        apart = evaluate.still_logits(engine, bundle, shown.reshape(-1, *shown.shape[2:]), steps=1)
+        answers = (
+            own.probabilities(roll(engine, bundle, shown)),
+            own.probabilities(apart.reshape(*kept.shape, -1)),
+            fitted.probabilities(baseline(evaluate.normalised(shown, bundle))),
+        )
+        asked = np.arange(ticks) * frames // ticks
+        recurrent, forgetful, alone = (over_time.hold(p, kept, asked) for p in answers)
+        truth = labels[still]
+        return {
+            **over_time.compare(recurrent, alone, truth),
+            "forgetful": over_time.measures(forgetful.argmax(axis=-1), truth),
+            "faultless": round(float(untouched[still].mean()), 4),
+        }
+
     every = np.tile(np.arange(steps), (SEQUENCES, 1))
     lossy = over_time.kept_steps(SEQUENCES, steps, DROPPED, rng)
     shaken = np.stack([over_time.unseen(sequence, rng) for sequence in crops])

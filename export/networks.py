@@ -17,14 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardtanh
 
+from export.ferplus import LABELS
 from export.heads import FAMILIES
 
 FACE = 48  # side of a crop in pixels
 INPUT_STEP = 0.025  # of the standardised face; 127 steps each way reach 3.175 standard deviations
 CEILING = 4.0
 Rounding = Callable[[Tensor], Tensor] | None  # export/rounding.py
-
-LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 
 
 class BoundedReLU(nn.Module):

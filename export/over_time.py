@@ -6,6 +6,7 @@ frames, too. Smoothing is tried at every strength, so that each method shows its
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -13,31 +14,35 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration import degrade
-from export.set_report import RESAMPLES
+from export.intervals import RESAMPLES, middle
 
 Probabilities = npt.NDArray[np.float32]  # (M,T,K)
 Labels = npt.NDArray[np.int64]  # (M,T)
-EMA = (0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12)
+EMA = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12)
 WINDOWS = (3, 5, 7, 9, 13)
 STAY = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 
 def measures(answer: Labels, truth: Labels) -> dict[str, float]:
-    """Accuracy per step, label changes beyond the true ones per sequence, delay after a true change in steps.
+    """Accuracy per step, needless label changes per sequence, delay after a true change in steps.
 
-    The delay is counted until the new label is said for the first time, at most until it is over.
+    A change is needed where it brings the true label for the first time since that became true; one that is
+    missed makes up for none. The delay is counted until the new label is said for the first time, at most
+    until it is over.
     """
-    changes = (answer[:, 1:] != answer[:, :-1]).sum(axis=1) - (truth[:, 1:] != truth[:, :-1]).sum(axis=1)
-    delays = []
+    needless, delays = 0, []
     for said, wanted in zip(answer, truth, strict=True):
+        changed = np.flatnonzero(said[1:] != said[:-1]) + 1
         starts = np.flatnonzero(wanted[1:] != wanted[:-1]) + 1
-        ends = [*starts[1:], len(wanted)][: len(starts)]
-        for begin, end in zip(starts, ends, strict=True):
+        needless += len(changed)
+        for begin, end in pairwise([0, *starts, len(wanted)]):
             hits = np.flatnonzero(said[begin:end] == wanted[begin])
-            delays.append(int(hits[0]) if len(hits) else int(end - begin))
+            needless -= len(hits) > 0 and begin + hits[0] in changed
+            if begin:
+                delays.append(int(hits[0]) if len(hits) else int(end - begin))
     return {
         "accuracy": round(float((answer == truth).mean()), 4),
-        "extra_changes": round(float(changes.mean()), 2),
+        "extra_changes": round(needless / len(truth), 2),
         "delay_steps": round(float(np.mean(delays)), 2) if delays else 0.0,
     }
 
@@ -80,10 +85,12 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
     ``points_ahead`` is against the smoothing with the best accuracy; ``delay_share`` is the recurrent
     step's delay over the least delay of any smoothing that is at least as steady; None where there is none.
     """
+    shares = np.maximum(per_frame.mean(axis=(0, 1)), 1e-6)  # of the classes: p / shares goes with likelihood
     answers: dict[str, dict[float, Labels]] = {
         "EMA": {a: ema(per_frame, a) for a in EMA},
         "majority": {w: majority_window(per_frame, w) for w in WINDOWS},
         "HMM": {s: hidden_markov(per_frame, s) for s in STAY},
+        "HMM, likelihoods": {s: hidden_markov(per_frame / shares, s) for s in STAY},
     }
     curves = {
         kind: [{"at": at, **measures(labels, truth)} for at, labels in by.items()]
@@ -91,12 +98,11 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
     }
     labels = recurrent.argmax(axis=-1)
     own = measures(labels, truth)
-    kind, best = max(
-        ((kind, point) for kind, curve in curves.items() for point in curve),
-        key=lambda pair: pair[1]["accuracy"],
-    )
-    ahead = [(one == truth).mean(axis=1) for one in (labels, answers[kind][best["at"]])]
-    smoothed = [point for curve in curves.values() for point in curve]
+    smoothed: list[dict[str, Any]] = [
+        {"kind": kind, **point} for kind, curve in curves.items() for point in curve
+    ]
+    best = max(smoothed, key=lambda point: point["accuracy"])
+    ahead = [(one == truth).mean(axis=1) for one in (labels, answers[best["kind"]][best["at"]])]
     as_steady = [p["delay_steps"] for p in smoothed if p["extra_changes"] <= own["extra_changes"]]
     quickest = min(as_steady, default=0.0)
     return {
@@ -113,9 +119,9 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
 
 
 def _interval(values: npt.NDArray[np.float64]) -> list[float]:
-    """Middle 95 % of the means of RESAMPLES draws from ``values`` (M,)."""
+    """Of the mean of ``values`` (M,), over draws of them."""
     at = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
-    return [round(float(edge), 2) for edge in np.quantile(values[at].mean(axis=1), [0.025, 0.975])]
+    return middle(values[at].mean(axis=1))
 
 
 def unseen(crops: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.recognition.golden import reproduces
 from export import card, qdq
-from export.gate import Budgets, Labelled, gate
+from export.gate import Budgets, Labelled, gate, need_labelled
 from export.half import to_half
 from export.lint import fused_convolutions, lint
 from export.write_bundle import copy_files, write_bundle
@@ -31,15 +31,16 @@ def quantize_bundle(
     table: Path,
     kinds: Sequence[str],
     recurrent: bool,
-    data: Labelled | None = None,
+    data: Path | None = None,
     budgets: Budgets = Budgets(),  # noqa: B008
 ) -> bool:
     """Add files of ``kinds`` to the bundle at ``folder`` by the ranges in ``table``.
 
-    One that does not reproduce golden.npz, or fails the gate on ``data``, is named and left out. Returns
-    whether all were listed.
+    One that does not reproduce golden.npz, or fails the gate on the faces of ``data``, is named and left
+    out. Returns whether all were listed.
     """
     bundle = bundles.load(folder)
+    labelled = need_labelled(data, bundle, choosing=True) if data else None
     found = ranges.read(table)
     made_from = found.get("model_sha256")
     if made_from != sha256(bundle.model("fp32")):
@@ -51,7 +52,9 @@ def quantize_bundle(
         manifest = dict(bundle.manifest)
         model = onnx.load(str(bundle.model("fp32")))
         passed.extend(
-            add_precisions(Bundle(fresh, manifest), model, found["tensors"], kinds, recurrent, data, budgets)
+            add_precisions(
+                Bundle(fresh, manifest), model, found["tensors"], kinds, recurrent, labelled, budgets
+            )
         )
         about = {key: found[key] for key in ("method", "data_sha256", "steps")}
         manifest["calibration"] = {**about, "recurrent_in_int8": recurrent}

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.ferplus import FerPlus, majority
-from export.networks import LABELS, StreamingNetwork
-from export.set_report import FIGURES, RESAMPLES
+from export.ferplus import LABELS, FerPlus, majority
+from export.intervals import RESAMPLES, middle
+from export.networks import StreamingNetwork
+from export.set_report import FIGURES
 from export.train_frames import FrameRecipe, accuracy
 from export.train_sequences import SequenceTrainingRecipe, features_of, still_logits
 
@@ -65,10 +66,9 @@ def _interval(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64], kind:
         chosen = rng.integers(0, seeds, (seeds,))
         drawn.append(np.mean([figure(right[k][at], wanted[at]) for k in chosen]))
     each = [figure(row, wanted) for row in right]
-    low, high = (float(np.quantile(drawn, share)) for share in (0.025, 0.975))
     return {
         "n": faces,
         "each": [round(value, 4) for value in each],
         "mean": round(float(np.mean(each)), 4),
-        "interval_95": [round(low, 4), round(high, 4)],
+        "interval_95": middle(np.array(drawn, np.float64)),
     }

@@ -18,7 +18,7 @@ from edge.bundle import Bundle
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError, require
 from export import proof, qdq
-from export.gate import Budgets, Labelled, figures, streams
+from export.gate import Budgets, Labelled, figures, need_labelled, streams
 
 Float32 = proof.Float32
 
@@ -82,10 +82,11 @@ def choose_float(probe: Probe, alone: list[Cost], budgets: Budgets) -> tuple[lis
     raise EdgeError("no layer can be in INT8 within the budgets; measure the ranges on more sequences")
 
 
-def run(folder: Path, table: Path, dialect: str, data: Labelled, budgets: Budgets, plot: Path | None) -> None:
+def run(folder: Path, table: Path, dialect: str, data: Path, budgets: Budgets, plot: Path | None) -> None:
     """Print the tables and the choice; ``plot`` takes a PNG."""
     bundle = bundles.load(folder)
-    probe = Probe(bundle, ranges.read(table)["tensors"], dialect, data)
+    labelled = need_labelled(data, bundle, choosing=True)
+    probe = Probe(bundle, ranges.read(table)["tensors"], dialect, labelled)
     alone, upto = sensitivity(probe)
     width = max(len(layer) for layer in probe.layers)
     print(f"{'layer':<{width}}  error alone    cosine     loss    error so far    cosine")

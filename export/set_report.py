@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from export.datasets import Clip
+from export.intervals import RESAMPLES, middle, wilson
 
-RESAMPLES = 1000
 MIN_GROUP = 30  # clips under which a group's figure is left out of the gap
+MIN_PEOPLE = 5  # under which nothing is said of how a figure scatters
 
 
 def report(p: npt.NDArray[np.float32], clips: Sequence[Clip], labels: Sequence[str]) -> dict[str, Any]:
@@ -42,12 +43,14 @@ def report(p: npt.NDArray[np.float32], clips: Sequence[Clip], labels: Sequence[s
         for group, value in clip.groups.items():
             members[group][value].append(at)
     for group, values in sorted(members.items()):
-        rows = {}
-        for value, places in sorted(values.items()):
-            inside = np.isin(np.arange(len(clips)), places)
-            rows[value] = interval(right, wanted, subjects, inside, "war")
-        shares = [row["value"] for row in rows.values() if row["n"] >= MIN_GROUP]
-        gap = round(max(shares) - min(shares), 4) if len(shares) > 1 else None
+        inside = {value: np.isin(np.arange(len(clips)), at) for value, at in sorted(values.items())}
+        rows = {value: interval(right, wanted, subjects, at, "war") for value, at in inside.items()}
+        large = [v for v, row in rows.items() if row["n"] >= MIN_GROUP and row["interval_95"]]
+        gap = {}
+        if len(large) > 1:
+            shares = [rows[value]["value"] for value in large]
+            drawn = [_draws(right, wanted, subjects, inside[value], "war") for value in large]
+            gap = {"value": round(max(shares) - min(shares), 4), "interval_95": middle(np.ptp(drawn, axis=0))}
         found["groups"][group] = {"values": rows, "worst_gap": gap}
     return found
 
@@ -75,9 +78,27 @@ def interval(
 ) -> dict[str, Any]:
     """ "war" or "uar" over ``rows`` with n and the middle 95 % of RESAMPLES draws of whole subjects.
 
-    ``right``, ``wanted`` (class), ``subjects`` and ``rows`` (bool) all have one entry per clip.
+    ``right``, ``wanted`` (class), ``subjects`` and ``rows`` (bool) all have one entry per clip. Where all or
+    none are right no draw differs, and the interval is Wilson's over subjects; of fewer than MIN_PEOPLE there
+    is none.
     """
-    figure = FIGURES[kind]
+    value, people = FIGURES[kind](right[rows], wanted[rows]), len(np.unique(subjects[rows]))
+    bounds: list[float] | None = None
+    if people >= MIN_PEOPLE and kind == "war" and value in (0.0, 1.0):
+        bounds = [round(edge, 4) for edge in wilson(value * people, people)]
+    elif people >= MIN_PEOPLE:
+        bounds = middle(_draws(right, wanted, subjects, rows, kind))
+    return {"n": int(rows.sum()), "value": round(value, 4), "interval_95": bounds}
+
+
+def _draws(
+    right: npt.NDArray[np.bool_],
+    wanted: npt.NDArray[np.int64],
+    subjects: npt.NDArray[np.str_],
+    rows: npt.NDArray[np.bool_],
+    kind: str,
+) -> npt.NDArray[np.float64]:
+    """The figure (RESAMPLES,) of as many draws of whole subjects."""
     right, wanted, subjects = right[rows], wanted[rows], subjects[rows]
     _, person = np.unique(subjects, return_inverse=True)
     places = np.split(np.argsort(person, kind="stable"), np.cumsum(np.bincount(person))[:-1])
@@ -85,13 +106,16 @@ def interval(
     drawn = []
     for _ in range(RESAMPLES):
         at = np.concatenate([places[k] for k in rng.integers(0, len(places), len(places))])
-        drawn.append(figure(right[at], wanted[at]))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return {
-        "n": len(right),
-        "value": round(figure(right, wanted), 4),
-        "interval_95": [round(float(low), 4), round(float(high), 4)],
-    }
+        drawn.append(FIGURES[kind](right[at], wanted[at]))
+    return np.array(drawn)
+
+
+def share(value: float, interval_95: Sequence[float] | None) -> str:
+    """A figure as text, with its interval where there is one."""
+    if interval_95 is None:
+        return f"{value:.1%}"
+    low, high = interval_95
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -107,7 +131,7 @@ def table(found: Mapping[str, Any]) -> str:
 
     def add(title: str, *keys: str) -> None:
         picked = [_at(found["precisions"][name], keys) for name in names]
-        cells = ["{:.1%} ({:.1%} to {:.1%})".format(one["value"], *one["interval_95"]) for one in picked]
+        cells = [share(one["value"], one["interval_95"]) for one in picked]
         lines.append(f"| {title} | {picked[0]['n']} | " + " | ".join(cells) + " |")
 
     add("WAR", "war")
@@ -119,8 +143,8 @@ def table(found: Mapping[str, Any]) -> str:
     for group, rows in first["groups"].items():
         for value in rows["values"]:
             add(f"{group}: {value}", "groups", group, "values", value)
-        if rows["worst_gap"] is not None:
-            gaps = [f"{found['precisions'][name]['groups'][group]['worst_gap']:.1%}" for name in names]
+        if rows["worst_gap"]:
+            gaps = [share(**found["precisions"][name]["groups"][group]["worst_gap"]) for name in names]
             title = f"{group}: gap between best and worst (n >= {MIN_GROUP})"
             lines.append(f"| {title} | | " + " | ".join(gaps) + " |")
     return "\n".join(lines)

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 
-from calibration import ranges
+from calibration import degrade, ranges
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
+from edge import __version__, files
 from edge.bundle import Bundle, sha256
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
@@ -22,7 +24,7 @@ from edge.faces.crop import normalise_crops
 from export import card, evaluate, ferplus, per_frame
 from export.gate import Labelled
 from export.golden import golden_sequences
-from export.networks import LABELS, FrameClassifier, StreamingNetwork
+from export.networks import FrameClassifier, StreamingNetwork
 from export.proof import STEPS, prove
 from export.quantize import add_precisions
 from export.seeds import Candidate, best, spread
@@ -39,6 +41,7 @@ LICENSE = (
 _TEACHER = FrameRecipe(encoder="residual-l", epochs=30, noisy_epochs=0, no_faces=0.0, distil=0.0, views=0)
 TEACHERS = (replace(_TEACHER, seed=2), replace(_TEACHER, seed=3))
 _CALIBRATION_SEQUENCES = 24
+_MADE_WITH: Any = (torch, np, onnx, onnxruntime)
 
 
 def train(
@@ -49,12 +52,15 @@ def train(
     over_time: SequenceTrainingRecipe,
     fine_tune_epochs: int = 0,
     seeds: int = 1,
-) -> None:
+    clips: Sequence[Path] = (),
+    detector: str = "",
+) -> bool:
     """Train all stages with checkpoints in ``work``, measure, and write the bundle to ``out``.
 
     Teachers are trained first where ``frames.distil`` asks for their answers; then the network itself from
     ``seeds`` seeds, of which the one that is best on the development fold ships. ``fine_tune_epochs`` of
-    quantization-aware training come after the frame stage, in a folder of their own.
+    quantization-aware training come after the frame stage, in a folder of their own. ``clips`` and
+    ``detector`` are those of ``card.write``. Returns whether every precision could be listed.
     """
     card.check_before(out)
     recipes = TEACHERS if frames.distil else ()
@@ -78,19 +84,26 @@ def train(
         "fine_tune_epochs": fine_tune_epochs,
         "sequences": asdict(chosen.over_time),
         "generator_version": GENERATOR_VERSION,
+        "made_with": {"emotion-edge": __version__, **{lib.__name__: lib.__version__ for lib in _MADE_WITH}},
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
         "dev_share": ferplus.DEV_SHARE,
         "over_seeds": spread(candidates, data),
     }
 
+    listed: list[bool] = []
+
     def fill(folder: Path) -> dict[str, Any]:
         bundle = Bundle(folder, {**_manifest(chosen.model), "training": training})
-        _export(bundle, chosen.model, data)
+        listed.extend(_export(bundle, chosen.model, data))
         per_frame.save(chosen.per_frame.head, folder / bundle.manifest["per_frame"]["path"])
-        card.write(bundle, data)
+        card.write(bundle, data, clips, detector)
         return bundle.manifest
 
     write_bundle(out, fill)
     print(f"wrote {out}", file=sys.stderr)
+    if not all(listed):
+        print("train --fine-tune 3 adapts the network to INT8", file=sys.stderr)
+    return all(listed)
 
 
 def _views(data: ferplus.FerPlus, teachers: Sequence[FrameClassifier], count: int, work: Path) -> Views:
@@ -127,10 +140,13 @@ def _candidate(
 
 def _one_origin(work: Path, data_file: Path, teachers: Sequence[FrameRecipe] = ()) -> None:
     """Refuse checkpoints in ``work`` that were made from other data or with other teachers."""
-    work.mkdir(parents=True, exist_ok=True)
     note, origin = work / "origin.txt", "\n".join([sha256(data_file), *map(repr, teachers), ""])
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgeError(f"cannot make {work} ({error.strerror}); pass another --work folder") from error
     if not note.exists():
-        note.write_text(origin, "utf-8")
+        files.replace(note, origin.encode())
     elif note.read_text("utf-8") != origin:
         what = "teachers" if note.read_text("utf-8").startswith(origin.split()[0]) else "data"
         raise EdgeError(f"{work} holds checkpoints made with other {what}; pass another --work folder")
@@ -153,7 +169,7 @@ def _manifest(model: StreamingNetwork) -> dict[str, Any]:
         "name": "reference",
         "version": "0.1.0",
         "license": LICENSE,
-        "labels": list(LABELS),
+        "labels": list(ferplus.LABELS),
         "input": {**INPUT["input"], "crop": {"scale": 1.0, "align": "eyes"}},
         "state": [{"input": n, "output": f"new_{n}", "shape": list(s)} for n, s in model.state.items()],
         "explanations": [{"output": n, "shape": list(s)} for n, s in model.extra.items()],
@@ -169,8 +185,11 @@ def _manifest(model: StreamingNetwork) -> dict[str, Any]:
     }
 
 
-def _export(bundle: Bundle, model: StreamingNetwork, data: ferplus.FerPlus) -> None:
-    """Files and manifest of every precision; temperature and threshold are fitted on the development fold."""
+def _export(bundle: Bundle, model: StreamingNetwork, data: ferplus.FerPlus) -> list[bool]:
+    """Files and manifest of every precision; temperature and threshold are fitted on the development fold.
+
+    Returns which of the quantized ones could be listed.
+    """
     manifest, size = bundle.manifest, INPUT["input"]["size"]
     rng = np.random.default_rng(3)
     fp32 = bundle.folder / "model.fp32.onnx"
@@ -185,7 +204,13 @@ def _export(bundle: Bundle, model: StreamingNetwork, data: ferplus.FerPlus) -> N
     labelled = Labelled(data.images[dev], ferplus.majority(data.votes[dev]))
     dev_logits = evaluate.still_logits(engine, bundle, labelled.images)[:, -1]
     manifest["temperature"] = evaluate.fit_temperature(dev_logits, labelled.labels)
-    manifest["abstain_below"] = evaluate.fit_threshold(dev_logits, labelled.labels, manifest["temperature"])
+    strange = np.stack([degrade.no_face(image, rng) for image in labelled.images])
+    manifest["abstain_below"] = evaluate.fit_threshold(
+        dev_logits,
+        labelled.labels,
+        manifest["temperature"],
+        evaluate.still_logits(engine, bundle, strange)[:, -1],
+    )
 
     rows = data.fold == 0
     images, labels = data.images[rows], ferplus.majority(data.votes[rows])
@@ -194,8 +219,7 @@ def _export(bundle: Bundle, model: StreamingNetwork, data: ferplus.FerPlus) -> N
     seen = ranges.observe(step, model.state, [normalise_crops(part, manifest) for part in shown])
     manifest["calibration"] = {"method": "minmax", "steps": sum(map(len, shown))}
     table = ranges.summarise(seen, "minmax")
-    if not all(add_precisions(bundle, step, table, ("cpu", "trt", "fp16"), data=labelled)):
-        print("train --fine-tune 3 adapts the network to INT8", file=sys.stderr)
+    return add_precisions(bundle, step, table, ("cpu", "trt", "fp16"), data=labelled)
 
 
 def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int) -> None:
@@ -204,10 +228,11 @@ def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int)
 
     _keep_memory()
     data = ferplus.load(data_file)
+    work = work / "encoders"
     _one_origin(work, data_file)
     print(title())
     for name in names:
-        folder = work / f"compare-{epochs}-{name}"
+        folder = work / f"{name}-{epochs}"
         folder.mkdir(parents=True, exist_ok=True)
         recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, no_faces=0.0, distil=0.0)
         print(row(name, train_frames(data, recipe, folder), data, folder), flush=True)

@@ -23,8 +23,8 @@ from torch.nn.functional import cross_entropy
 from calibration.degrade import augment, no_face
 from edge.faces.crop import normalise_crops
 from export import checkpoint
-from export.ferplus import FerPlus, majority, soft_targets
-from export.networks import LABELS, FrameClassifier
+from export.ferplus import LABELS, FerPlus, majority, soft_targets
+from export.networks import FrameClassifier
 from export.rounding import add_rounding_noise, keep_rounded, round_in_training
 from export.views import Views
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import os
+import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
 from export import checkpoint
 from export.evaluate import STILL_STEPS
-from export.ferplus import FerPlus, majority, soft_targets
+from export.ferplus import LABELS, FerPlus, majority, soft_targets
 from export.networks import StreamingNetwork
 from export.train_frames import accuracy, predict
 
@@ -53,13 +53,14 @@ def feature_set(
 ) -> FeatureSet:
     """Generate ``count`` sequences from one fold and encode them; kept in ``folder`` for the next run."""
     kind = "maps" if model.head.wants_maps else "sequences"
-    cache = folder / f"{kind}-v{GENERATOR_VERSION}-fold{fold}-{count}-seed{seed}.npz"
+    name = f"{kind}-v{GENERATOR_VERSION}-fold{fold}-{count}-seed{seed}-{_fingerprint(model.encoder)}"
+    cache = folder / f"{name}.npz"
     rows = data.fold == fold
     images, votes = data.images[rows], data.votes[rows]
     labels = majority(votes)
     if cache.is_file():
-        with np.load(cache) as saved:
-            features, still = saved["features"], saved["still"]
+        saved = checkpoint.load_arrays(cache)
+        features, still = saved["features"], saved["still"]
     else:
         rng = np.random.default_rng((seed, fold))
         parts = []
@@ -69,11 +70,15 @@ def feature_set(
             if number % 100 == 99:
                 print(f"sequences of fold {fold}: {number + 1}/{count}", file=sys.stderr, flush=True)
         features, still = (np.stack(column) for column in zip(*parts, strict=True))
-        with cache.with_suffix(".new").open("wb") as file:
-            np.savez(file, features=features, still=still)
-        os.replace(cache.with_suffix(".new"), cache)
+        checkpoint.save_arrays(cache, features=features, still=still)
     targets = soft_targets(votes)[0][still]
     return FeatureSet(torch.from_numpy(features), torch.from_numpy(targets), labels[still])
+
+
+def _fingerprint(encoder: nn.Module) -> str:
+    """Of the weights, so that no features of other ones are taken for theirs."""
+    weights = b"".join(value.numpy().tobytes() for value in encoder.state_dict().values())
+    return hashlib.sha256(weights).hexdigest()[:12]
 
 
 def features_of(model: StreamingNetwork, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -162,7 +167,7 @@ def _judge(
 
     def judge(head: nn.Module) -> _Found:
         head.eval()
-        over_time, _ = accuracy(roll(head, dev.features).reshape(-1, 8), dev.labels.reshape(-1))
+        over_time, _ = accuracy(roll(head, dev.features).reshape(-1, len(LABELS)), dev.labels.reshape(-1))
         return _Found(over_time, *accuracy(still_logits(head, stills), labels))
 
     return judge

@@ -32,7 +32,9 @@ def verify(
     bundle = bundles.load(folder)
     if reference is not None and not reference.is_file():
         raise EdgeError(f"no file {reference}; --reference is the window graph that the bundle was made from")
-    labelled = read_labelled(Path(data))
+    labelled = read_labelled(Path(data), bundle)
+    if budgets and (labelled is None or reference):
+        raise EdgeError("--budgets are for labelled faces; pass such --data, and no --reference")
     if labelled is not None and reference is None:
         return _say(bundle, *_gate(bundle, labelled, budgets or Budgets()), out)
     window_steps = bundle.manifest["trained_window"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.degrade import augment
+from export import checkpoint
 
 Images = npt.NDArray[np.uint8]
 Answers = npt.NDArray[np.float32]
@@ -40,6 +40,7 @@ def make_views(images: Images, answer: Callable[[Images], Answers], count: int, 
     The answer holds for the mirrored view, too: let it be a mean over both. What lies in ``folder`` already
     is read, not made again.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     seen, answers = np.empty((count, *images.shape), np.uint8), []
     for number in range(count):
         seen[number], answered = _view(images, answer, number, folder / f"view-{number}.npz")
@@ -51,15 +52,11 @@ def _view(
     images: Images, answer: Callable[[Images], Answers], number: int, path: Path
 ) -> tuple[Images, Answers]:
     if path.is_file():
-        with np.load(path) as kept:
-            return kept["images"], kept["answers"]
+        kept = checkpoint.load_arrays(path)
+        return kept["images"], kept["answers"]
     started, rng = time.monotonic(), np.random.default_rng(number)
     seen = np.stack([augment(image, rng) for image in images])
     answers = answer(seen)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        np.savez(file, images=seen, answers=answers)
-    os.replace(fresh, path)
+    checkpoint.save_arrays(path, images=seen, answers=answers)
     print(f"view {number + 1} answered in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return seen, answers

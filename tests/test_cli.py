@@ -95,9 +95,19 @@ def test_unknown_key_and_wrong_type(tmp_path: Path) -> None:
     check_refusal(edge("run", "demo", "-c", tmp_path / "none.toml"), "none.toml")
 
 
+def test_a_fault_of_the_system_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    from edge.command import finish
+
+    def work() -> None:
+        (Path(__file__) / "a.json").write_text("")
+
+    assert finish("emotion-edge", work, "") == 2
+    assert capsys.readouterr().err == f"emotion-edge: error: {Path(__file__) / 'a.json'}: Not a directory\n"
+
+
 def test_output_that_cannot_be_written(tmp_path: Path, fast: list[object]) -> None:
     clip = write_clip(tmp_path / "clip.mp4")
-    check_refusal(edge("run", clip, "--jsonl", tmp_path / "no" / "out.jsonl", *fast), "out.jsonl"[:3])
+    check_refusal(edge("run", clip, "--jsonl", tmp_path / "no" / "out.jsonl", *fast), f"{tmp_path / 'no'}")
     check_refusal(edge("run", clip, "--annotate", tmp_path / "out.txt", *fast), "out.txt")
 
 
@@ -184,7 +194,23 @@ def test_no_output_overwrites_the_source_or_another_output(tmp_path: Path, fast:
     check_refusal(edge("run", clip, "--annotate", clip, *fast), "output.annotate", "the source")
     both = tmp_path / "out.mp4"
     check_refusal(edge("run", clip, "--annotate", both, "--jsonl", both, *fast), "out.mp4")
+    check_refusal(edge("run", clip, "--health", clip, *fast), "output.health", "the source")
+    lines = tmp_path / "lines"
+    check_refusal(edge("run", clip, "--jsonl", lines, "--health", lines, *fast), "output.health")
     assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"labels": ["calm", "glad"]}, "logits has the shape (2,)"),
+        ({"state": [tiny.manifest()["state"][0] | {"shape": [5]}]}, "state_h has the shape (5,)"),
+        ({"state": [tiny.manifest()["state"][0] | {"input": "memory"}]}, "in the graph there is none"),
+    ],
+)
+def test_a_manifest_of_another_graph(tmp_path: Path, changed: dict[str, object], words: str) -> None:
+    bundle = tiny.write(tmp_path / "bundle", **changed)
+    check_refusal(edge("run", "demo", "--bundle", bundle, "--max-frames", "9", "--jsonl", "-"), words)
 
 
 @pytest.mark.parametrize(

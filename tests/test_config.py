@@ -1,6 +1,7 @@
 """Settings: files, overrides and errors that name the key."""
 
 import contextlib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,21 @@ def test_broken_files(tmp_path: Path) -> None:
         config.load(path)
 
 
-@given(st.text(max_size=40))
+TABLES = [(table.name, fields(table.default_factory)) for table in fields(config.Config)]
+KEYS = [f"{name}.{key.name}" for name, keys in TABLES for key in keys]
+VALUES = st.one_of(
+    st.text(max_size=40),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(["9" * 400, "[" * 2000, "2024-05-01", "12:30:00", "{a = 1}", "'", "true", "nan", "-inf"]),
+)
+
+
+@given(st.one_of(st.text(max_size=40), st.builds("{}={}".format, st.sampled_from(KEYS), VALUES)))
 def test_any_text_is_taken_or_refused_in_one_line(text: str) -> None:
     with contextlib.suppress(ConfigError):  # any other exception fails the test
         assert isinstance(config.load(None, [text]), config.Config)
+
+
+def test_a_file_may_be_named_as_a_date() -> None:
+    assert config.load(None, ["source.address=2024-05-01"]).source.address == "2024-05-01"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what asks a camera for its fault is imported when it is ask
 
 OPEN_S = 5.0  # to connect and to learn what the stream holds
 READ_S = 2.0  # for the next frame
+CATCH_UP_S = 1.0  # after which no frame is old any more
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _TCP = "rtsp_transport;tcp|fpsprobesize;0"  # without the latter, opening counts frames for a second
 _ENCODE = "write @ : / % # ? in a user or password as %40 %3A %2F %25 %23 %3F"
@@ -82,7 +83,7 @@ class RtspSource:
         """
         if self._capture.closed:
             raise SourceError(f"{self.name} is closed already; open a new source to read it again")
-        index, caught_up = 0, False
+        index, caught_up, began = 0, False, time.monotonic()
         while True:
             started = time.monotonic()
             picture = self._capture.read()
@@ -94,8 +95,9 @@ class RtspSource:
                 raise SourceError(f"{self.name} went silent after {index} frames; check camera and network")
             if picture is None:
                 raise SourceError(f"{self.name} ended the stream after {index} frames; check the camera")
-            # Old frames come at once; the first that had to be waited for is a new one.
-            caught_up = caught_up or waited_s > 0.5 / self.fps
+            # Old frames come at once; the first that had to be waited for is a new one. A camera that is
+            # quicker than it says never lets one wait so long.
+            caught_up = caught_up or waited_s > 0.5 / self.fps or started - began > CATCH_UP_S
             if caught_up:
                 yield Frame(picture.image, picture.grabbed_s, index)
             index += 1

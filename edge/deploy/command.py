@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import config as settings
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.deploy.service import Service
@@ -64,6 +65,9 @@ def _service(args: argparse.Namespace) -> Service:
     config = settings.merge(settings.load(inside, args.set), named)
     build.source_kind(config.source.address)  # refuses what `run` would refuse
     port_of(config.output.health)  # so does this
+    for kind in ("annotate", "trajectory"):
+        if getattr(config.output, kind):
+            raise ConfigError(f"output.{kind} is drawn when a run ends, and a service runs on; leave it out")
     arguments = [
         *([source] if source else []),
         *(["-c", str(file)] if file else []),

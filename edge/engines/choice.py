@@ -21,8 +21,8 @@ log = logging.getLogger("edge")
 
 # Engines take a precision of the bundle and a number of threads.
 ENGINES: dict[str, Callable[[Config, Bundle, str, int], Engine]] = {
-    "onnxruntime": lambda c, b, precision, threads: OrtEngine(b.model(precision), threads),
-    "onnxruntime-cuda": lambda c, b, precision, _: OrtEngine(b.model(precision), 1, provider=CUDA),
+    "onnxruntime": lambda c, b, precision, threads: _fitting(b, OrtEngine(b.model(precision), threads)),
+    "onnxruntime-cuda": lambda c, b, precision, _: _fitting(b, OrtEngine(b.model(precision), provider=CUDA)),
     "tensorrt": lambda c, b, precision, _: _tensorrt(c, b, precision),
 }
 # What each can run: what `check` measures, and float16 on the processor, which it does not.
@@ -67,6 +67,23 @@ def wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
         log.info("`emotion-edge check` measures which engine and precision are fastest here")
         precision = _RUNS[kind][0]
     return kind, precision, threads
+
+
+def _fitting(loaded: Bundle, built: OrtEngine) -> OrtEngine:
+    """``built``; BundleError where the manifest describes another graph."""
+    about, labels = loaded.manifest["input"], len(loaded.labels)
+    face = (about["channels"], about["size"], about["size"])
+    inputs = {"face": face, **{tensor.input: tensor.shape for tensor in loaded.state}}
+    outputs = {"logits": (labels,), **{tensor.output: tensor.shape for tensor in loaded.state}}
+    for found, wanted in ((built.inputs, inputs), (built.outputs, outputs)):
+        for name, shape in wanted.items():
+            has = found[name].shape[1:] if name in found else None
+            if has is None or [d for d in has if d is not None] != list(shape):
+                raise BundleError(
+                    f"{loaded.folder}: by its manifest {name} has the shape {shape}, in the graph "
+                    f"{'there is none' if has is None else has}; export the bundle again"
+                )
+    return built
 
 
 def _right(built: Engine, loaded: Bundle, kind: str, precision: str) -> Engine:

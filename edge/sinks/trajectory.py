@@ -42,7 +42,7 @@ class TrajectorySink:
         """``labels`` are the K names of the probabilities. ConfigError where ``path`` cannot be written."""
         self._path = Path(path)
         check_writable(self._path, (".png",))
-        self._matplotlib = require("matplotlib", "pip install 'emotion-edge[demo]'")
+        require("matplotlib", "pip install 'emotion-edge[demo]'")
         self._labels = tuple(labels)
         self._tracks: dict[int, list[EmotionEstimate]] = {}
 

@@ -84,3 +84,23 @@ def test_the_command_collects_and_measures(tmp_path, capsys) -> None:
     assert found["tensors"]["state_h"][1] > 0.1, "the state has moved"
     assert command.main(["ranges", str(REFERENCE), str(tmp_path), "-o", str(out)]) == 2
     assert "no calibration set" in capsys.readouterr().err
+
+
+def test_no_password_goes_into_a_set() -> None:
+    assert command._name("rtsp://me:secret@cam/1") == "rtsp://me:***@cam/1"
+    assert "secret" not in command._name("rtsp://cam/1?password=secret")
+    assert command._name("clips/of us/one.mp4") == "one.mp4"
+
+
+def test_a_camera_needs_an_end(capsys, tmp_path) -> None:
+    words = ["collect", "rtsp://me:secret@cam/1", "-o", str(tmp_path / "set"), "--consent", "all"]
+    assert command.main(words) == 2
+    told = capsys.readouterr().err
+    assert "pass --max-frames" in told
+    assert "secret" not in told
+
+
+def test_a_file_of_any_name_is_a_source(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["collect", "2024-05-01", "-o", "set", "--consent", "all"]) == 2
+    assert "2024-05-01" in capsys.readouterr().err

@@ -16,12 +16,15 @@ from statistics import median
 from types import SimpleNamespace
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from contracts import check_source
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rtsp_server import Camera, serve
 
+from edge.capture import rtsp
+from edge.capture.guarded import Picture
 from edge.capture.rtsp import OPEN_S, READ_S, RtspSource, parameters, without_password
 from edge.data import Frame
 from edge.errors import SourceError
@@ -118,6 +121,22 @@ def test_a_server_that_speaks_another_language() -> None:
         with pytest.raises(SourceError, match="does not answer in RTSP; check the port"):
             RtspSource(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/1")
         thread.join(5)
+
+
+def test_a_camera_that_is_quicker_than_it_says(monkeypatch) -> None:
+    """Sixty frames a second, evenly, from a stream without a rate: none of them is waited for for long."""
+
+    class Quick:
+        closed = False
+
+        def read(self) -> Picture:
+            time.sleep(0.01)
+            return Picture(np.zeros((2, 2, 3), np.uint8), time.monotonic(), 0.0)
+
+    source = RtspSource.__new__(RtspSource)
+    source.name, source.fps, source._capture = "rtsp://cam", 25.0, Quick()
+    monkeypatch.setattr(rtsp, "CATCH_UP_S", 0.2)
+    assert 5 < next(source.frames()).index < 60
 
 
 def test_a_server_that_never_answers() -> None:

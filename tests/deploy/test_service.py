@@ -97,8 +97,12 @@ def test_only_what_the_camera_needs_is_open(tmp_path: Path, capsys, address: str
 
 
 def test_an_address_that_run_would_refuse(tmp_path: Path) -> None:
+    root = image(tmp_path / "root")
     with pytest.raises(ConfigError, match="unknown"):
-        command("install", "gopher://cam", "--root", image(tmp_path / "root"))
+        command("install", "gopher://cam", "--root", root)
+    for kind in ("annotate=/srv/out.mp4", "trajectory=/srv/out.png"):
+        with pytest.raises(ConfigError, match="a service runs on"):
+            command("install", "0", "--root", root, "--set", f"output.{kind}")
     assert not (tmp_path / "root/etc/systemd").exists()
 
 

@@ -31,21 +31,23 @@ def test_changes_are_counted_over_all_tracks_that_last(monkeypatch) -> None:
     blinking = np.full((20, 48, 48), 28, np.uint8)
     blinking[[5, 10, 15]] = 228
     tracks = [blinking, np.full((20, 48, 48), 28, np.uint8), blinking[:9]]
-    monkeypatch.setattr(clips, "face_sequences", lambda *_: tracks)
-    found = clips.on_clips(load(REFERENCE), [Path("somewhere/a.mp4")])["a.mp4"]
+    monkeypatch.setattr(clips, "track_crops", lambda *_: tracks)
+    found = clips.on_clips(load(REFERENCE), [Path("somewhere/a.mp4")], share=0.7)["of"]["a.mp4"]
     assert (found["tracks"], found["steps"]) == (2, 40)
-    assert found["changes_per_10_s"]["per frame"] == 6 / 4 * 10
-    assert set(found["changes_per_10_s"]) == {"recurrent", "per frame", "per frame, EMA 0.5"}
+    assert found["changes_per_100_steps"]["per frame"] == 6 / 40 * 100
+    assert set(found["changes_per_100_steps"]) == {"recurrent", "per frame", "per frame, EMA 0.7"}
 
 
 def test_a_clip_without_faces(monkeypatch) -> None:
-    monkeypatch.setattr(clips, "face_sequences", lambda *_: [])
-    assert clips.on_clips(load(REFERENCE), [Path("a.mp4")])["a.mp4"]["steps"] == 0
+    monkeypatch.setattr(clips, "track_crops", lambda *_: [])
+    assert clips.on_clips(load(REFERENCE), [Path("a.mp4")], 0.5)["of"]["a.mp4"]["steps"] == 0
 
 
 @pytest.mark.skipif(not GIF.is_file(), reason=f"no clip {GIF}")
 def test_a_real_clip() -> None:
-    found = clips.on_clips(load(REFERENCE), [GIF])[GIF.name]
+    measured = clips.on_clips(load(REFERENCE), [GIF], 0.5)
+    assert measured["detector"] in ("YuNetDetector", "HaarDetector")
+    found = measured["of"][GIF.name]
     assert found["tracks"] >= 1
     assert found["steps"] > 20
-    assert found["changes_per_10_s"]["recurrent"] < 20
+    assert found["changes_per_100_steps"]["recurrent"] < 20

@@ -37,8 +37,8 @@ def test_the_list_is_complete() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
+    from export.ferplus import LABELS
     from export.make_bundle import Options, bundle_step
-    from export.networks import LABELS
 
     model = network(family)
     options = Options(labels=LABELS, normalise="standardise", step_hz=10, name=family)

@@ -46,6 +46,19 @@ def test_twins_share_a_group() -> None:
     assert len(set(groups)) == 4
 
 
+def test_a_copy_that_was_cropped_anew_is_a_lookalike_and_no_twin() -> None:
+    import cv2
+
+    rng = np.random.default_rng(0)
+    photographs = [cv2.resize(rng.integers(0, 256, (6, 6)).astype(np.uint8), (60, 60)) for _ in range(4)]
+    images = np.stack([photograph[4:52, 4:52] for photograph in photographs])
+    images[3] = cv2.resize(photographs[0][4:53, 3:52], (48, 48))
+    images[3] = np.clip(images[3] + rng.normal(0, 9, (48, 48)), 0, 255)
+    assert len(set(ferplus.twin_groups(images, np.full(4, -1)))) == 4
+    data = ferplus.FerPlus(images, np.zeros((4, 10), np.uint8), np.array([0, 1, 2, 2], np.int8))
+    assert ferplus.lookalikes(data).tolist() == [False, True]
+
+
 def test_the_data_sheet_counts_what_each_fold_holds() -> None:
     clear, nobody = votes(9, 1, 0, 0, 0, 0, 0, 0, 0, 0), votes(0, 0, 0, 0, 0, 0, 0, 0, 0, 10)
     happy = votes(0, 6, 4, 0, 0, 0, 0, 0, 0, 0)

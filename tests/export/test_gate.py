@@ -12,7 +12,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("torch")
 
 from export.__main__ import main  # noqa: E402
-from export.gate import Budgets, Labelled, compare, gate, read_budgets, read_labelled, wilson  # noqa: E402
+from export.gate import Budgets, Labelled, compare, gate, read_budgets, read_labelled  # noqa: E402
 from export.golden import draw  # noqa: E402
 
 
@@ -98,12 +98,6 @@ def test_a_class_that_is_lost_is_named() -> None:
     assert broken == ["x, recall of fear lost (n=100)"], "nine faces prove nothing"
 
 
-def test_wilson() -> None:
-    low, high = wilson(8, 10)
-    assert (low, high) == pytest.approx((0.490, 0.943), abs=1e-3)
-    assert wilson(0, 5)[0] == pytest.approx(0, abs=1e-9)
-
-
 @pytest.mark.parametrize(("text", "words"), [("speed = 1", "speed"), ("class_n = 'a'", "'a'"), ("x", "TOML")])
 def test_budgets_are_checked(tmp_path, text: str, words: str) -> None:
     (tmp_path / "gate.toml").write_text(text)
@@ -111,13 +105,13 @@ def test_budgets_are_checked(tmp_path, text: str, words: str) -> None:
         read_budgets(tmp_path / "gate.toml")
 
 
-def test_what_has_no_labels_is_no_labelled_set(tmp_path) -> None:
+def test_what_has_no_labels_is_no_labelled_set(reference, tmp_path) -> None:
     np.savez(tmp_path / "a.npz", crops=np.zeros((1, 2, 8, 8), np.uint8))
-    assert read_labelled(tmp_path / "a.npz") is None
-    assert read_labelled(tmp_path / "clip.mp4") is None
+    assert read_labelled(tmp_path / "a.npz", reference) is None
+    assert read_labelled(tmp_path / "clip.mp4", reference) is None
     (tmp_path / "b.npz").write_text("no archive")
     with pytest.raises(EdgeError, match=r"b\.npz"):
-        read_labelled(tmp_path / "b.npz")
+        read_labelled(tmp_path / "b.npz", reference)
 
 
 def test_sensitivity_finds_the_layer_that_was_spoilt(reference, data, tmp_path, capsys, monkeypatch) -> None:

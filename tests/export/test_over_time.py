@@ -21,9 +21,22 @@ def test_measures_by_hand() -> None:
     answer = np.array([[0, 1, 0, 0, 0, 1, 1, 0]])
     assert over_time.measures(answer, truth) == {
         "accuracy": 0.5,
-        "extra_changes": 4 - 2,
+        "extra_changes": 3,  # of four, the one to 1 at step 5 is needed
         "delay_steps": (2 + 1) / 2,
     }
+
+
+def test_missed_changes_make_up_for_no_needless_ones() -> None:
+    truth = np.array([[0] * 8 + [1] * 8])
+    asleep = np.zeros_like(truth)
+    assert over_time.measures(asleep, truth)["extra_changes"] == 0
+    assert over_time.measures(truth, truth)["extra_changes"] == 0
+    late = np.array([[0] * 11 + [1] * 5])
+    found = over_time.measures(late, truth)
+    assert (found["extra_changes"], found["delay_steps"]) == (0, 3)
+    blinking = asleep.copy()
+    blinking[0, 3] = 2
+    assert over_time.measures(blinking, truth)["extra_changes"] == 2
 
 
 @settings(max_examples=50, deadline=None)
@@ -62,6 +75,8 @@ def test_a_memory_that_is_right_is_ahead() -> None:
     assert found["recurrent"]["accuracy"] == pytest.approx(29 / 32, abs=1e-4)
     assert found["points_ahead"] > 2
     assert found["delay_share"] == 0
+    low, high = found["points_ahead_95"]
+    assert 0 < low < found["points_ahead"] < high
     own = over_time.compare(noisy, noisy, truth)
     assert own["points_ahead"] < 0, "raw answers were called better than their own smoothing"
 

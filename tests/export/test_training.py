@@ -108,6 +108,8 @@ def test_checkpoints_of_other_data_or_teachers_are_refused(tmp_path, recipe) -> 
         _one_origin(tmp_path / "work", other, [recipe])
     with pytest.raises(EdgeError, match="other teachers"):
         _one_origin(tmp_path / "work", data, [recipe, recipe])
+    with pytest.raises(EdgeError, match="cannot make"):
+        _one_origin(data / "work", data)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> None:
@@ -119,6 +121,24 @@ def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> No
     train_frames(data, short, tmp_path)
     with pytest.raises(EdgeError, match="another recipe"):
         train_frames(data, replace(short, seed=2), tmp_path)
+
+
+def test_a_damaged_file_is_named(tmp_path) -> None:
+    from export import checkpoint
+
+    weights = torch.nn.Linear(2, 2)
+    checkpoint.save(tmp_path / "a.pt", {"model": weights}, "r", 1)
+    checkpoint.save_arrays(tmp_path / "a.npz", images=np.arange(100))
+    assert checkpoint.load_arrays(tmp_path / "a.npz")["images"].tolist() == list(range(100))
+    for name in ("a.pt", "a.npz"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(EdgeError, match=r"a\.pt is damaged.*remove it"):
+        checkpoint.resume(tmp_path / "a.pt", {"model": weights}, "r")
+    with pytest.raises(EdgeError, match=r"a\.npz is damaged.*remove it"):
+        checkpoint.load_arrays(tmp_path / "a.npz")
+    with pytest.raises(EdgeError, match="cannot write"):
+        checkpoint.save(tmp_path / "nowhere" / "a.pt", {"model": weights}, "r", 1)
 
 
 def test_the_head_is_kept_with_its_recipe(data, tmp_path) -> None:
