@@ -166,8 +166,9 @@ def _recurrent_share(bundle: Bundle, pipeline: Pipeline) -> tuple[float | None, 
 
 
 def _notes(wanted: Config, pipeline: Pipeline, counts: dict[str, int], live: bool) -> list[str]:
-    about = wanted.detector
-    detector = f"detector {about.kind}, {about.input_width} pixels wide, every {about.every} frames"
+    about, kind = wanted.detector, type(pipeline.detector).__name__
+    width = f"{about.input_width} pixels wide, " if kind == "YuNetDetector" else ""
+    detector = f"{kind}, {width}every {about.every} frames"
     notes = [
         f"{pipeline.recognizer.engine.serves}; {detector}",
         "the work of `emotion-edge run` without its governor and its health record",

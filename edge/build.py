@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 
 from edge import bundle as bundles
-from edge.bundle import Bundle
+from edge.bundle import Bundle, sha256
 from edge.capture.addresses import Followed
 from edge.capture.opencv import OpenCVSource, is_camera
 from edge.capture.recovery import Recovering
@@ -22,7 +22,7 @@ from edge.engines.choice import engine
 from edge.errors import BundleError, ConfigError
 from edge.faces.tracker import Tracker
 from edge.faces.yunet import YuNetDetector
-from edge.fetch import cached_detector
+from edge.fetch import YUNET_NAME, YUNET_SHA256, cached_detector
 from edge.health.clock import WallClock
 from edge.pipeline import Pipeline
 from edge.protocols import Engine, FaceDetector, Sink, Source
@@ -190,8 +190,12 @@ def detector(config: Config, folder: Path) -> FaceDetector:
 def _detector_model(config: Config, folder: Path) -> Path | None:
     if config.detector.model:
         return Path(config.detector.model)
-    inside = folder / "face_detection_yunet_2023mar.onnx"
-    return inside if inside.is_file() else cached_detector()
+    inside = folder / YUNET_NAME
+    if not inside.is_file():
+        return cached_detector()
+    if sha256(inside) != YUNET_SHA256:  # no file of a bundle is parsed before
+        raise BundleError(f"{inside} is another file than YuNet's; remove it, or name it as detector.model")
+    return inside
 
 
 def _yunet(config: Config, model: Path | None) -> FaceDetector:

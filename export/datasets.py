@@ -58,7 +58,10 @@ def read(kind: str, root: Path) -> list[Clip]:
         raise EdgeError(f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}")
     if not root.is_dir():
         raise EdgeError(f"no folder {root}; pass the folder that holds {kind}")
-    clips = sorted(LAYOUTS[kind](root), key=lambda clip: str(clip.path))
+    try:
+        clips = sorted(LAYOUTS[kind](root), key=lambda clip: str(clip.path))
+    except (KeyError, ValueError, csv.Error) as error:  # a table or a name that is not as published
+        raise EdgeError(f"{root} does not read as {kind} ({error!r}); expected {EXPECTED[kind]}") from error
     if not clips:
         raise EdgeError(f"{root} holds no clip of {kind}; expected {EXPECTED[kind]}")
     return clips

@@ -72,7 +72,7 @@ def read_labelled(path: Path, bundle: Bundle, choosing: bool = False) -> Labelle
         with np.load(path) as archive:
             names = set(archive.files)
             if {"images", "labels"} <= names:
-                return Labelled(archive["images"], archive["labels"].astype(np.int64))
+                return _labelled(path, archive["images"], archive["labels"])
     except (OSError, ValueError, BadZipFile) as error:
         raise EdgeError(f"{path} cannot be read ({error})") from error
     if "webp" not in names:
@@ -84,6 +84,15 @@ def read_labelled(path: Path, bundle: Bundle, choosing: bool = False) -> Labelle
     own = canonical(bundle.labels)
     places = np.array([own.index(name) if name in own else -1 for name in ferplus.LABELS] + [-1])
     return Labelled(data.images[rows], places[ferplus.majority(data.votes[rows])])
+
+
+def _labelled(path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Labelled:
+    if images.ndim != 3 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
+        raise EdgeError(
+            f"{path}: images {images.dtype} {images.shape} and labels {labels.shape}; "
+            "expected grey faces uint8 (N,S,S) and labels (N,)"
+        )
+    return Labelled(images, labels.astype(np.int64))
 
 
 def need_labelled(path: Path, bundle: Bundle, choosing: bool = False) -> Labelled:

@@ -154,7 +154,8 @@ def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Lite
     info = video.VideoInfo.new_from_caps(sample.get_caps())
     if info is None or info.finfo.name not in _LUMA_FIRST:
         caps = sample.get_caps().to_string()
-        raise SourceError(f"the pipeline gives {caps}; set luma_caps to one of {', '.join(_LUMA_FIRST)}")
+        known = ", ".join(_LUMA_FIRST)
+        raise SourceError(f"the camera's pipeline gives {caps}, not one of {known}; try /dev/videoN")
     buffer = sample.get_buffer()
     # A decoder may lay out its buffers in its own way, and then says so in this meta.
     layout = video.buffer_get_video_meta(buffer) or info
@@ -164,7 +165,9 @@ def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Lite
     part = buffer.copy_region(gst.BufferCopyFlags.MEMORY, offset, stride * (info.height - 1) + info.width)
     mapped, memory = part.map(gst.MapFlags.READ)
     if not mapped:
-        raise SourceError("GStreamer cannot map a frame; let luma_caps ask for plain memory, without NVMM")
+        raise SourceError(
+            "GStreamer cannot map a frame, which lies in the GPU's memory; try the source /dev/videoN"
+        )
     try:
         plane = bytes(memory.data)
     finally:

@@ -144,7 +144,7 @@ def is_short(read: int, promised: int) -> bool:
 
 def _open_file(path: Path) -> cv2.VideoCapture:
     if path.is_dir():
-        raise SourceError(f"{path} is a folder, not a video; use the source 'images' for a folder of images")
+        raise SourceError(f"{path} is a folder, not a video; name a video file")
     if not path.exists():
         raise SourceError(f"video {path} does not exist; check the path (working folder: {Path.cwd()})")
     if path.is_file() and path.stat().st_size == 0:

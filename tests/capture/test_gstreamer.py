@@ -230,7 +230,7 @@ def test_missing_elements_and_their_remedy() -> None:
         (
             replace(PC, luma_caps="video/x-raw,format=BGR"),
             "csi://0",
-            "format=.*BGR.*luma_caps to one of NV12",
+            "format=.*BGR.*not one of NV12",
         ),
         (replace(PC, converter="videoconvert !"), "csi://0", "refuses the pipeline .*; correct its elements"),
         (replace(PC, csi_caps="image/jpeg"), "csi://0", "neither element can handle caps image/jpeg"),

@@ -86,6 +86,25 @@ def test_another_folder_is_refused_with_what_was_expected(kind: str, tmp_path) -
         datasets.read(kind, tmp_path / "nowhere")
 
 
+def test_a_table_that_is_not_as_published_is_one_line(tmp_path) -> None:
+    plant(tmp_path, "dfew")
+    table = tmp_path / "EmoLabel_DataSplit" / "test(single-labeled)" / "set_1.csv"
+    for text in ("video,label\n1,7\n", "video_name,label\n1,fear\n"):
+        table.write_text(text)
+        with pytest.raises(EdgeError, match="does not read as dfew"):
+            datasets.read("dfew", tmp_path)
+
+
+def test_labelled_faces_of_another_form_are_refused(tmp_path) -> None:
+    from export import gate
+
+    bundle = bundles.load(bundles.REFERENCE)
+    for images, labels in (((4, 48, 48, 3), 4), ((4, 48, 48), 3)):
+        np.savez(tmp_path / "a.npz", images=np.zeros(images, np.uint8), labels=np.zeros(labels))
+        with pytest.raises(EdgeError, match="expected grey faces"):
+            gate.need_labelled(tmp_path / "a.npz", bundle)
+
+
 def test_unknown_names_are_refused(tmp_path) -> None:
     (tmp_path / "hapiness").mkdir()
     with pytest.raises(EdgeError, match="hapiness"):
