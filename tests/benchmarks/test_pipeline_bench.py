@@ -162,7 +162,7 @@ def _libraries() -> list[str]:
 
 def test_fps_refuses_a_folder_that_is_not_there(capsys) -> None:
     assert fps.main(["--json", "no/such/folder/out.json"]) == 2
-    assert "no such folder" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err
 
 
 def test_what_stands_in_for_tensorrt_is_not_measured() -> None:
