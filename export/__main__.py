@@ -138,10 +138,10 @@ def _add_clips(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from export import train
-    from export.heads import FAMILIES
-    from export.train_frames import FrameRecipe
-    from export.train_sequences import SequenceTrainingRecipe
+    from export.training import train
+    from export.training.frames import FrameRecipe
+    from export.training.heads import FAMILIES
+    from export.training.sequences import SequenceTrainingRecipe
 
     given = {"encoder": args.encoder, "epochs": args.epochs, "seed": args.seed}
     if args.alone:
@@ -170,7 +170,7 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _card(args: argparse.Namespace) -> None:
-    from export.card import renew
+    from export.report.card import renew
 
     renew(args.bundle, args.data, args.clips, args.detector)
 
@@ -197,8 +197,8 @@ def _bundle(args: argparse.Namespace) -> None:
 
 
 def _quantize(args: argparse.Namespace) -> None:
-    from export.gate import read_budgets
-    from export.quantize import quantize_bundle
+    from export.int8.gate import read_budgets
+    from export.int8.quantize import quantize_bundle
 
     kinds = (["cpu", "trt"] if args.dialect == "both" else [args.dialect]) + ["fp16"] * args.fp16
     if args.budgets and not args.data:
@@ -209,14 +209,14 @@ def _quantize(args: argparse.Namespace) -> None:
 
 
 def _sensitivity(args: argparse.Namespace) -> None:
-    from export.gate import read_budgets
-    from export.sensitivity import run
+    from export.int8.gate import read_budgets
+    from export.int8.sensitivity import run
 
     run(args.bundle, args.ranges, args.dialect, args.data, read_budgets(args.budgets), args.plot)
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from export.gate import read_budgets
+    from export.int8.gate import read_budgets
     from export.verify import verify
 
     budgets = read_budgets(args.budgets) if args.budgets else None
@@ -227,8 +227,8 @@ def _verify(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     import json
 
-    from export.evaluate_set import evaluate
-    from export.set_report import table
+    from export.report.evaluate_set import evaluate
+    from export.report.set_report import table
 
     if args.json and not args.json.parent.is_dir():  # before hours of work, not after
         raise EdgeError(f"no folder {args.json.parent}; make it, or pass another --json")
@@ -247,8 +247,8 @@ def _inspect(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from export import train
-    from export.networks import ENCODERS
+    from export.training import train
+    from export.training.networks import ENCODERS
 
     names = args.encoders or list(ENCODERS)
     _known(names)
@@ -256,7 +256,7 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def _known(names: Sequence[str]) -> None:
-    from export.networks import ENCODERS
+    from export.training.networks import ENCODERS
 
     for name in names:
         if name not in ENCODERS:

@@ -11,7 +11,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edge import bundle as bundles
-from export.axes import attribute
+from export.graph.axes import attribute
 
 # Newest opset and IR version that the runtime of each system loads.
 RUNTIMES = {

@@ -19,14 +19,15 @@ from edge.bundle import Bundle, sha256
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
-from export import proof, window
-from export.agreement import WindowLogits, agreement, table
+from export import proof
 from export.golden import golden_sequences
+from export.graph import window
+from export.graph.agreement import WindowLogits, agreement, table
+from export.graph.phases import RESETS
+from export.graph.rewrite import Step, rewrite
+from export.graph.to_onnx import export_step, rolled, to_onnx
+from export.graph.window import Window
 from export.page import proof_page
-from export.phases import RESETS
-from export.rewrite import Step, rewrite
-from export.to_onnx import export_step, rolled, to_onnx
-from export.window import Window
 from export.write_bundle import write_bundle
 
 SEQUENCES = 16

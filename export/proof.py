@@ -15,9 +15,9 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from edge.errors import EdgeError
 from edge.protocols import Engine
-from export.axes import attribute
-from export.rewrite import RECURRENT, Step
-from export.window import Window, run_all, session
+from export.graph.axes import attribute
+from export.graph.rewrite import RECURRENT, Step
+from export.graph.window import Window, run_all, session
 
 STEPS = 300
 TOLERANCE = 1e-4  # largest absolute difference of a logit

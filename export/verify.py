@@ -15,11 +15,12 @@ from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
 from edge.recognition.golden import MAX_LABEL_CHANGES, MIN_COSINE, reproduces
-from export import page, proof, window
-from export.agreement import agreement, table
-from export.gate import Budgets, Check, Labelled, engines_of, gate, read_labelled
+from export import page, proof
+from export.graph import window
+from export.graph.agreement import agreement, table
+from export.graph.rewrite import rewrite
+from export.int8.gate import Budgets, Check, Labelled, engines_of, gate, read_labelled
 from export.make_bundle import SEQUENCES, fresh, window_logits
-from export.rewrite import rewrite
 
 
 def verify(

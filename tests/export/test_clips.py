@@ -8,7 +8,7 @@ import pytest
 from edge.bundle import REFERENCE, load
 
 pytestmark = pytest.mark.export
-clips = pytest.importorskip("export.clips")
+clips = pytest.importorskip("export.report.clips")
 DATA = Path(__file__).parents[3] / "shared" / "data"
 GIF = DATA / "video" / "head-pose-face-detection-male.gif"
 

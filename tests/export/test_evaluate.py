@@ -6,7 +6,7 @@ import pytest
 pytestmark = pytest.mark.export
 pytest.importorskip("onnx")
 
-from export import evaluate  # noqa: E402
+from export.report import evaluate  # noqa: E402
 
 
 def surely(shares: list[float], right: list[bool]) -> tuple[np.ndarray, np.ndarray]:

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.export
 pytest.importorskip("torch")
 
 from edge.capture.demo import DemoSource  # noqa: E402
-from export import datasets  # noqa: E402
-from export.datasets import Clip  # noqa: E402
-from export.set_report import report  # noqa: E402
+from export.report import datasets  # noqa: E402
+from export.report.datasets import Clip  # noqa: E402
+from export.report.set_report import report  # noqa: E402
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 TREES = {
@@ -96,7 +96,7 @@ def test_a_table_that_is_not_as_published_is_one_line(tmp_path) -> None:
 
 
 def test_labelled_faces_of_another_form_are_refused(tmp_path) -> None:
-    from export import gate
+    from export.int8 import gate
 
     bundle = bundles.load(bundles.REFERENCE)
     for images, labels in (((4, 48, 48, 3), 4), ((4, 48, 48), 3)):
@@ -208,7 +208,7 @@ def test_a_film_of_a_cropped_face_goes_in_whole(tmp_path) -> None:
 
 def test_a_still_whose_face_would_begin_no_track_has_none(tmp_path) -> None:
     from edge.data import Face
-    from export import evaluate_set
+    from export.report import evaluate_set
 
     class Doubtful:
         starts_at = 0.8
@@ -229,7 +229,8 @@ def test_a_still_whose_face_would_begin_no_track_has_none(tmp_path) -> None:
 
 
 def test_labels_of_another_order_and_name_are_understood(tmp_path) -> None:
-    from export import ferplus, gate
+    from export.int8 import gate
+    from export.training import ferplus
 
     votes = np.zeros((40, 10), np.uint8)
     votes[np.arange(40), np.arange(40) % 8] = 9

@@ -19,7 +19,7 @@ FAMILIES = ["cnn", "cnn-gru", "cnn-lstm", "cnn-gru-spatial-attention", "cnn-temp
 
 
 def network(family: str):
-    from export.networks import StreamingNetwork
+    from export.training.networks import StreamingNetwork
 
     torch.manual_seed(3)
     made = StreamingNetwork("plain-s", family, hidden=16)
@@ -30,15 +30,15 @@ def network(family: str):
 
 
 def test_the_list_is_complete() -> None:
-    from export.heads import FAMILIES as known
+    from export.training.heads import FAMILIES as known
 
     assert list(known) == FAMILIES
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
-    from export.ferplus import LABELS
     from export.make_bundle import Options, bundle_step
+    from export.training.ferplus import LABELS
 
     model = network(family)
     options = Options(labels=LABELS, normalise="standardise", step_hz=10, name=family)
@@ -55,10 +55,10 @@ def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_int8_of_a_family_stays_close(family: str, tmp_path) -> None:
     from calibration import ranges
-    from export.lint import fused_convolutions
+    from export.graph.to_onnx import export_step
+    from export.int8.lint import fused_convolutions
+    from export.int8.quantize import write_int8
     from export.proof import roll
-    from export.quantize import write_int8
-    from export.to_onnx import export_step
 
     model = network(family)
     fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
@@ -79,9 +79,9 @@ def test_tensorrt_builds_every_family(family: str, tmp_path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="no TensorRT-RTX; make judge installs it")
     from calibration import ranges
     from edge.engines import trt_build
-    from export.half import to_half
-    from export.quantize import write_int8
-    from export.to_onnx import export_step
+    from export.graph.to_onnx import export_step
+    from export.int8.half import to_half
+    from export.int8.quantize import write_int8
 
     model = network(family)
     fp32 = tmp_path / "fp32.onnx"
@@ -98,7 +98,7 @@ def test_tensorrt_builds_every_family(family: str, tmp_path) -> None:
 
 
 def test_the_attention_map_shows_where_the_evidence_is(tmp_path) -> None:
-    from export.to_onnx import export_step
+    from export.graph.to_onnx import export_step
 
     model = network("cnn-gru-spatial-attention")
     path = tmp_path / "step.onnx"

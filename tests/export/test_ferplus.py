@@ -6,7 +6,7 @@ import pytest
 from edge.errors import EdgeError
 
 pytestmark = pytest.mark.export
-ferplus = pytest.importorskip("export.ferplus")
+ferplus = pytest.importorskip("export.training.ferplus")
 
 
 def votes(*row: int) -> np.ndarray:

@@ -12,8 +12,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("torch")
 
 from export.__main__ import main  # noqa: E402
-from export.gate import Budgets, Labelled, compare, gate, read_budgets, read_labelled  # noqa: E402
 from export.golden import draw  # noqa: E402
+from export.int8.gate import Budgets, Labelled, compare, gate, read_budgets, read_labelled  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def reference():
 @pytest.fixture(scope="module")
 def data(reference):
     """Cartoons, labelled with what the fp32 network says, so that it is always right."""
-    from export.evaluate import still_logits
+    from export.report.evaluate import still_logits
 
     images = draw(20, 48, np.random.default_rng(5))[:, ::6].reshape(-1, 48, 48)
     labels = still_logits(OrtEngine(reference.model("fp32")), reference, images)[:, -1].argmax(-1)
@@ -121,7 +121,7 @@ def test_sensitivity_finds_the_layer_that_was_spoilt(reference, data, tmp_path, 
 
     from calibration import ranges
     from edge.faces.crop import normalise_crops
-    from export import sensitivity
+    from export.int8 import sensitivity
 
     model = onnx.load(str(reference.model("fp32")))
     faces = normalise_crops(data.images, reference.manifest)

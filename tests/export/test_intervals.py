@@ -5,7 +5,7 @@ import pytest
 
 pytestmark = pytest.mark.export
 
-from export.intervals import middle, wilson  # noqa: E402
+from export.report.intervals import middle, wilson  # noqa: E402
 
 
 def test_wilson() -> None:

@@ -24,8 +24,9 @@ pytest.importorskip("torch")
 @pytest.mark.parametrize("head", ["last", "mean"])
 @pytest.mark.parametrize("kind", ["gru", "gru-classic", "lstm"])
 def test_the_step_answers_as_keras_does(kind: str, head: str, exporter: str, tmp_path) -> None:
-    from export import proof, window
-    from export.rewrite import rewrite
+    from export import proof
+    from export.graph import window
+    from export.graph.rewrite import rewrite
 
     path = tmp_path / "window.onnx"
     command = [str(KERAS), str(ROOT / "tests" / "keras_window.py"), kind, head, exporter, str(path)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 pytestmark = pytest.mark.export
 pytest.importorskip("torch")
 
-from export import over_time  # noqa: E402
+from export.report import over_time  # noqa: E402
 
 
 def sure(labels) -> np.ndarray:
@@ -98,7 +98,7 @@ def test_dropped_steps_hold_the_last_answer() -> None:
 
 
 def test_steps_are_made_as_the_runtime_makes_them() -> None:
-    from export import measure_time
+    from export.report import measure_time
 
     rng = np.random.default_rng(0)
     steady = measure_time._due(3.2, measure_time.CAMERA_HZ, 10.0, rng)

@@ -22,10 +22,11 @@ pytest.importorskip("torch")
 from calibration import ranges as tables  # noqa: E402
 from calibration.sequences import SequenceRecipe, generate  # noqa: E402
 from edge.faces.crop import normalise_crops  # noqa: E402
-from export import proof, qdq  # noqa: E402
+from export import proof  # noqa: E402
 from export.golden import draw  # noqa: E402
-from export.half import to_half  # noqa: E402
-from export.lint import fused_convolutions, lint  # noqa: E402
+from export.int8 import qdq  # noqa: E402
+from export.int8.half import to_half  # noqa: E402
+from export.int8.lint import fused_convolutions, lint  # noqa: E402
 
 STATE = {"state_h": (96,)}
 

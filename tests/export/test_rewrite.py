@@ -14,9 +14,10 @@ pytest.importorskip("torch")
 
 from windows import SIZE, Recipe, build  # noqa: E402
 
-from export import proof, window  # noqa: E402
+from export import proof  # noqa: E402
+from export.graph import window  # noqa: E402
+from export.graph.rewrite import rewrite  # noqa: E402
 from export.make_bundle import window_logits  # noqa: E402
-from export.rewrite import rewrite  # noqa: E402
 
 RECIPES = st.builds(
     Recipe,

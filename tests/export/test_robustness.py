@@ -9,7 +9,7 @@ pytestmark = pytest.mark.export
 pytest.importorskip("torch")
 
 from edge.engines.ort import OrtEngine  # noqa: E402
-from export.robustness import FAULTS, curves  # noqa: E402
+from export.report.robustness import FAULTS, curves  # noqa: E402
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name != "compression"])

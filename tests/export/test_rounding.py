@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 
 def test_rounded_weights_survive_folding_and_quantizing() -> None:
     """Per channel and before the batch norm is folded in: the quantizer must find nothing left to round."""
-    from export.networks import FrameClassifier
-    from export.rounding import keep_rounded, round_in_training
+    from export.training.networks import FrameClassifier
+    from export.training.rounding import keep_rounded, round_in_training
 
     torch.manual_seed(0)
     model = FrameClassifier("plain-s")
@@ -24,8 +24,8 @@ def test_rounded_weights_survive_folding_and_quantizing() -> None:
 
 
 def test_gradients_pass_and_evaluation_stays_exact() -> None:
-    from export.networks import CEILING, BoundedReLU
-    from export.rounding import keep_rounded, round_in_training
+    from export.training.networks import CEILING, BoundedReLU
+    from export.training.rounding import keep_rounded, round_in_training
 
     relu = BoundedReLU()
     round_in_training(relu, bits=4)
@@ -45,8 +45,8 @@ def test_fine_tuning_repairs_what_coarse_rounding_breaks() -> None:
     """At three bits, where the effect is large enough for a test of seconds."""
     from torch.nn.functional import cross_entropy
 
-    from export.networks import BoundedReLU, FrameClassifier
-    from export.rounding import round_in_training
+    from export.training.networks import BoundedReLU, FrameClassifier
+    from export.training.rounding import round_in_training
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.export
-seeds = pytest.importorskip("export.seeds")
+seeds = pytest.importorskip("export.training.seeds")
 
 
 def test_each_seed_and_the_mean() -> None:

@@ -15,7 +15,7 @@ STATE = {"state_h": (96,)}
 
 @pytest.fixture(scope="module")
 def model():
-    from export.networks import StreamingNetwork
+    from export.training.networks import StreamingNetwork
 
     torch.manual_seed(0)
     made = StreamingNetwork("residual-s", "cnn-gru").train()
@@ -27,7 +27,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def fp32(model, tmp_path_factory):
-    from export.to_onnx import export_step
+    from export.graph.to_onnx import export_step
 
     path = tmp_path_factory.mktemp("step") / "model.fp32.onnx"
     export_step(model, STATE, (1, 48, 48), path)
@@ -35,8 +35,8 @@ def fp32(model, tmp_path_factory):
 
 
 def test_the_step_equals_pytorch_over_300_steps(model, fp32) -> None:
+    from export.graph.to_onnx import rolled
     from export.proof import prove
-    from export.to_onnx import rolled
 
     faces = np.random.default_rng(0).standard_normal((3, 300, 1, 48, 48)).astype(np.float32)
     figures = prove(OrtEngine(fp32), STATE, faces, rolled(model, STATE))
@@ -45,9 +45,9 @@ def test_the_step_equals_pytorch_over_300_steps(model, fp32) -> None:
 
 
 def test_the_proof_fails_for_another_model(fp32) -> None:
-    from export.networks import StreamingNetwork
+    from export.graph.to_onnx import rolled
     from export.proof import prove
-    from export.to_onnx import rolled
+    from export.training.networks import StreamingNetwork
 
     faces = np.zeros((2, 4, 1, 48, 48), np.float32)
     other = StreamingNetwork("residual-s", "cnn-gru").eval()

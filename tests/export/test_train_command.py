@@ -19,9 +19,10 @@ def made(tmp_path_factory):
     """Two kinds of faces that a network can learn in a minute, trained with a teacher, as a bundle."""
     from dataclasses import replace
 
-    from export import measure_time, train
-    from export.train_frames import FrameRecipe
-    from export.train_sequences import SequenceTrainingRecipe
+    from export.report import measure_time
+    from export.training import train
+    from export.training.frames import FrameRecipe
+    from export.training.sequences import SequenceTrainingRecipe
 
     folder = tmp_path_factory.mktemp("train")
     rng = np.random.default_rng(0)
@@ -75,8 +76,8 @@ def test_every_seed_is_measured_and_one_of_them_ships(made) -> None:
 
 
 def test_the_head_without_memory_travels_with_the_bundle(made) -> None:
-    from export import per_frame
-    from export.networks import StreamingNetwork
+    from export.report import per_frame
+    from export.training.networks import StreamingNetwork
 
     bundle = bundles.load(made / "bundle")
     seed = bundle.manifest["training"]["frames"]["seed"]
@@ -105,7 +106,7 @@ def test_the_card_is_measured_again_from_the_bundle_alone(made, tmp_path, capsys
     card = (copy / "MODEL_CARD.md").read_text()
     (copy / "MODEL_CARD.md").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("export.measure_time.SEQUENCES", 10)
+        patch.setattr("export.report.measure_time.SEQUENCES", 10)
         assert main(["card", str(copy), "--data", str(made / "faces.npz")]) == 0
     assert figures_of(copy) == before
     assert (copy / "MODEL_CARD.md").read_text() == card
@@ -141,8 +142,8 @@ def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys
 
     from calibration import ranges
     from edge.faces.crop import normalise_crops
-    from export import ferplus
     from export.__main__ import main
+    from export.training import ferplus
 
     folder = tmp_path / "copy"
     shutil.copytree(made / "bundle", folder)
@@ -165,7 +166,7 @@ def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys
 
 
 def test_encoders_are_compared(made, capsys) -> None:
-    from export.train import compare_encoders
+    from export.training.train import compare_encoders
 
     compare_encoders(made / "faces.npz", made / "compared", ["plain-s"], 2)
     assert "| plain-s | 35.2 | 1.18 M |" in capsys.readouterr().out

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def data():
-    from export.ferplus import FerPlus
+    from export.training.ferplus import FerPlus
 
     rng = np.random.default_rng(0)
     votes = np.zeros((120, 10), np.uint8)
@@ -22,7 +22,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def recipe():
-    from export.train_frames import FrameRecipe
+    from export.training.frames import FrameRecipe
 
     return FrameRecipe(encoder="plain-s", epochs=3, noisy_epochs=1, batch=8)
 
@@ -32,14 +32,14 @@ def weights(model):
 
 
 def frames(data, recipe, folder):
-    from export.train_frames import train_frames
+    from export.training.frames import train_frames
 
     return train_frames(data, recipe, folder)
 
 
 def head(data, recipe, folder):
-    from export.networks import StreamingNetwork
-    from export.train_sequences import SequenceTrainingRecipe, train_sequences
+    from export.training.networks import StreamingNetwork
+    from export.training.sequences import SequenceTrainingRecipe, train_sequences
 
     folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
@@ -54,7 +54,7 @@ def head(data, recipe, folder):
 def test_a_run_that_was_interrupted_ends_where_an_unbroken_one_does(
     stage, data, recipe, tmp_path, monkeypatch, capsys
 ):
-    from export import checkpoint
+    from export.training import checkpoint
 
     whole = weights(stage(data, recipe, tmp_path))
     save, saves = checkpoint.save, []
@@ -75,7 +75,7 @@ def test_a_run_that_was_interrupted_ends_where_an_unbroken_one_does(
 
 
 def test_fine_tuning_that_is_asked_for_again_gives_the_same_weights(data, recipe, tmp_path) -> None:
-    from export.train_frames import fine_tune, train_frames
+    from export.training.frames import fine_tune, train_frames
 
     start = train_frames(data, recipe, tmp_path)
     once, again = (weights(fine_tune(data, start, recipe, 1, tmp_path / "fine")) for _ in range(2))
@@ -84,8 +84,8 @@ def test_fine_tuning_that_is_asked_for_again_gives_the_same_weights(data, recipe
 
 
 def test_a_head_is_the_same_whether_its_encoder_was_trained_or_read(data, recipe, tmp_path) -> None:
-    from export.train import _candidate
-    from export.train_sequences import SequenceTrainingRecipe
+    from export.training.sequences import SequenceTrainingRecipe
+    from export.training.train import _candidate
 
     heads = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
     first = _candidate(data, recipe, heads, 0, None, tmp_path)
@@ -97,7 +97,7 @@ def test_a_head_is_the_same_whether_its_encoder_was_trained_or_read(data, recipe
 
 
 def test_checkpoints_of_other_data_or_teachers_are_refused(tmp_path, recipe) -> None:
-    from export.train import _one_origin
+    from export.training.train import _one_origin
 
     data, other = tmp_path / "a.npz", tmp_path / "b.npz"
     data.write_bytes(b"a")
@@ -115,7 +115,7 @@ def test_checkpoints_of_other_data_or_teachers_are_refused(tmp_path, recipe) -> 
 def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> None:
     from dataclasses import replace
 
-    from export.train_frames import train_frames
+    from export.training.frames import train_frames
 
     short = replace(recipe, epochs=1)
     train_frames(data, short, tmp_path)
@@ -124,7 +124,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(data, recipe, tmp_path) -> No
 
 
 def test_a_damaged_file_is_named(tmp_path) -> None:
-    from export import checkpoint
+    from export.training import checkpoint
 
     weights = torch.nn.Linear(2, 2)
     checkpoint.save(tmp_path / "a.pt", {"model": weights}, "r", 1)
@@ -144,8 +144,8 @@ def test_a_damaged_file_is_named(tmp_path) -> None:
 def test_the_head_is_kept_with_its_recipe(data, tmp_path) -> None:
     from dataclasses import replace
 
-    from export.networks import StreamingNetwork
-    from export.train_sequences import SequenceTrainingRecipe, train_sequences
+    from export.training.networks import StreamingNetwork
+    from export.training.sequences import SequenceTrainingRecipe, train_sequences
 
     recipe = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
     torch.manual_seed(0)
@@ -160,8 +160,8 @@ def test_the_head_is_kept_with_its_recipe(data, tmp_path) -> None:
 
 
 def test_the_input_grid_and_the_ceiling_hold() -> None:
-    from export.networks import CEILING, INPUT_STEP, BoundedReLU, to_grid
-    from export.rounding import add_rounding_noise
+    from export.training.networks import CEILING, INPUT_STEP, BoundedReLU, to_grid
+    from export.training.rounding import add_rounding_noise
 
     face = torch.linspace(-9, 9, 1001)
     steps = to_grid(face) / INPUT_STEP
@@ -177,8 +177,8 @@ def test_the_input_grid_and_the_ceiling_hold() -> None:
 
 @pytest.mark.parametrize("family", ["cnn", "cnn-lstm", "cnn-gru-spatial-attention", "cnn-temporal-attention"])
 def test_every_family_trains(data, tmp_path, family: str) -> None:
-    from export.networks import StreamingNetwork
-    from export.train_sequences import SequenceTrainingRecipe, train_sequences
+    from export.training.networks import StreamingNetwork
+    from export.training.sequences import SequenceTrainingRecipe, train_sequences
 
     recipe = SequenceTrainingRecipe(
         sequences=4, dev_sequences=2, family=family, hidden=8, epochs=1, batch=2, stills=4
@@ -191,8 +191,8 @@ def test_every_family_trains(data, tmp_path, family: str) -> None:
 def test_a_student_takes_the_answer_of_its_teachers_and_none_for_no_face(data, recipe, tmp_path) -> None:
     from dataclasses import replace
 
-    from export.train_frames import predict, train_frames, training_rows
-    from export.views import Views
+    from export.training.frames import predict, train_frames, training_rows
+    from export.training.views import Views
 
     answers = np.zeros((1, len(training_rows(data)), 8), np.float32)
     answers[:, :, 5] = 1
@@ -207,9 +207,9 @@ def test_a_student_takes_the_answer_of_its_teachers_and_none_for_no_face(data, r
 
 
 def test_teachers_answer_each_view_and_its_mirror_image_once(data, tmp_path) -> None:
-    from export.networks import FrameClassifier
-    from export.train_frames import answer
-    from export.views import make_views
+    from export.training.frames import answer
+    from export.training.networks import FrameClassifier
+    from export.training.views import make_views
 
     torch.manual_seed(0)
     teachers = [FrameClassifier("plain-s").eval() for _ in range(2)]

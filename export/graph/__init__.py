@@ -1,0 +1,1 @@
+"""ONNX graphs: from a network over windows to one streaming step."""

@@ -1,0 +1,213 @@
+"""A trained network over a window of frames, read from ONNX: its shapes, its constants, all its tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
+from onnx.reference import ReferenceEvaluator
+
+from edge.errors import EdgeError, require
+from export.graph.axes import label
+from export.graph.keras_loop import loops_to_gru
+
+OPSET, IR_VERSION = 18, 10  # what is written, so that JetPack 6 (ONNX Runtime for Python 3.10) can load it
+PREFIX = "window/"
+NEWEST_OPSET = 21  # what the ONNX Runtime of JetPack 6 is known to load
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window graph at opset 18 and what its input says.
+
+    ``order`` names the five axes of the input, for example "BTCHW" or "TBHWC".
+    """
+
+    model: ModelProto
+    input: str
+    order: str
+    batch: int | None  # None: free
+    steps: int
+    channels: int
+    size: int
+
+    def shape(self, batch: int, steps: int | None = None) -> tuple[int, ...]:
+        """Input shape for ``batch`` rows."""
+        sizes = {"B": batch, "T": steps or self.steps, "C": self.channels, "H": self.size, "W": self.size}
+        return tuple(sizes[axis] for axis in self.order)
+
+    def from_crops(self, faces: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Normalised faces (B,T,C,S,S) in the order of axes of this input."""
+        return faces.transpose(["BTCHW".index(axis) for axis in self.order])
+
+
+def load(path: Path, steps: int | None = None, time_first: bool = False) -> Window:
+    """Read, check and fold a window graph; ``steps`` is needed where its time axis is free.
+
+    Raises EdgeError for what is no window graph, with the value found and the fix.
+    """
+    model = _read(path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        names = ", ".join(value.name for value in inputs)
+        raise EdgeError(f"{path} has {len(inputs)} inputs ({names}), expected one window of frames")
+    kind = inputs[0].type.tensor_type
+    dims = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in kind.shape.dim]
+    shown = "x".join(str(d or "?") for d in dims)
+    if len(dims) != 5 or kind.elem_type != TensorProto.FLOAT:
+        raise EdgeError(
+            f"{path}: input {inputs[0].name!r} is {shown}, expected float32 "
+            "(batch, time, channels, height, width)"
+        )
+    time, batch = (0, 1) if time_first else (1, 0)
+    picture = "CHW" if dims[2] in (1, 3) else "HWC"
+    order = ("TB" if time_first else "BT") + picture
+    channels, height, width = (dims[order.index(axis)] for axis in "CHW")
+    if channels not in (1, 3) or not height or height != width:
+        raise EdgeError(f"{path}: input is {shown}; frames must be square with 1 or 3 channels, sizes fixed")
+    length = dims[time] or steps
+    if length is None:
+        raise EdgeError(
+            f"{path}: its time axis is free ({shown}); pass --window T, the length it was trained on"
+        )
+    if steps not in (None, length):
+        raise EdgeError(
+            f"{path}: its windows have {length} frames, --window says {steps}; leave --window out"
+        )
+    if length < 2:
+        raise EdgeError(f"{path}: a window of {length} frame says nothing about time; export at least 2")
+    frames = Window(_fold(model), inputs[0].name, order, dims[batch], length, channels, height)
+    _check_loops(path, frames)
+    return frames
+
+
+def _check_loops(path: Path, frames: Window) -> None:
+    """Where a Loop was taken for a GRU, the whole graph must still give what it gave."""
+    original = onnx.load(str(path))
+    if not any(node.op_type == "Loop" for node in original.graph.node):
+        return
+    shape = frames.shape(frames.batch or 2)
+    faces = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    before = session(original).run(None, {frames.input.removeprefix(PREFIX): faces})[0]
+    after = session(frames.model).run(None, {frames.input: faces})[0]
+    if not np.allclose(before, after, atol=1e-4):
+        raise EdgeError(f"{path}: a Loop over time is no GRU that is known here; export it as one operator")
+
+
+def _read(path: Path) -> ModelProto:
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        for tensor in model.graph.initializer:
+            _check_location(path, tensor)
+        onnx.load_external_data_for_model(model, str(path.parent))
+        onnx.checker.check_model(model)
+    except FileNotFoundError as error:
+        raise EdgeError(
+            f"no file {error.filename or path}; pass --onnx the path of the whole export"
+        ) from error
+    except EdgeError:
+        raise
+    except Exception as error:  # protobuf's and the checker's errors have no common base
+        raise EdgeError(
+            f"{path} is no usable ONNX file ({str(error).splitlines()[0]}); export it again"
+        ) from error
+    model = loops_to_gru(model)
+    for node in model.graph.node:
+        if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
+            raise EdgeError(f"{label(node)} holds a graph of its own; export without loops and branches")
+        if node.domain not in ("", "ai.onnx"):
+            raise EdgeError(f"{label(node)} is of the domain {node.domain!r}; export with standard operators")
+    return _at_our_opset(path, model)
+
+
+def _check_location(path: Path, tensor: TensorProto) -> None:
+    for entry in tensor.external_data:
+        if entry.key != "location":
+            continue
+        inside = (path.parent / entry.value).resolve()
+        if not inside.is_relative_to(path.parent.resolve()):
+            raise EdgeError(
+                f"{path}: weights of {tensor.name!r} lie outside its folder ({entry.value}); refused: "
+                "export with the weights inside or beside the file"
+            )
+
+
+def _at_our_opset(path: Path, model: ModelProto) -> ModelProto:
+    version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    if version > NEWEST_OPSET:
+        raise EdgeError(
+            f"{path}: opset {version} is newer than the boards' runtimes ({NEWEST_OPSET}); "
+            f"export with opset {OPSET}"
+        )
+    if version < OPSET:
+        model = version_converter.convert_version(model, OPSET)
+    model.ir_version = IR_VERSION
+    # Tensors of the window and of the step must not meet: both may have a "face" or "logits".
+    model = compose.add_prefix(model, PREFIX, rename_nodes=False)
+    for tensor in model.graph.initializer:
+        if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
+            bad = ~np.isfinite(numpy_helper.to_array(tensor))
+            if bad.any():
+                raise EdgeError(
+                    f"{path}: weight {tensor.name!r} holds {int(bad.sum())} values that are not finite; "
+                    "export a checkpoint from before training diverged"
+                )
+    return model
+
+
+def _fold(model: ModelProto) -> ModelProto:
+    """Turn every node whose inputs are all constant into a constant."""
+    graph = model.graph
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    wanted = {value.name for value in graph.output}
+    kept = []
+    for node in graph.node:
+        if wanted & set(node.output) or not all(name in known for name in node.input if name):
+            kept.append(node)
+            continue
+        results = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input if name})
+        for name, value in zip(node.output, results, strict=False):
+            known[name] = np.asarray(value)
+            graph.initializer.append(numpy_helper.from_array(known[name], name))
+    del graph.node[:]
+    graph.node.extend(kept)
+    return model
+
+
+def run_all(window: Window, faces: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
+    """Every tensor of the graph, constants too, for one input in the graph's own order of axes."""
+    model = ModelProto()
+    model.CopyFrom(window.model)
+    names = [name for node in model.graph.node for name in node.output if name]
+    del model.graph.output[:]
+    model.graph.output.extend(ValueInfoProto(name=name) for name in names)
+    found = dict(zip(names, session(model).run(names, {window.input: faces}), strict=True))
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return {window.input: faces, **constants, **found}
+
+
+def session(model: ModelProto) -> Any:
+    """ONNX Runtime session of a model in memory, one thread, no advice for its own developers."""
+    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EdgeError(f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}") from error
+
+
+def logits_of(node_by_output: dict[str, NodeProto], output: str) -> str:
+    """The tensor before a closing softmax; ``output`` itself where there is none."""
+    node = node_by_output.get(output)
+    while node is not None and node.op_type in ("Softmax", "Identity", "LogSoftmax"):
+        output = node.input[0]
+        node = node_by_output.get(output)
+    return output

@@ -1,0 +1,124 @@
+"""Which layer costs how much in INT8: one at a time, all up to it, and which to leave in float."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from calibration import ranges
+from edge import bundle as bundles
+from edge.bundle import Bundle
+from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError, require
+from export import proof
+from export.int8 import qdq
+from export.int8.gate import Budgets, Labelled, figures, need_labelled, streams
+
+Float32 = proof.Float32
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What INT8 in some layers costs: root mean square of the logit error, cosine, accuracy."""
+
+    name: str
+    error: float
+    min_cosine: float
+    accuracy_loss: float
+
+
+class Probe:
+    """Tries sets of layers in INT8 against fp32, on streams and labelled faces."""
+
+    def __init__(self, bundle: Bundle, table: qdq.Ranges, dialect: str, data: Labelled) -> None:
+        self._bundle, self._table, self._dialect, self._data = bundle, table, dialect, data
+        self._model: ModelProto = onnx.load(str(bundle.model("fp32")))
+        self._state = {tensor.input: tensor.shape for tensor in bundle.state}
+        self._faces = streams(bundle, data)
+        engine = OrtEngine(bundle.model("fp32"), threads=2)
+        self._logits = proof.roll(engine, self._state, self._faces)
+        self._accuracy = figures(engine, bundle, data)["accuracy"]
+        self.layers = [node.name for node in self._model.graph.node if node.op_type == "Conv"]
+        if "" in self.layers or len(set(self.layers)) != len(self.layers):
+            raise EdgeError(f"{bundle.folder}: its convolutions have no names of their own; export it again")
+
+    def cost(self, name: str, int8: Collection[str]) -> Cost:
+        """The cost of exactly these layers in INT8."""
+        keep = [layer for layer in self.layers if layer not in int8]
+        made = qdq.quantize(self._model, self._table, self._dialect, keep_float=keep)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "trial.onnx"
+            onnx.save_model(made, str(path))
+            engine = OrtEngine(path, threads=2)
+            found = proof.roll(engine, self._state, self._faces)
+            accuracy = figures(engine, self._bundle, self._data)["accuracy"]
+        norms = np.linalg.norm(found, axis=-1) * np.linalg.norm(self._logits, axis=-1)
+        cosine = (found * self._logits).sum(-1) / np.maximum(norms, 1e-12)
+        error = float(np.sqrt(np.mean((found - self._logits) ** 2)))
+        return Cost(name, error, float(cosine.min()), self._accuracy - accuracy)
+
+
+def sensitivity(probe: Probe) -> tuple[list[Cost], list[Cost]]:
+    """Costs of each layer alone, and of all layers up to and with it."""
+    alone = [probe.cost(layer, {layer}) for layer in probe.layers]
+    upto = [probe.cost(layer, set(probe.layers[: at + 1])) for at, layer in enumerate(probe.layers)]
+    return alone, upto
+
+
+def choose_float(probe: Probe, alone: list[Cost], budgets: Budgets) -> tuple[list[str], Cost]:
+    """Layers to leave in float, the worst first, until the budgets hold; and what the rest costs then."""
+    worst_first = [cost.name for cost in sorted(alone, key=lambda cost: -cost.error)]
+    for count in range(len(worst_first)):
+        kept = worst_first[:count]
+        cost = probe.cost("mixed", set(probe.layers) - set(kept))
+        if cost.min_cosine >= budgets.min_cosine and cost.accuracy_loss <= budgets.accuracy_loss:
+            return kept, cost
+    raise EdgeError("no layer can be in INT8 within the budgets; measure the ranges on more sequences")
+
+
+def run(folder: Path, table: Path, dialect: str, data: Path, budgets: Budgets, plot: Path | None) -> None:
+    """Print the tables and the choice; ``plot`` takes a PNG."""
+    bundle = bundles.load(folder)
+    labelled = need_labelled(data, bundle, choosing=True)
+    probe = Probe(bundle, ranges.read(table)["tensors"], dialect, labelled)
+    alone, upto = sensitivity(probe)
+    width = max(len(layer) for layer in probe.layers)
+    print(f"{'layer':<{width}}  error alone    cosine     loss    error so far    cosine")
+    for one, all_so_far in zip(alone, upto, strict=True):
+        print(
+            f"{one.name:<{width}}  {one.error:>11.4f}  {one.min_cosine:>8.5f}  {one.accuracy_loss:>7.2%}  "
+            f"{all_so_far.error:>14.4f}  {all_so_far.min_cosine:>8.5f}"
+        )
+    kept, cost = choose_float(probe, alone, budgets)
+    print(
+        f"leave in float: {', '.join(kept) or 'none'}; then min cosine {cost.min_cosine:.5f}, "
+        f"accuracy lost {cost.accuracy_loss:.2%}"
+    )
+    if plot:
+        _draw(plot, alone, upto, bundle.manifest["name"])
+        print(f"wrote {plot}")
+
+
+def _draw(path: Path, alone: list[Cost], upto: list[Cost], name: str) -> None:
+    require("matplotlib", "pip install 'emotion-edge[demo]'")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1.2 + 0.35 * len(alone)), layout="constrained")
+    axes: Any = figure.subplots()
+    at = np.arange(len(alone))
+    axes.barh(at - 0.2, [cost.error for cost in alone], 0.4, label="this layer alone", color="#4c72b0")
+    axes.barh(at + 0.2, [cost.error for cost in upto], 0.4, label="all layers up to it", color="#c2c7d0")
+    axes.set_yticks(at, [cost.name for cost in alone])
+    axes.invert_yaxis()
+    axes.set_xlabel("root mean square error of a logit over 300 steps")
+    axes.set_title(f"{name}: what each convolution costs in INT8", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,1 @@
+"""The reference family and its training, from the data file to a bundle."""

@@ -1,0 +1,239 @@
+"""From the data file to the reference bundle, in one resumable command."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from calibration import degrade, ranges
+from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
+from edge import __version__, files
+from edge.bundle import Bundle, sha256
+from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError
+from edge.faces.crop import normalise_crops
+from export.golden import golden_sequences
+from export.graph.to_onnx import export_step, rolled
+from export.int8.gate import Labelled
+from export.int8.quantize import add_precisions
+from export.proof import STEPS, prove
+from export.report import card, evaluate, per_frame
+from export.training import ferplus
+from export.training.frames import INPUT, FrameRecipe, answer, fine_tune, train_frames, training_rows
+from export.training.networks import FrameClassifier, StreamingNetwork
+from export.training.seeds import Candidate, best, spread
+from export.training.sequences import SequenceTrainingRecipe, train_sequences
+from export.training.views import Views, make_views
+from export.write_bundle import write_bundle
+
+LICENSE = (
+    "research and demonstration only: the training faces were collected from the web without an image licence"
+)
+# Twice the work of the reference encoder; they differ in what they draw.
+_TEACHER = FrameRecipe(encoder="residual-l", epochs=30, noisy_epochs=0, no_faces=0.0, distil=0.0, views=0)
+TEACHERS = (replace(_TEACHER, seed=2), replace(_TEACHER, seed=3))
+_CALIBRATION_SEQUENCES = 24
+_MADE_WITH: Any = (torch, np, onnx, onnxruntime)
+
+
+def train(
+    data_file: Path,
+    work: Path,
+    out: Path,
+    frames: FrameRecipe,
+    over_time: SequenceTrainingRecipe,
+    fine_tune_epochs: int = 0,
+    seeds: int = 1,
+    clips: Sequence[Path] = (),
+    detector: str = "",
+) -> bool:
+    """Train all stages with checkpoints in ``work``, measure, and write the bundle to ``out``.
+
+    Teachers are trained first where ``frames.distil`` asks for their answers; then the network itself from
+    ``seeds`` seeds, of which the one that is best on the development fold ships. ``fine_tune_epochs`` of
+    quantization-aware training come after the frame stage, in a folder of their own. ``clips`` and
+    ``detector`` are those of ``card.write``. Returns whether every precision could be listed.
+    """
+    card.check_before(out)
+    recipes = TEACHERS if frames.distil else ()
+    _keep_memory()
+    data = ferplus.load(data_file)
+    _one_origin(work, data_file, recipes)
+    teachers = [train_frames(data, recipe, work / f"teacher-{n}") for n, recipe in enumerate(recipes, 1)]
+    views = _views(data, teachers, frames.views, work) if teachers else None
+    candidates = [
+        _candidate(
+            data, replace(frames, seed=seed), replace(over_time, seed=seed), fine_tune_epochs, views, work
+        )
+        for seed in range(frames.seed, frames.seed + seeds)
+    ]
+    chosen = best(candidates, data)
+    training = {
+        "data_sha256": sha256(data_file),
+        "encoder": frames.encoder,
+        "teachers": [asdict(recipe) for recipe in recipes],
+        "frames": asdict(chosen.frames),
+        "fine_tune_epochs": fine_tune_epochs,
+        "sequences": asdict(chosen.over_time),
+        "generator_version": GENERATOR_VERSION,
+        "made_with": {"emotion-edge": __version__, **{lib.__name__: lib.__version__ for lib in _MADE_WITH}},
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "dev_share": ferplus.DEV_SHARE,
+        "over_seeds": spread(candidates, data),
+    }
+
+    listed: list[bool] = []
+
+    def fill(folder: Path) -> dict[str, Any]:
+        bundle = Bundle(folder, {**_manifest(chosen.model), "training": training})
+        listed.extend(_export(bundle, chosen.model, data))
+        per_frame.save(chosen.per_frame.head, folder / bundle.manifest["per_frame"]["path"])
+        card.write(bundle, data, clips, detector)
+        return bundle.manifest
+
+    write_bundle(out, fill)
+    print(f"wrote {out}", file=sys.stderr)
+    if not all(listed):
+        print("train --fine-tune 3 adapts the network to INT8", file=sys.stderr)
+    return all(listed)
+
+
+def _views(data: ferplus.FerPlus, teachers: Sequence[FrameClassifier], count: int, work: Path) -> Views:
+    """What ``teachers`` say of ``count`` views of each training face; kept in ``work``."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    ready = [teacher.to(device) for teacher in teachers]
+    images = data.images[training_rows(data)]
+    return make_views(images, lambda view: answer(ready, view), count, work / "views")
+
+
+def _candidate(
+    data: ferplus.FerPlus,
+    frames: FrameRecipe,
+    over_time: SequenceTrainingRecipe,
+    fine_tune_epochs: int,
+    views: Views | None,
+    work: Path,
+) -> Candidate:
+    """All stages from one seed, in a folder of their own."""
+    work = work / f"seed-{frames.seed}"
+    classifier = train_frames(data, frames, work, views=views)
+    if fine_tune_epochs:
+        work = work / f"fine-tuned-{fine_tune_epochs}"
+        classifier = fine_tune(data, classifier, frames, fine_tune_epochs, work)
+
+    def with_head(recipe: SequenceTrainingRecipe) -> StreamingNetwork:
+        torch.manual_seed(recipe.seed)  # the first weights, too, are those of an unbroken run
+        model = StreamingNetwork(frames.encoder, recipe.family, recipe.hidden)
+        model.encoder.load_state_dict(classifier.encoder.state_dict())
+        return train_sequences(data, model.eval(), recipe, work)
+
+    return Candidate(frames, over_time, with_head(over_time), with_head(replace(over_time, family="cnn")))
+
+
+def _one_origin(work: Path, data_file: Path, teachers: Sequence[FrameRecipe] = ()) -> None:
+    """Refuse checkpoints in ``work`` that were made from other data or with other teachers."""
+    note, origin = work / "origin.txt", "\n".join([sha256(data_file), *map(repr, teachers), ""])
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgeError(f"cannot make {work} ({error.strerror}); pass another --work folder") from error
+    if not note.exists():
+        files.replace(note, origin.encode())
+    elif note.read_text("utf-8") != origin:
+        what = "teachers" if note.read_text("utf-8").startswith(origin.split()[0]) else "data"
+        raise EdgeError(f"{work} holds checkpoints made with other {what}; pass another --work folder")
+
+
+def _keep_memory() -> None:
+    """Have glibc keep large buffers: giving each one back to the kernel costs a third of the time."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library: slower, not wrong
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(mmap_threshold, 2**30)
+
+
+def _manifest(model: StreamingNetwork) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "name": "reference",
+        "version": "0.1.0",
+        "license": LICENSE,
+        "labels": list(ferplus.LABELS),
+        "input": {**INPUT["input"], "crop": {"scale": 1.0, "align": "eyes"}},
+        "state": [{"input": n, "output": f"new_{n}", "shape": list(s)} for n, s in model.state.items()],
+        "explanations": [{"output": n, "shape": list(s)} for n, s in model.extra.items()],
+        "step_hz": 10,
+        "trained_window": SequenceRecipe().steps,
+        "warm_steps": 5,
+        "reset_after_s": 1.0,
+        "temperature": 1.0,
+        "abstain_below": 0.0,
+        "files": {"fp32": {"path": "model.fp32.onnx"}},
+        "golden": {"path": "golden.npz"},
+        "per_frame": {"path": "per-frame.npz"},
+    }
+
+
+def _export(bundle: Bundle, model: StreamingNetwork, data: ferplus.FerPlus) -> list[bool]:
+    """Files and manifest of every precision; temperature and threshold are fitted on the development fold.
+
+    Returns which of the quantized ones could be listed.
+    """
+    manifest, size = bundle.manifest, INPUT["input"]["size"]
+    rng = np.random.default_rng(3)
+    fp32 = bundle.folder / "model.fp32.onnx"
+    export_step(model, model.state, (1, size, size), fp32)
+    engine = OrtEngine(fp32, threads=2)
+    faces = rng.standard_normal((4, STEPS, 1, size, size)).astype(np.float32)
+    manifest["proof"] = prove(engine, model.state, faces, rolled(model, model.state))
+    crops, logits = golden_sequences(engine, bundle)
+    np.savez_compressed(bundle.folder / "golden.npz", crops=crops, logits=logits)
+
+    dev = data.fold == 1
+    labelled = Labelled(data.images[dev], ferplus.majority(data.votes[dev]))
+    dev_logits = evaluate.still_logits(engine, bundle, labelled.images)[:, -1]
+    manifest["temperature"] = evaluate.fit_temperature(dev_logits, labelled.labels)
+    strange = np.stack([degrade.no_face(image, rng) for image in labelled.images])
+    manifest["abstain_below"] = evaluate.fit_threshold(
+        dev_logits,
+        labelled.labels,
+        manifest["temperature"],
+        evaluate.still_logits(engine, bundle, strange)[:, -1],
+    )
+
+    rows = data.fold == 0
+    images, labels = data.images[rows], ferplus.majority(data.votes[rows])
+    shown = [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(_CALIBRATION_SEQUENCES)]
+    step = onnx.load(str(fp32))
+    seen = ranges.observe(step, model.state, [normalise_crops(part, manifest) for part in shown])
+    manifest["calibration"] = {"method": "minmax", "steps": sum(map(len, shown))}
+    table = ranges.summarise(seen, "minmax")
+    return add_precisions(bundle, step, table, ("cpu", "trt", "fp16"), data=labelled)
+
+
+def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int) -> None:
+    """Short, equal training of several encoders; one table row each on standard output."""
+    from export.training.compare import row, title
+
+    _keep_memory()
+    data = ferplus.load(data_file)
+    work = work / "encoders"
+    _one_origin(work, data_file)
+    print(title())
+    for name in names:
+        folder = work / f"{name}-{epochs}"
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, no_faces=0.0, distil=0.0)
+        print(row(name, train_frames(data, recipe, folder), data, folder), flush=True)
