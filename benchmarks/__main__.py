@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine.sensors import Sampler, Sensors
 from benchmarks.report import Report, check_writable, missed, show, write
-from benchmarks.sensors import Sampler, Sensors
 from edge.command import finish
 from edge.errors import ConfigError, require
 from edge.files import replace
@@ -67,7 +67,7 @@ def _measure(kind: str, run: Any, args: argparse.Namespace) -> int:
     if args.json:
         write(args.json, made)
     if args.html:
-        from benchmarks.page import page
+        from benchmarks.pages.page import page
 
         replace(args.html, page(made).encode())
     return int(kind == "selftest" and bool(missed(made)))

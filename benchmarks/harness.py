@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import scenes
-from benchmarks.fingerprint import fingerprint
+from benchmarks.machine.fingerprint import fingerprint
 from edge import build, config
 from edge.bundle import Bundle, sha256
 from edge.config import Config

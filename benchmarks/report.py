@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stats
-from benchmarks.words import asked as wanted_of
-from benchmarks.words import plain
+from benchmarks.pages.words import asked as wanted_of
+from benchmarks.pages.words import plain
 from edge.errors import ConfigError, EdgeError
 from edge.files import replace
 from edge.schema import problems

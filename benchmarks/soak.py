@@ -20,10 +20,10 @@ import numpy as np
 
 from benchmarks import harness, scenes, stats
 from benchmarks.age import no_estimate
+from benchmarks.machine.power import energy_per_estimate, mean_w
+from benchmarks.machine.sensors import Sampler, Sensors
 from benchmarks.paced import Numbers, PacedCamera, Watched, at_tick, watch
-from benchmarks.power import energy_per_estimate, mean_w
 from benchmarks.report import Report, figure, measurement, report
-from benchmarks.sensors import Sampler, Sensors
 from edge.__main__ import add_settings
 from edge.capture.recovery import Recovering
 from edge.data import Frame

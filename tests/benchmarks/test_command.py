@@ -15,8 +15,8 @@ import pytest
 import tiny
 
 from benchmarks import __main__ as command
+from benchmarks.machine.sensors import Sensors
 from benchmarks.report import figure, measurement, report, schema, show
-from benchmarks.sensors import Sensors
 from edge.errors import EdgeError
 from edge.progress import Bar, with_progress
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import fingerprint as prints
-from benchmarks.fingerprint import fingerprint
+from benchmarks.machine import fingerprint as prints
+from benchmarks.machine.fingerprint import fingerprint
 from edge import bundle
 
 ORIN_NANO = {

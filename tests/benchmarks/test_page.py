@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("matplotlib", reason="the plots need the extra [demo]")
 
-from benchmarks.canvas import POINTS
-from benchmarks.page import page
-from benchmarks.plots import plots
+from benchmarks.pages.canvas import POINTS
+from benchmarks.pages.page import page
+from benchmarks.pages.plots import plots
+from benchmarks.pages.words import asked
 from benchmarks.report import verdict
-from benchmarks.words import asked
 from edge.errors import DependencyError
 from edge.schema import problems
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import sysfs
-from benchmarks.power import energy_j, energy_per_estimate, mean_w
-from benchmarks.sensors import Sampler, Sensors
+from benchmarks.machine import sysfs
+from benchmarks.machine.power import energy_j, energy_per_estimate, mean_w
+from benchmarks.machine.sensors import Sampler, Sensors
 from edge.health.rate import hottest
 
 CPU, THERMAL, HWMON = "sys/devices/system/cpu/cpu", "sys/class/thermal/thermal_zone", "sys/class/hwmon/hwmon"

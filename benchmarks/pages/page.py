@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-from benchmarks.plots import plots
+from benchmarks.pages.plots import plots
+from benchmarks.pages.words import plain, short, value_of
 from benchmarks.report import verdict
-from benchmarks.words import plain, short, value_of
 from export import page as pages
 
 _TITLES = {

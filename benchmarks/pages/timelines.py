@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import canvas
-from benchmarks.words import plain
+from benchmarks.pages import canvas
+from benchmarks.pages.words import plain
 
 _SENSORS = {"_c": "temperature, °C", "_mhz": "clock, MHz", "_w": "power, W"}
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.sysfs import Run, distinct, hwmon, number, plain, text
+from benchmarks.machine.sysfs import Run, distinct, hwmon, number, plain, text
 
 Watts = dict[str, float | None]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import canvas, timelines
-from benchmarks.words import asked, plain, short, value_of
+from benchmarks.pages import canvas, timelines
+from benchmarks.pages.words import asked, plain, short, value_of
 from edge.errors import require
 
 

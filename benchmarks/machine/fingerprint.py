@@ -19,8 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clocks import governor
-from benchmarks.sysfs import text
+from benchmarks.machine.clocks import governor
+from benchmarks.machine.sysfs import text
 from edge.bundle import Bundle, entries
 from edge.engines import device
 from edge.errors import EdgeError

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.clocks import PowerMode, Throttling, alarms, clocks, governor, gpu_clock
-from benchmarks.power import Rapl, source
-from benchmarks.sysfs import Run, distinct, number, plain, text, vcgencmd
+from benchmarks.machine.clocks import PowerMode, Throttling, alarms, clocks, governor, gpu_clock
+from benchmarks.machine.power import Rapl, source
+from benchmarks.machine.sysfs import Run, distinct, number, plain, text, vcgencmd
 
 Value = float | str | None
 # Always there, so that a table has the same columns everywhere.

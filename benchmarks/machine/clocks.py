@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.sysfs import Run, hwmon, number, text
+from benchmarks.machine.sysfs import Run, hwmon, number, text
 
 # Raspberry Pi documentation: bits 0 to 3 hold now, bits 16 to 19 have held since boot.
 _THROTTLED = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")

@@ -1,0 +1,1 @@
+"""The machine that is measured: what it is, its clocks, temperatures and power."""

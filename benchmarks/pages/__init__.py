@@ -1,0 +1,1 @@
+"""A report for people: words, plots and one page."""
