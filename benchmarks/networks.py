@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks import efficientnet
 from benchmarks.model import step_feeds
 from edge.bundle import Bundle
-from edge.engines.ort import OrtEngine
+from edge.engines.ort import OrtEngine, session_options
 from edge.errors import DependencyError, require
 from edge.protocols import Engine
 
@@ -117,10 +117,6 @@ def _opencv_dnn(bundle: Bundle, reference: OrtEngine, feeds: dict[str, Any]) -> 
 
 
 def session(model: str | bytes) -> Any:
-    """One thread, and products that do not saturate, as our own engine has them."""
+    """One thread, with the options of our own engine."""
     ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    options.log_severity_level = 3  # its warnings concern the exporter, not the user
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge.engines.ort import session_options
 from edge.errors import require
 
 WARM_UP, RUNS = 20, 200
@@ -22,10 +23,7 @@ def recurrent_share(model: Path, threads: int, feeds: Mapping[str, Any], state: 
     """Share 0..1 of the kernels' time in nodes that ``recurrent`` names; DependencyError without onnx."""
     ort, onnx = require("onnxruntime", "pip install onnxruntime"), require("onnx", "pip install onnx")
     with tempfile.TemporaryDirectory() as folder:
-        options = ort.SessionOptions()  # those of edge.engines.ort
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        options.log_severity_level = 3  # that the graph it saves suits this processor alone is known
+        options = session_options(threads)
         options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
         session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

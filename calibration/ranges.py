@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge.engines.ort import session_options
 from edge.errors import EdgeError, require
 
 BINS = 2048  # half of them below zero
@@ -96,10 +97,9 @@ def _session_with(model: Any, names: list[str]) -> Any:
     whole.CopyFrom(model)
     known = {value.name for value in whole.graph.output}
     whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(
+        whole.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+    )
 
 
 def summarise(seen: Mapping[str, Histogram], method: str) -> dict[str, list[float]]:

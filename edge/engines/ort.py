@@ -27,15 +27,9 @@ class OrtEngine:
     def __init__(
         self, model: Path, threads: int = 1, optimize: bool = True, provider: str = PROCESSOR
     ) -> None:
-        ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
+        ort, options = require("onnxruntime", "pip install 'emotion-edge[cpu]'"), session_options(threads)
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # Without it, x86 before VNNI saturates sums of u8 x s8 products and answers nonsense.
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        options.log_severity_level = 3  # its warnings concern the exporter, not the user
         if provider not in ort.get_available_providers():
             raise DependencyError(f"this ONNX Runtime has no {provider}; on a GPU, install onnxruntime-gpu")
         providers = [PROCESSOR] if provider == PROCESSOR else [provider, PROCESSOR]
@@ -73,6 +67,17 @@ class OrtEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass  # the session frees itself
+
+
+def session_options(threads: int = 1) -> Any:
+    """ONNX Runtime's options as every session here begins with them."""
+    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # Without it, x86 before VNNI saturates sums of u8 x s8 products and answers nonsense.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.log_severity_level = 3  # its warnings concern the exporter, not the user
+    return options
 
 
 def cuda_provider() -> bool:

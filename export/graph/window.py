@@ -12,6 +12,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
 from onnx.reference import ReferenceEvaluator
 
+from edge.engines.ort import session_options
 from edge.errors import EdgeError, require
 from export.graph.axes import label
 from export.graph.keras_loop import loops_to_gru
@@ -193,11 +194,8 @@ def run_all(window: Window, faces: npt.NDArray[np.float32]) -> dict[str, npt.NDA
 
 
 def session(model: ModelProto) -> Any:
-    """ONNX Runtime session of a model in memory, one thread, no advice for its own developers."""
-    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
+    """ONNX Runtime session of a model in memory, one thread."""
+    ort, options = require("onnxruntime", "pip install 'emotion-edge[cpu]'"), session_options()
     try:
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:

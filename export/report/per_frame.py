@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 from onnx.utils import Extractor
 from torch import nn
 
 from edge.bundle import Bundle
 from edge.errors import BundleError
 from export.audit import shapes
+from export.graph.window import session
 from export.training.heads import FrameHead
 
 Float32 = npt.NDArray[np.float32]
@@ -53,10 +53,10 @@ def _encoder(path: Path) -> Callable[[Float32], Float32]:
     known = shapes(step)
     *_, last = (n.output[0] for n in step.graph.node if len(known.get(n.output[0], ())) == 4)
     cut = Extractor(step).extract_model(["face"], [last])
-    session = ort.InferenceSession(cut.SerializeToString(), providers=["CPUExecutionProvider"])
+    runs = session(cut)
 
     def maps(faces: Float32) -> Float32:
-        found: Float32 = session.run(None, {"face": faces})[0]
+        found: Float32 = runs.run(None, {"face": faces})[0]
         return found
 
     return maps
