@@ -99,6 +99,13 @@ def augment(image: Image, rng: np.random.Generator) -> Image:
     return out
 
 
+def nudge(image: Image, rng: np.random.Generator) -> Image:
+    """A still almost as it is: mirrored or not, moved, turned and zoomed a little."""
+    shift = (float(rng.uniform(-0.04, 0.04)), float(rng.uniform(-0.04, 0.04)))
+    flip = bool(rng.random() < 0.5)
+    return warp(image, float(rng.uniform(-10, 10)), float(rng.uniform(0.93, 1.08)), shift, flip)
+
+
 def no_face(image: Image, rng: np.random.Generator) -> Image:
     """A picture of the size of ``image`` that shows no face: noise, blobs, stripes, or its parts shuffled."""
     side = image.shape[0]

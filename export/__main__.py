@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.__main__ import add_engine_options, run_engine
+from edge.bundle import REFERENCE
 from edge.command import finish
 from edge.errors import EdgeError, require
 from export import INSTALL
@@ -40,11 +41,17 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=int, help="of the frame stage")
     train.add_argument("--seed", type=int, help="the first one (default: 11)")
     train.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
-    train.add_argument("--alone", action="store_true", help="without teachers, hours shorter")
+    train.add_argument(
+        "--together", type=int, default=10, metavar="EPOCHS",
+        help="in which the networks learn what all of them say, after --epochs on votes (default: 10)",
+    )  # fmt: skip
     train.add_argument(
         "--fine-tune", type=int, default=0, metavar="EPOCHS",
         help="of quantization-aware training after the frame stage, where INT8 loses too much",
     )  # fmt: skip
+    train.add_argument(
+        "--trial", action="store_true", help="measure on the development fold: PublicTest is for releases"
+    )
     _add_clips(train)
     train.set_defaults(command=_train)
 
@@ -103,8 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(command=_verify)
 
     measure = commands.add_parser("evaluate", help="figures on a labelled set, per class and per group")
-    measure.add_argument("bundle", type=Path, metavar="BUNDLE")
     measure.add_argument("path", type=Path, metavar="PATH", help="of the set")
+    measure.add_argument(
+        "--bundle", type=Path, default=REFERENCE, metavar="DIR", help="default: the reference model"
+    )
     measure.add_argument("--dataset", required=True, help="crema-d, ravdess, afew, dfew, ferplus or folder")
     measure.add_argument("--limit", type=int, metavar="N", help="a random choice of N clips")
     measure.add_argument("--cropped", action="store_true", help="pictures are faces already: no detector")
@@ -139,32 +148,33 @@ def _add_clips(parser: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     from export.training import train
-    from export.training.frames import FrameRecipe
+    from export.training.batches import FrameRecipe
     from export.training.heads import FAMILIES
     from export.training.sequences import SequenceTrainingRecipe
 
     given = {"encoder": args.encoder, "epochs": args.epochs, "seed": args.seed}
-    if args.alone:
-        given |= {"distil": 0.0, "views": 0}
     frames = replace(FrameRecipe(), **{key: value for key, value in given.items() if value is not None})
     _known([frames.encoder])
     family = args.family or SequenceTrainingRecipe.family
     if family not in FAMILIES:
         raise EdgeError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
     over_time = replace(SequenceTrainingRecipe(), family=family)
-    for name, value in (("seeds", args.seeds), ("epochs", frames.epochs)):
-        if value < 1:
-            raise EdgeError(f"--{name} is {value}, expected 1 or more")
+    least = (("seeds", args.seeds, 1), ("epochs", frames.epochs, 1), ("seed", frames.seed, 0))
+    for name, value, lowest in (*least, ("together", args.together, 0), ("fine-tune", args.fine_tune, 0)):
+        if value < lowest:
+            raise EdgeError(f"--{name} is {value}, expected {lowest} or more")
     if not train.train(
         args.data,
         args.work,
         args.out,
         frames,
         over_time,
+        args.together,
         args.fine_tune,
         args.seeds,
         args.clips,
         args.detector,
+        args.trial,
     ):
         raise SystemExit(1)
 

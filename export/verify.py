@@ -20,6 +20,7 @@ from export.graph import window
 from export.graph.agreement import agreement, table
 from export.graph.rewrite import rewrite
 from export.int8.gate import Budgets, Check, Labelled, engines_of, gate, read_labelled
+from export.int8.judge import judge
 from export.make_bundle import SEQUENCES, fresh, window_logits
 
 
@@ -73,7 +74,7 @@ def _say(bundle: Bundle, checks: list[Check], figures: dict[str, dict[str, Any]]
 
 
 def _of_precision(bundle: Bundle, precision: str, faces: proof.Float32) -> list[Check]:
-    engine = OrtEngine(bundle.model(precision), optimize=precision != "int8-trt")
+    engine = judge(bundle.model(precision), precision, threads=1)
     state = {tensor.input: tensor.shape for tensor in bundle.state}
     proof.check_interface(engine, state)
     verdict = reproduces(engine, bundle)

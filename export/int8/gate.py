@@ -14,14 +14,15 @@ import numpy.typing as npt
 from calibration.sequences import SequenceRecipe, generate
 from edge.bundle import Bundle
 from edge.config import read_toml
-from edge.engines.ort import OrtEngine
 from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
 from export import proof
+from export.int8.judge import judge
 from export.report.datasets import canonical
 from export.report.evaluate import calibration_error, still_logits
 from export.report.intervals import wilson
+from export.training import ferplus
 
 STREAMS, STREAM_STEPS = 16, 300
 Check = tuple[str, str, str, bool]
@@ -61,36 +62,46 @@ def read_budgets(path: Path | None) -> Budgets:
 
 
 def read_labelled(path: Path, bundle: Bundle, choosing: bool = False) -> Labelled | None:
-    """Labelled faces of an .npz with ``images`` and ``labels`` (places in the bundle's), or of the FER+ file.
+    """Labelled faces of an .npz with ``images`` and ``labels`` (places in the bundle's), or of FER+.
 
-    Of FER+ its PublicTest, or its development fold where something is to be chosen (``choosing``), in the
-    bundle's own order of labels; a label that the bundle does not have is none.
+    FER+ is ``ferplus_webp.npz`` or a folder with the two published tables. Its PublicTest is read, or where
+    something is to be chosen (``choosing``) the development fold of the .npz, in the bundle's own order of
+    labels; a label that the bundle does not have is none.
     """
+    if path.is_dir() and not choosing:
+        return _by_votes(*ferplus.public_test(path), bundle)
     if path.suffix != ".npz":
         return None
     try:
         with np.load(path) as archive:
             names = set(archive.files)
             if {"images", "labels"} <= names:
-                return _labelled(path, archive["images"], archive["labels"])
+                return _labelled(path, archive["images"], archive["labels"], len(bundle.labels))
     except (OSError, ValueError, BadZipFile) as error:
         raise EdgeError(f"{path} cannot be read ({error})") from error
     if "webp" not in names:
         return None
-    from export.training import ferplus
-
     data = ferplus.load(path)
     rows = data.fold == (1 if choosing else 2)
+    return _by_votes(data.images[rows], data.votes[rows], bundle)
+
+
+def _by_votes(images: npt.NDArray[np.uint8], votes: npt.NDArray[np.uint8], bundle: Bundle) -> Labelled:
     own = canonical(bundle.labels)
     places = np.array([own.index(name) if name in own else -1 for name in ferplus.LABELS] + [-1])
-    return Labelled(data.images[rows], places[ferplus.majority(data.votes[rows])])
+    return Labelled(images, places[ferplus.majority(votes)])
 
 
-def _labelled(path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Labelled:
+def _labelled(path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any], known: int) -> Labelled:
     if images.ndim != 3 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
         raise EdgeError(
             f"{path}: images {images.dtype} {images.shape} and labels {labels.shape}; "
             "expected grey faces uint8 (N,S,S) and labels (N,)"
+        )
+    if len(labels) and not -1 <= labels.min() <= labels.max() < known:
+        raise EdgeError(
+            f"{path}: labels from {labels.min()} to {labels.max()}; expected 0 to {known - 1}, the places of "
+            "the bundle's, or -1 for none"
         )
     return Labelled(images, labels.astype(np.int64))
 
@@ -116,12 +127,11 @@ def figures(engine: Engine, bundle: Bundle, data: Labelled) -> dict[str, Any]:
             int((answer == k).sum()),
         )
         if n:
-            low, high = wilson(right, n)
             classes[name] = {
                 "n": n,
                 "precision": round(right / said, 4) if said else 0.0,
                 "recall": round(right / n, 4),
-                "recall_95": [round(low, 4), round(high, 4)],
+                "recall_95": wilson(right, n),
                 "f1": round(2 * right / (n + said), 4),
             }
     return {
@@ -171,19 +181,26 @@ def compare(
     return checks
 
 
+def long_runs(
+    engines: Mapping[str, Engine], bundle: Bundle, data: Labelled
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Logits (STREAMS,STREAM_STEPS,K) of every engine over the same generated sequences."""
+    state = {tensor.input: tensor.shape for tensor in bundle.state}
+    faces = streams(bundle, data)
+    return {name: proof.roll(engine, state, faces) for name, engine in engines.items()}
+
+
 def engines_of(bundle: Bundle) -> dict[str, Engine]:
-    """Every precision of the bundle through ONNX Runtime; int8-trt as it is written, unfused."""
-    return {name: OrtEngine(bundle.model(name), 2, optimize=name != "int8-trt") for name in bundle.precisions}
+    """Every precision of the bundle through ONNX Runtime."""
+    return {name: judge(bundle.model(name), name) for name in bundle.precisions}
 
 
 def gate(
     bundle: Bundle, engines: Mapping[str, Engine], data: Labelled, budgets: Budgets
 ) -> tuple[list[Check], dict[str, dict[str, Any]]]:
     """Checks of every precision of ``engines`` against its "fp32", and the figures of each."""
-    state = {tensor.input: tensor.shape for tensor in bundle.state}
-    faces = streams(bundle, data)
     found = {name: figures(engine, bundle, data) for name, engine in engines.items()}
-    rolled = {name: proof.roll(engine, state, faces) for name, engine in engines.items()}
+    rolled = long_runs(engines, bundle, data)
     checks = []
     for name in engines:
         if name == "fp32":

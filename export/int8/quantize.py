@@ -19,6 +19,7 @@ from edge.recognition.golden import reproduces
 from export.int8 import qdq
 from export.int8.gate import Budgets, Labelled, gate, need_labelled
 from export.int8.half import to_half
+from export.int8.judge import judge
 from export.int8.lint import fused_convolutions, lint
 from export.report import card
 from export.write_bundle import copy_files, write_bundle
@@ -97,8 +98,7 @@ def _write(
 
 def _judge(bundle: Bundle, path: Path, kind: str, data: Labelled | None, budgets: Budgets) -> bool:
     """Whether the new file may stay in the bundle; it is taken out again where it may not."""
-    # ONNX Runtime 1.31 fuses float16 roundings wrongly (cosine 0.95 instead of 0.9996), and never runs this.
-    engine = OrtEngine(path, threads=2, optimize=kind != "trt")
+    engine = judge(path, FILES[kind])
     verdict = reproduces(engine, bundle)
     faults = [] if verdict.passed else [f"golden.npz: {verdict}"]
     if data is not None and verdict.passed:

@@ -13,16 +13,17 @@ from edge.errors import BundleError, EdgeError, require
 from export import INSTALL
 from export.report.card_picture import draw
 from export.report.card_text import NAME, PICTURE, model_card
-from export.report.clips import on_clips
+from export.report.clips import check_clips, on_clips
 from export.report.measure import measure
 from export.training import ferplus
 from export.write_bundle import check_target, copy_files, write_bundle
 
 
-def check_before(out: Path) -> None:
+def check_before(out: Path, clips: Sequence[Path], detector: str) -> None:
     """Raise what would keep a card from being written to the bundle ``out``: before hours of work."""
     for module in ("matplotlib", "skimage"):
         require(module, INSTALL)
+    check_clips(clips, detector)
     check_target(out)
 
 
@@ -45,12 +46,16 @@ def write(
 def forget(bundle: bundles.Bundle, precisions: Collection[str]) -> None:
     """Take the figures of ``precisions``, whose files were made anew, out of manifest, card and picture."""
     figures = copy.deepcopy(bundle.manifest.get("evaluation", {}))
-    if "robustness" not in figures:  # no card of `emotion-export train`, or one of before it had curves
+    if "gate" not in figures:  # no card of `emotion-export train`, or one of before it said what INT8 loses
         return
     stale = set(precisions) & set(figures["precisions"])
     if not stale:
         return
-    for found in (figures["precisions"], *(fault["accuracy"] for fault in figures["robustness"].values())):
+    for found in (
+        figures["precisions"],
+        figures["gate"],
+        *(fault["accuracy"] for fault in figures["robustness"].values()),
+    ):
         for name in stale & set(found):
             del found[name]
     bundle.manifest["evaluation"] = figures
@@ -73,8 +78,8 @@ def renew(folder: Path, data_file: Path, clips: Sequence[Path] = (), detector: s
     training = old.manifest.get("training", {})
     if "over_seeds" not in training or "per_frame" not in old.manifest:
         raise BundleError(f"{folder} holds no figures over seeds or no head without memory; train it again")
-    check_before(folder)
-    data = ferplus.load(data_file)
+    check_before(folder, clips, detector)
+    data = ferplus.load(data_file, training.get("trial", False))
     found, expected = bundles.sha256(data_file), training.get("data_sha256", "unknown")
     if found != expected:
         raise EdgeError(

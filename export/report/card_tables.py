@@ -23,13 +23,12 @@ def of(part: float, n: int) -> str:
 
 
 def recipe(training: Mapping[str, Any]) -> str:
-    frames, teachers = training["frames"], training["teachers"]
+    frames, together = training["frames"], training["together"]
     told = ""
-    if teachers:
-        names = " and ".join(f"{one['encoder']} ({one['epochs']} epochs)" for one in teachers)
+    if together:
         told = (
-            f" on {frames['views']} views of each face, {frames['distil']:.0%} of the target "
-            f"the mean answer to them of {names}, trained on the same faces"
+            f" on the votes, then {together['epochs']} in which {together['distil']:.0%} of the target was "
+            "what the networks of all seeds say on average"
         )
     tuned = training["fine_tune_epochs"]
     rounded = f", then {tuned} epochs with INT8 rounding in the graph" if tuned else ""
@@ -49,6 +48,15 @@ def stills(precisions: Mapping[str, Any], without_memory: Mapping[str, Any]) -> 
     return table(("", "n", "accuracy", "UAR", "accuracy at step 1"), rows)
 
 
+def gate(checks: Mapping[str, Iterable[tuple[str, str, str, bool]]]) -> str:
+    rows = [
+        (what, found, allowed, "" if held else "**missed**")
+        for of_one in checks.values()
+        for what, found, allowed, held in of_one
+    ]
+    return table(("against fp32", "found", "budget", ""), rows)
+
+
 def alike(figures: Mapping[str, Any]) -> str:
     words = (
         f"{figures['lookalikes']} of these faces resemble one of Training so closely (correlation over "
@@ -61,17 +69,19 @@ def alike(figures: Mapping[str, Any]) -> str:
     return words
 
 
-def seeds(found: Mapping[str, Any]) -> str:
+def seeds(training: Mapping[str, Any]) -> str:
+    found = training["over_seeds"]
     if len(found["seeds"]) == 1:
         return f"From one seed, {found['seeds'][0]}: how far the recipe scatters was not measured."
     accuracy, uar = (
         f"{share(row['mean'], row['interval_95'])} from {', '.join(f'{one:.1%}' for one in row['each'])}"
         for row in (found["accuracy"], found["uar"])
     )
+    kin = ", and these learnt from each other" if training["together"] else ""
     return (
-        f"The recipe from seeds {', '.join(map(str, found['seeds']))} (with the same teachers), in PyTorch, "
-        f"over draws of seeds and faces: accuracy {accuracy}; UAR {uar}. So few seeds make an interval too "
-        "narrow. The one that is best on the development fold ships."
+        f"The recipe from seeds {', '.join(map(str, found['seeds']))}, in PyTorch, over draws of seeds and "
+        f"faces: accuracy {accuracy}; UAR {uar}. So few seeds make an interval too narrow{kin}. The one that "
+        "is best on the development fold ships."
     )
 
 
@@ -90,10 +100,10 @@ def clips(clips: Mapping[str, Any]) -> str:
     of = clips["of"]
     methods = next(iter(of.values()))["changes_per_100_steps"]
     rows = (
-        (name, row["tracks"], row["steps"], *row["changes_per_100_steps"].values())
+        (name, row["tracks"], row["steps"], *row["changes_per_100_steps"].values(), f"{row['uncertain']:.0%}")
         for name, row in of.items()
     )
-    head = ("label changes per 100 steps of real video", "tracks", "steps", *methods)
+    head = ("label changes per 100 steps of real video", "tracks", "steps", *methods, 'steps "uncertain"')
     words = (
         "Real video, without labels; an answer that never changes would be steadiest. "
         f"Faces found by {clips['detector']}."

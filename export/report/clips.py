@@ -8,8 +8,10 @@ from typing import Any
 
 from calibration.collect import track_crops
 from edge import build, config
-from edge.bundle import Bundle
+from edge.bundle import Bundle, sha256
 from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError
+from edge.protocols import FaceDetector
 from edge.recognition.decision import Decision
 from edge.recognition.golden import roll
 from export.report import evaluate, over_time, per_frame
@@ -18,8 +20,26 @@ SHORTEST = 10  # steps of a track that counts
 LONGEST = 1200  # frames of a clip
 
 
+def check_clips(clips: Sequence[Path], detector: str = "") -> None:
+    """EdgeError where ``on_clips`` could not begin, or two clips have one name, which names their figures."""
+    for clip in clips:
+        if not clip.is_file():
+            raise EdgeError(f"no clip {clip}; pass --clips the paths of videos")
+    names = [clip.name for clip in clips]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise EdgeError(f"two clips are called {min(twice)}; rename one, for figures go by their names")
+    if detector:
+        with _detector(detector, Path()):
+            pass
+
+
+def _detector(model: str, folder: Path) -> FaceDetector:
+    return build.detector(config.load(None, [f"detector.model={model}"]), folder)
+
+
 def on_clips(bundle: Bundle, clips: Sequence[Path], share: float, detector: str = "") -> dict[str, Any]:
-    """Per clip: tracks, steps, and label changes per 100 steps of each method over all its tracks.
+    """Per clip: tracks, steps, label changes per 100 steps of each method, share of "uncertain" steps.
 
     ``share`` is that of the newest step in the exponential smoothing, ``detector`` the path of a YuNet file
     or empty. Steadiness alone is no merit: an answer that never changes is steadiest. Read it beside the
@@ -28,21 +48,26 @@ def on_clips(bundle: Bundle, clips: Sequence[Path], share: float, detector: str 
     engine, baseline = OrtEngine(bundle.model("fp32"), threads=2), per_frame.load(bundle)
     decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
     found = {}
-    with build.detector(config.load(None, [f"detector.model={detector}"]), bundle.folder) as finder:
+    with _detector(detector, bundle.folder) as finder:
         for clip in clips:
             every_track = track_crops(str(clip), bundle.manifest, finder, LONGEST)
             tracks = [track for track in every_track if len(track) >= SHORTEST]
             changes = {"recurrent": 0, "per frame": 0, f"per frame, EMA {share:g}": 0}
+            unsure = 0
             for crops in (track[None] for track in tracks):
                 alone = decision.probabilities(baseline(evaluate.normalised(crops, bundle)))
-                answers = (
-                    roll(engine, bundle, crops).argmax(axis=-1),
-                    alone.argmax(axis=-1),
-                    over_time.ema(alone, share),
-                )
+                own = decision.probabilities(roll(engine, bundle, crops))
+                unsure += int((own.max(axis=-1) < bundle.manifest["abstain_below"]).sum())
+                answers = (own.argmax(axis=-1), alone.argmax(axis=-1), over_time.ema(alone, share))
                 for name, answer in zip(changes, answers, strict=True):
                     changes[name] += int((answer[:, 1:] != answer[:, :-1]).sum())
             steps = sum(map(len, tracks))
             rates = {name: round(100 * count / max(steps, 1), 2) for name, count in changes.items()}
-            found[clip.name] = {"tracks": len(tracks), "steps": steps, "changes_per_100_steps": rates}
+            found[clip.name] = {
+                "sha256": sha256(clip),
+                "tracks": len(tracks),
+                "steps": steps,
+                "changes_per_100_steps": rates,
+                "uncertain": round(unsure / max(steps, 1), 4),
+            }
     return {"detector": type(finder).__name__, "of": found}

@@ -12,14 +12,17 @@
 from __future__ import annotations
 
 import csv
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from edge.capture.images import SUFFIXES
 from edge.errors import EdgeError
 
+log = logging.getLogger("export")
 VIDEOS = (".mp4", ".avi", ".flv", ".mov", ".mkv", ".webm")
 SYNONYMS = {
     "neutral": "neutral", "neutrality": "neutral", "happy": "happiness", "happiness": "happiness",
@@ -52,15 +55,16 @@ class Clip:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(kind: str, root: Path) -> list[Clip]:
-    """Clips of a set; EdgeError where ``root`` does not look like it."""
+def read(kind: str, root: Path, cropped: bool = False) -> list[Clip]:
+    """Clips of a set, or its published face crops where it has some; EdgeError where ``root`` is another."""
     if kind not in LAYOUTS:
         raise EdgeError(f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}")
     if not root.is_dir():
         raise EdgeError(f"no folder {root}; pass the folder that holds {kind}")
     try:
-        clips = sorted(LAYOUTS[kind](root), key=lambda clip: str(clip.path))
-    except (KeyError, ValueError, csv.Error) as error:  # a table or a name that is not as published
+        found = _dfew_crops(root) if cropped and kind == "dfew" else LAYOUTS[kind](root)
+        clips = sorted(found, key=lambda clip: str(clip.path))
+    except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:  # a table of another form
         raise EdgeError(f"{root} does not read as {kind} ({error!r}); expected {EXPECTED[kind]}") from error
     if not clips:
         raise EdgeError(f"{root} holds no clip of {kind}; expected {EXPECTED[kind]}")
@@ -69,12 +73,15 @@ def read(kind: str, root: Path) -> list[Clip]:
 
 def _crema_d(root: Path) -> Iterator[Clip]:
     people = {}
-    table = root / "VideoDemographics.csv"
-    if table.is_file():
+    tables = [folder / "VideoDemographics.csv" for folder in (root, root.parent)]
+    table = next((path for path in tables if path.is_file()), None)
+    if table:
         with table.open(newline="", encoding="utf-8-sig") as lines:
             people = {row["ActorID"]: row for row in csv.DictReader(lines)}
+    else:
+        log.warning("no VideoDemographics.csv in %s: no figures by sex, age, race or ethnicity", root)
     for path in root.rglob("*"):
-        name = re.fullmatch(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z0-9]{2}", path.stem)
+        name = re.fullmatch(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z0-9]{1,2}", path.stem)
         if name and path.suffix.lower() in VIDEOS and name[2] in _CREMA:
             yield Clip(path, _CREMA[name[2]], name[1], _crema_groups(people.get(name[1], {})))
 
@@ -87,12 +94,15 @@ def _crema_groups(person: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ravdess(root: Path) -> Iterator[Clip]:
-    """Videos with or without sound; "calm" (02) has no label in FER+ and is left out."""
-    for path in root.rglob("*"):
-        parts = path.stem.split("-")
-        if len(parts) == 7 and path.suffix.lower() in VIDEOS and parts[2] in _RAVDESS:
-            sex = "male" if int(parts[6]) % 2 else "female"
-            yield Clip(path, _RAVDESS[parts[2]], parts[6], {"sex": sex})
+    """Each take once, with sound (01) or without (02); "calm" (02) has no label in FER+ and is left out."""
+    takes: dict[str, Path] = {}
+    for path in sorted(root.rglob("*"), key=lambda path: path.name):
+        if re.fullmatch(r"0[12](-\d\d){6}", path.stem) and path.suffix.lower() in VIDEOS:
+            takes.setdefault(path.stem[3:], path)
+    for path in takes.values():
+        _, _, emotion, *_, actor = path.stem.split("-")
+        if emotion in _RAVDESS:
+            yield Clip(path, _RAVDESS[emotion], actor, {"sex": "male" if int(actor) % 2 else "female"})
 
 
 def _afew(root: Path) -> Iterator[Clip]:
@@ -105,8 +115,14 @@ def _afew(root: Path) -> Iterator[Clip]:
                 yield Clip(path, label)
 
 
-def _dfew(root: Path) -> Iterator[Clip]:
-    """The test parts of all five splits: together the whole single-labelled set, each clip once."""
+_DFEW_CROPS = ("clip_224x224", "clip_224x224_avi", "clip_224x224_16f")
+
+
+def _dfew(root: Path, kinds: Sequence[str] = ("original", *_DFEW_CROPS)) -> Iterator[Clip]:
+    """The test parts of all five splits: together the whole single-labelled set, each clip once.
+
+    Of ``kinds``, folders of ``Clip``, the first that holds a clip gives it.
+    """
     labels: dict[str, str] = {}
     for table in root.glob("EmoLabel_DataSplit/test*/*.csv"):
         with table.open(newline="", encoding="utf-8-sig") as lines:
@@ -114,17 +130,25 @@ def _dfew(root: Path) -> Iterator[Clip]:
                 kind = int(row["label"])
                 if 1 <= kind <= len(_DFEW):
                     labels[row["video_name"].lstrip("0")] = _DFEW[kind - 1]
-    for number, label in labels.items():
-        path = _dfew_clip(root / "Clip", number)
-        if path:
-            yield Clip(path, label)
+    places = [_numbered(root / "Clip" / kind) for kind in kinds]
+    found = {number: next((p[number] for p in places if number in p), None) for number in labels}
+    missing = sum(path is None for path in found.values())
+    if missing:
+        log.warning("%d of %d clips of the tables are not in %s", missing, len(found), root / "Clip")
+    yield from (Clip(path, labels[number]) for number, path in found.items() if path)
 
 
-def _dfew_clip(folder: Path, number: str) -> Path | None:
-    padded = number.zfill(5)
-    candidates = [folder / "original" / f"{name}{end}" for name in (number, padded) for end in VIDEOS]
-    candidates += [folder / kind / padded for kind in ("clip_224x224", "clip_224x224_16f")]
-    return next((path for path in candidates if path.exists()), None)
+_dfew_crops = partial(_dfew, kinds=_DFEW_CROPS)
+
+
+def _numbered(folder: Path) -> dict[str, Path]:
+    """Films and folders of frames in ``folder``, or in its parts, by their number without zeros in front."""
+    found: dict[str, Path] = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        inside = path.iterdir() if path.is_dir() and not path.name.isdigit() else (path,)
+        films = (one for one in inside if one.is_dir() or one.suffix.lower() in VIDEOS)
+        found |= {film.stem.lstrip("0"): film for film in films}
+    return found
 
 
 def _folder(root: Path) -> Iterator[Clip]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def evaluate(
 
     ``detector`` is the path of a YuNet file, or empty for the fetched one.
     """
-    bundle = bundles.load(folder)
+    bundle, finder = bundles.load(folder), None
     engines, names = engines_of(bundle), datasets.canonical(bundle.labels)
     if kind == "ferplus":
         data = need_labelled(root, bundle)
@@ -51,11 +52,15 @@ def evaluate(
         logits = {name: still_logits(e, bundle, data.images[rows])[:, -1] for name, e in engines.items()}
         answers = {name: _decision(bundle).probabilities(found) for name, found in logits.items()}
     else:
-        known = _known(datasets.read(kind, root), names)
+        known = _known(datasets.read(kind, root, cropped), names)
         clips = [known[at] for at in _some(np.arange(len(known)), limit)]
-        answers = _answers(clips, bundle, engines, cropped, detector)
+        finds = config.load(None, [f"detector.model={detector}"])
+        with nullcontext() if cropped else build.detector(finds, bundle.folder) as finder:
+            answers = _answers(clips, bundle, engines, finder)
     found = {
         "dataset": kind,
+        "bundle": {key: bundle.manifest[key] for key in ("name", "version")},
+        "detector": finder and type(finder).__name__,
         "clips": len(clips),
         "without_a_face": int(np.isnan(next(iter(answers.values()))[:, 0]).sum()),
         "precisions": {name: report(p, clips, names) for name, p in answers.items()},
@@ -88,21 +93,20 @@ def _decision(bundle: Bundle) -> Decision:
 
 
 def _answers(
-    clips: Sequence[Clip], bundle: Bundle, engines: Mapping[str, Engine], cropped: bool, model: str
+    clips: Sequence[Clip], bundle: Bundle, engines: Mapping[str, Engine], detector: FaceDetector | None
 ) -> Answers:
     """Probabilities (M,K) of each precision: mean over a clip's steps, NaN where no face was found."""
     answers: Answers = {
         name: np.full((len(clips), len(bundle.labels)), np.nan, np.float32) for name in engines
     }
-    with build.detector(config.load(None, [f"detector.model={model}"]), Path()) as detector:
-        for at, clip in enumerate(clips):
-            crops = _crops(clip.path, bundle, None if cropped else detector)
-            if len(crops):
-                for name, engine in engines.items():
-                    logits = roll(engine, bundle, crops[None])[0]
-                    answers[name][at] = _decision(bundle).probabilities(logits).mean(axis=0)
-            if at % 50 == 49:
-                print(f"{at + 1} of {len(clips)} clips", file=sys.stderr, flush=True)
+    for at, clip in enumerate(clips):
+        crops = _crops(clip.path, bundle, detector)
+        if len(crops):
+            for name, engine in engines.items():
+                logits = roll(engine, bundle, crops[None])[0]
+                answers[name][at] = _decision(bundle).probabilities(logits).mean(axis=0)
+        if at % 50 == 49:
+            print(f"{at + 1} of {len(clips)} clips", file=sys.stderr, flush=True)
     return answers
 
 

@@ -16,8 +16,8 @@ def middle(drawn: npt.NDArray[np.float64]) -> list[float]:
     return [round(float(low), 4), round(float(high), 4)]
 
 
-def wilson(right: float, n: int) -> tuple[float, float]:
+def wilson(right: float, n: int) -> list[float]:
     """95 % interval of the share ``right / n``; Wilson, J. Am. Stat. Assoc. 22 (1927)."""
     z, p = 1.96, right / n
     centre, spread = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    return [round(edge / (1 + z * z / n), 4) for edge in (centre - spread, centre + spread)]

@@ -14,7 +14,7 @@ from edge.protocols import Engine
 from edge.recognition.decision import Decision
 from export import golden
 from export.audit import audit
-from export.int8.gate import engines_of
+from export.int8.gate import Budgets, Labelled, compare, engines_of, long_runs
 from export.report import evaluate, measure_time, per_frame, robustness
 from export.report.set_report import interval
 from export.training import ferplus
@@ -24,26 +24,37 @@ Labels = npt.NDArray[np.int64]
 
 
 def measure(bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
-    """Figures of every precision of a bundle, from its files alone."""
-    rows = data.fold == 2
+    """Figures of every precision of a bundle, from its files alone, on the fold ``data.report``."""
+    rows = data.fold == data.report
     images, votes = data.images[rows], data.votes[rows]
     labels = ferplus.majority(votes)
     known, alike = labels >= 0, ferplus.lookalikes(data)
     engines = engines_of(bundle)
     both = {name: engine for name, engine in engines.items() if name in ("fp32", "int8-cpu")}
+    stills = {name: _stills(engine, bundle, images, labels, alike) for name, engine in engines.items()}
     return {
-        "data": "FER+ PublicTest, majority rule, one view",
+        "fold": ferplus.FOLDS[data.report],
         "still_steps": evaluate.STILL_STEPS,
         "macs": audit(bundle.model("fp32"))["macs"],
         "lookalikes": int((alike & known).sum()),
-        "precisions": {
-            name: _stills(engine, bundle, images, labels, alike) for name, engine in engines.items()
-        },
+        "precisions": stills,
+        "gate": _gate(stills, long_runs(engines, bundle, Labelled(images, labels))),
         "without_memory": _without_memory(bundle, images, labels),
         "robustness": robustness.curves(both, bundle, images[known], labels[known]),
         "abstention": _abstention(engines["fp32"], bundle, data),
         "over_time": measure_time.measure(engines["fp32"], bundle, images, labels),
         "data_sheet": ferplus.describe(data, bundle.labels),
+    }
+
+
+def _gate(
+    stills: dict[str, Any], runs: dict[str, npt.NDArray[np.float32]]
+) -> dict[str, list[tuple[str, str, str, bool]]]:
+    """What each precision loses against fp32: figure, value, budget, whether it holds."""
+    return {
+        name: compare(name, found, stills["fp32"], (runs[name], runs["fp32"]), Budgets())
+        for name, found in stills.items()
+        if name != "fp32"
     }
 
 
@@ -99,7 +110,7 @@ def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: flo
 def _abstention(engine: Engine, bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
     """How often what is no clear face gets "uncertain", at the bundle's threshold."""
     rng, size, most = np.random.default_rng(2), data.images.shape[1], data.votes.argmax(axis=1)
-    images = data.images[data.fold == 2]
+    images = data.images[data.fold == data.report]
     ramp = np.linspace(0, 12, size)
     waves = [np.add.outer(ramp * a, ramp * b) for a, b in rng.uniform(-3, 3, (200, 2))]
     kinds = {

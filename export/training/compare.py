@@ -15,8 +15,9 @@ from edge.protocols import Engine
 from export.audit import audit
 from export.graph.to_onnx import export_step
 from export.int8.quantize import write_int8
+from export.training.batches import INPUT
 from export.training.ferplus import FerPlus, majority
-from export.training.frames import INPUT, accuracy, predict
+from export.training.frames import accuracy, predict
 from export.training.networks import FrameClassifier
 
 _CALIBRATION_FACES, _RUNS = 512, 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,25 +22,30 @@ _ARRAYS = ("webp", "offsets", "votes", "split", "duplicate_group")
 TWIN_CORRELATION = 0.99
 ALIKE_CORRELATION, ALIKE_SIDE = 0.985, 16  # of faces that were shrunk, so that half a pixel does not matter
 DEV_SHARE = 10  # one twin group in ten becomes the development fold
-FOLDS = ("training", "development", "report (PublicTest)")
+FOLDS = ("Training", "development fold", "PublicTest")
 
 
 @dataclass(frozen=True)
 class FerPlus:
-    """Grey faces ``images`` (N,48,48) uint8, ``votes`` (N,10) uint8, ``fold`` (N,) 0 train 1 dev 2 report."""
+    """Grey faces ``images`` (N,48,48) uint8, ``votes`` (N,10) uint8, ``fold`` (N,) a place in FOLDS.
+
+    Figures are measured on the fold ``report``: on the last one, which no choice sees, or in a trial on the
+    development fold.
+    """
 
     images: npt.NDArray[np.uint8]
     votes: npt.NDArray[np.uint8]
     fold: npt.NDArray[np.int8]
     twins_left_out: int = 0  # rows of Training that stand in PublicTest, too
+    report: int = 2
 
 
-def load(path: Path) -> FerPlus:
+def load(path: Path, trial: bool = False) -> FerPlus:
     """Read ``ferplus_webp.npz`` (lossless WebP stream and offsets) and split it into folds.
 
     Split 1 (PublicTest) becomes fold 2. Rows of split 0 that are twins of a row of split 1 are left
     out; the other rows of split 0 go to train or dev by twin group. Copies that were cropped anew are no
-    twins by that rule: see ``lookalikes``.
+    twins by that rule: see ``lookalikes``. In a ``trial`` figures come from the development fold.
     """
     if not path.is_file():
         raise BundleError(f"no data file {path}: pass --data the path of ferplus_webp.npz")
@@ -59,7 +65,33 @@ def load(path: Path) -> FerPlus:
     dev = (group.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)) % np.uint64(DEV_SHARE) == 0
     fold = np.where(report, 2, np.where(dev, 1, 0)).astype(np.int8)
     keep = report | ~np.isin(group, group[report])
-    return FerPlus(images[keep], data["votes"][keep], fold[keep], int((~keep).sum()))
+    return FerPlus(images[keep], data["votes"][keep], fold[keep], int((~keep).sum()), 1 if trial else 2)
+
+
+def public_test(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Faces (N,48,48) and votes (N,10) of PublicTest, from the tables as they were published.
+
+    ``fer2013.csv`` holds the pixels, ``fer2013new.csv`` the votes, row by row in the same order; a picture
+    that FER+ took out has no name there.
+    """
+    tables = [folder / name for name in ("fer2013.csv", "fer2013new.csv")]
+    for table in tables:
+        if not table.is_file():
+            raise BundleError(f"no {table}; FER+ is {tables[0].name} with the pixels and {tables[1].name}")
+    with tables[0].open(newline="") as pixels, tables[1].open(newline="", encoding="utf-8-sig") as votes:
+        rows = zip(csv.DictReader(pixels), csv.DictReader(votes), strict=True)
+        try:
+            kept = [
+                (np.array(shown["pixels"].split(), np.uint8), list(said.values())[2:])
+                for shown, said in rows
+                if said["Usage"] == "PublicTest" and said["Image name"]
+            ]
+            faces, counts = zip(*kept, strict=True)
+            return np.stack(faces).reshape(-1, 48, 48), np.array(counts, np.uint8).reshape(-1, 10)
+        except (KeyError, ValueError, AttributeError, csv.Error) as error:
+            raise BundleError(
+                f"{folder} does not read as FER+ ({error!r}); fetch both tables anew"
+            ) from error
 
 
 def twin_groups(images: npt.NDArray[np.uint8], known: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -86,15 +118,15 @@ def twin_groups(images: npt.NDArray[np.uint8], known: npt.NDArray[np.integer]) -
 
 
 def lookalikes(data: FerPlus) -> npt.NDArray[np.bool_]:
-    """Which rows (M,) of the report fold show a picture that training or development seem to hold, too.
+    """Which rows (M,) of the report fold show a picture that the folds before it seem to hold, too.
 
     They are no twins pixel by pixel, but correlate above 0.985 once shrunk to 16 pixels: mostly the same
     photograph, cropped a little differently.
     """
     size = (ALIKE_SIDE, ALIKE_SIDE)
     small = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in data.images])
-    flat, report = _standardised(small.astype(np.uint8)), data.fold == 2
-    ours, others = flat[report], flat[~report].T
+    flat = _standardised(small.astype(np.uint8))
+    ours, others = flat[data.fold == data.report], flat[data.fold < data.report].T
     found = [(ours[at : at + 512] @ others).max(axis=1, initial=-1) for at in range(0, len(ours), 512)]
     return np.concatenate([np.zeros(0, np.float32), *found]) > ALIKE_CORRELATION
 

@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 import copy
-import os
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
-from calibration.degrade import augment, no_face
 from edge.faces.crop import normalise_crops
 from export.training import checkpoint
-from export.training.ferplus import LABELS, FerPlus, majority, soft_targets
+from export.training.batches import INPUT, FrameRecipe, batches, class_weights
+from export.training.ferplus import FerPlus, majority, soft_targets
 from export.training.networks import FrameClassifier
 from export.training.rounding import add_rounding_noise, keep_rounded, round_in_training
-from export.training.views import Views
-
-INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "standardise"}}
-_AHEAD = 32  # batches
-
-
-@dataclass(frozen=True)
-class FrameRecipe:
-    """Hyper-parameters of the frame stage."""
-
-    encoder: str = "plain-strided"
-    epochs: int = 40
-    noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
-    rounded_epochs: int = 0  # the last ones, with the rounding itself in the graph
-    batch: int = 128
-    peak_lr: float = 0.15
-    weight_decay: float = 5e-4
-    balance: float = 0.25  # sampling weight of a class = frequency ** -balance
-    ema: float = 0.998  # per step; the averaged weights are the ones that are kept
-    no_faces: float = 0.04  # share of pictures without a face, whose target is every class alike
-    distil: float = 0.7  # share of the teachers' answer in the target
-    views: int = 8  # of each face, that the teachers have answered
-    seed: int = 11
 
 
 def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -73,7 +46,8 @@ def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -
 
 def answer(teachers: Sequence[nn.Module], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Mean probabilities (N,K) of ``teachers`` for grey stills (N,H,W) uint8 and their mirror images."""
-    logits = [predict(one, side) for one in teachers for side in (images, images[:, :, ::-1])]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    logits = [predict(one.to(device), side) for one in teachers for side in (images, images[:, :, ::-1])]
     return np.mean([torch.from_numpy(one).softmax(dim=1).numpy() for one in logits], axis=0)
 
 
@@ -87,22 +61,22 @@ def train_frames(
     recipe: FrameRecipe,
     folder: Path,
     start: FrameClassifier | None = None,
-    views: Views | None = None,
+    answers: npt.NDArray[np.float32] | None = None,
 ) -> FrameClassifier:
     """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights.
 
     On an NVIDIA GPU where PyTorch finds one; the checkpoint resumes on either kind of machine.
-    ``start`` is the network to fine-tune; without it, training begins with random weights. Where there are
-    ``views`` of the ``training_rows``, ``recipe.distil`` of the target is the teachers' answer to the very
-    view that the network sees (Hinton et al., Distilling the Knowledge in a Neural Network, 2015; Beyer et
-    al., CVPR 2022); without, each view is a new one.
+    ``start`` is the network to go on from; without it, training begins with random weights. Where teachers
+    gave ``answers`` (N,K), probabilities, to the ``training_rows``, they are ``recipe.distil`` of the target
+    (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), whatever fault the network's own view
+    of the face has (Xie et al., Self-training with Noisy Student, CVPR 2020).
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     cv2.setNumThreads(1)
     pool = training_rows(data)
     images, targets = data.images[pool], soft_targets(data.votes)[0][pool]
-    weights = _class_weights(targets, recipe.balance)
+    weights = class_weights(targets, recipe.balance)
     dev = data.fold == 1
     dev_images, dev_labels = data.images[dev], majority(data.votes[dev])
 
@@ -124,8 +98,8 @@ def train_frames(
     )
     parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
     first = checkpoint.resume(folder / "frames.pt", parts, recipe)
-    # halves the time where the processor has it
-    bf16 = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    # halves the time on an NVIDIA GPU or with AMX; the AVX-512 form alone is a third slower than float32
+    bf16 = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
 
     for epoch in range(first, recipe.epochs):
         torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
@@ -136,8 +110,8 @@ def train_frames(
         elif epoch >= recipe.epochs - recipe.noisy_epochs:
             add_rounding_noise(model)
         started, total = time.monotonic(), 0.0
-        batches = _batches(images, targets, views, weights, recipe, epoch)
-        for done, batch in enumerate(batches):
+        made = batches(images, targets, answers, weights, recipe, epoch)
+        for done, batch in enumerate(made):
             faces, wanted = (part.to(device, non_blocking=True) for part in batch)
             faces = faces.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -165,6 +139,18 @@ def train_frames(
     return averaged.cpu().eval()
 
 
+def together(recipe: FrameRecipe, epochs: int) -> FrameRecipe:
+    """The recipe of ``epochs`` in which networks that ``recipe`` trained learn what all of them say."""
+    return replace(
+        recipe,
+        epochs=epochs,
+        calm_epochs=epochs,
+        noisy_epochs=min(epochs, 6),
+        peak_lr=recipe.peak_lr / 3,
+        distil=0.7,
+    )
+
+
 def fine_tune(
     data: FerPlus, classifier: FrameClassifier, recipe: FrameRecipe, epochs: int, folder: Path
 ) -> FrameClassifier:
@@ -182,48 +168,3 @@ def _average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> 
     for mean, value in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, share)
-
-
-def _class_weights(targets: npt.NDArray[np.float32], balance: float) -> npt.NDArray[np.float64]:
-    labels = targets.argmax(axis=1)
-    frequency = np.bincount(labels, minlength=len(LABELS)) / len(labels)
-    weights = np.maximum(frequency, 1e-6)[labels] ** -balance
-    return weights / weights.sum()
-
-
-def _batches(
-    images: npt.NDArray[np.uint8],
-    targets: npt.NDArray[np.float32],
-    views: Views | None,
-    weights: npt.NDArray[np.float64],
-    recipe: FrameRecipe,
-    epoch: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented faces (B,1,S,S) and targets (B,K), made ahead by threads.
-
-    A batch depends on seed, epoch, its number and the views only.
-    """
-    steps = len(images) // recipe.batch
-    order = np.random.default_rng((recipe.seed, epoch)).choice(len(images), steps * recipe.batch, p=weights)
-
-    def make(number: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng((recipe.seed, epoch, 1 + number))
-        rows = order[number * recipe.batch : (number + 1) * recipe.batch]
-        wanted = targets[rows]
-        if views is None:
-            crops = np.stack([augment(images[row], rng) for row in rows])
-        else:
-            crops, answers = views.draw(rows, rng)
-            wanted = (1 - recipe.distil) * wanted + recipe.distil * answers
-        for at in np.flatnonzero(rng.random(len(crops)) < recipe.no_faces):
-            crops[at], wanted[at] = no_face(crops[at], rng), 1 / wanted.shape[1]
-        return torch.from_numpy(normalise_crops(crops, INPUT)), torch.from_numpy(wanted)
-
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as threads:
-        ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()
-        for number in range(steps):
-            ahead.append(threads.submit(make, number))
-            if len(ahead) > _AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()

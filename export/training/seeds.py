@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.report.intervals import RESAMPLES, middle
+from export.report.intervals import RESAMPLES, middle, wilson
 from export.report.set_report import FIGURES
+from export.training.batches import FrameRecipe
 from export.training.ferplus import LABELS, FerPlus, majority
-from export.training.frames import FrameRecipe, accuracy
+from export.training.frames import accuracy
 from export.training.networks import StreamingNetwork
 from export.training.sequences import SequenceTrainingRecipe, features_of, still_logits
 
@@ -41,7 +42,7 @@ def best(candidates: Sequence[Candidate], data: FerPlus) -> Candidate:
 
 def spread(candidates: Sequence[Candidate], data: FerPlus) -> dict[str, Any]:
     """Accuracy, UAR and recalls on the report fold: each seed's, and the mean with its interval."""
-    rows = data.fold == 2
+    rows = data.fold == data.report
     images, labels = data.images[rows], majority(data.votes[rows])
     known = labels >= 0
     wanted = labels[known]
@@ -66,9 +67,11 @@ def _interval(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64], kind:
         chosen = rng.integers(0, seeds, (seeds,))
         drawn.append(np.mean([figure(right[k][at], wanted[at]) for k in chosen]))
     each = [figure(row, wanted) for row in right]
+    mean = float(np.mean(each))
+    certain = kind == "war" and mean in (0.0, 1.0)  # no draw differs, which is no certainty
     return {
         "n": faces,
         "each": [round(value, 4) for value in each],
-        "mean": round(float(np.mean(each)), 4),
-        "interval_95": middle(np.array(drawn, np.float64)),
+        "mean": round(mean, 4),
+        "interval_95": wilson(mean * faces, faces) if certain else middle(np.array(drawn, np.float64)),
     }

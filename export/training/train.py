@@ -28,19 +28,17 @@ from export.int8.quantize import add_precisions
 from export.proof import STEPS, prove
 from export.report import card, evaluate, per_frame
 from export.training import ferplus
-from export.training.frames import INPUT, FrameRecipe, answer, fine_tune, train_frames, training_rows
-from export.training.networks import FrameClassifier, StreamingNetwork
-from export.training.seeds import Candidate, best, spread
-from export.training.sequences import SequenceTrainingRecipe, train_sequences
-from export.training.views import Views, make_views
+from export.training.batches import INPUT, FrameRecipe
+from export.training.frames import together, train_frames
+from export.training.networks import StreamingNetwork
+from export.training.seeds import best, spread
+from export.training.sequences import SequenceTrainingRecipe
+from export.training.stages import frame_networks, with_heads
 from export.write_bundle import write_bundle
 
 LICENSE = (
     "research and demonstration only: the training faces were collected from the web without an image licence"
 )
-# Twice the work of the reference encoder; they differ in what they draw.
-_TEACHER = FrameRecipe(encoder="residual-l", epochs=30, noisy_epochs=0, no_faces=0.0, distil=0.0, views=0)
-TEACHERS = (replace(_TEACHER, seed=2), replace(_TEACHER, seed=3))
 _CALIBRATION_SEQUENCES = 24
 _MADE_WITH: Any = (torch, np, onnx, onnxruntime)
 
@@ -51,43 +49,43 @@ def train(
     out: Path,
     frames: FrameRecipe,
     over_time: SequenceTrainingRecipe,
+    together_epochs: int = 0,
     fine_tune_epochs: int = 0,
     seeds: int = 1,
     clips: Sequence[Path] = (),
     detector: str = "",
+    trial: bool = False,
 ) -> bool:
     """Train all stages with checkpoints in ``work``, measure, and write the bundle to ``out``.
 
-    Teachers are trained first where ``frames.distil`` asks for their answers; then the network itself from
-    ``seeds`` seeds, of which the one that is best on the development fold ships. ``fine_tune_epochs`` of
-    quantization-aware training come after the frame stage, in a folder of their own. ``clips`` and
-    ``detector`` are those of ``card.write``. Returns whether every precision could be listed.
+    The network is trained from ``seeds`` seeds, of which the one that is best on the development fold ships;
+    ``together_epochs`` and ``fine_tune_epochs`` are those of ``frame_networks``, ``clips`` and ``detector``
+    those of ``card.write``. A ``trial`` is measured on the development fold. Returns whether every precision
+    could be listed.
     """
-    card.check_before(out)
-    recipes = TEACHERS if frames.distil else ()
+    card.check_before(out, clips, detector)
     _keep_memory()
-    data = ferplus.load(data_file)
-    _one_origin(work, data_file, recipes)
-    teachers = [train_frames(data, recipe, work / f"teacher-{n}") for n, recipe in enumerate(recipes, 1)]
-    views = _views(data, teachers, frames.views, work) if teachers else None
+    data = ferplus.load(data_file, trial)
+    _one_origin(work, data_file)
+    recipes = [replace(frames, seed=seed) for seed in range(frames.seed, frames.seed + seeds)]
+    trained = frame_networks(data, recipes, together_epochs, fine_tune_epochs, work)
     candidates = [
-        _candidate(
-            data, replace(frames, seed=seed), replace(over_time, seed=seed), fine_tune_epochs, views, work
-        )
-        for seed in range(frames.seed, frames.seed + seeds)
+        with_heads(data, recipe, network, replace(over_time, seed=recipe.seed), folder)
+        for recipe, (network, folder) in zip(recipes, trained, strict=True)
     ]
     chosen = best(candidates, data)
     training = {
         "data_sha256": sha256(data_file),
         "encoder": frames.encoder,
-        "teachers": [asdict(recipe) for recipe in recipes],
         "frames": asdict(chosen.frames),
+        "together": asdict(together(chosen.frames, together_epochs)) if together_epochs else None,
         "fine_tune_epochs": fine_tune_epochs,
         "sequences": asdict(chosen.over_time),
         "generator_version": GENERATOR_VERSION,
         "made_with": {"emotion-edge": __version__, **{lib.__name__: lib.__version__ for lib in _MADE_WITH}},
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "dev_share": ferplus.DEV_SHARE,
+        "trial": trial,
         "over_seeds": spread(candidates, data),
     }
 
@@ -107,41 +105,9 @@ def train(
     return all(listed)
 
 
-def _views(data: ferplus.FerPlus, teachers: Sequence[FrameClassifier], count: int, work: Path) -> Views:
-    """What ``teachers`` say of ``count`` views of each training face; kept in ``work``."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    ready = [teacher.to(device) for teacher in teachers]
-    images = data.images[training_rows(data)]
-    return make_views(images, lambda view: answer(ready, view), count, work / "views")
-
-
-def _candidate(
-    data: ferplus.FerPlus,
-    frames: FrameRecipe,
-    over_time: SequenceTrainingRecipe,
-    fine_tune_epochs: int,
-    views: Views | None,
-    work: Path,
-) -> Candidate:
-    """All stages from one seed, in a folder of their own."""
-    work = work / f"seed-{frames.seed}"
-    classifier = train_frames(data, frames, work, views=views)
-    if fine_tune_epochs:
-        work = work / f"fine-tuned-{fine_tune_epochs}"
-        classifier = fine_tune(data, classifier, frames, fine_tune_epochs, work)
-
-    def with_head(recipe: SequenceTrainingRecipe) -> StreamingNetwork:
-        torch.manual_seed(recipe.seed)  # the first weights, too, are those of an unbroken run
-        model = StreamingNetwork(frames.encoder, recipe.family, recipe.hidden)
-        model.encoder.load_state_dict(classifier.encoder.state_dict())
-        return train_sequences(data, model.eval(), recipe, work)
-
-    return Candidate(frames, over_time, with_head(over_time), with_head(replace(over_time, family="cnn")))
-
-
-def _one_origin(work: Path, data_file: Path, teachers: Sequence[FrameRecipe] = ()) -> None:
-    """Refuse checkpoints in ``work`` that were made from other data or with other teachers."""
-    note, origin = work / "origin.txt", "\n".join([sha256(data_file), *map(repr, teachers), ""])
+def _one_origin(work: Path, data_file: Path) -> None:
+    """Refuse checkpoints in ``work`` that were made from other data."""
+    note, origin = work / "origin.txt", f"{sha256(data_file)}\n"
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -149,8 +115,7 @@ def _one_origin(work: Path, data_file: Path, teachers: Sequence[FrameRecipe] = (
     if not note.exists():
         files.replace(note, origin.encode())
     elif note.read_text("utf-8") != origin:
-        what = "teachers" if note.read_text("utf-8").startswith(origin.split()[0]) else "data"
-        raise EdgeError(f"{work} holds checkpoints made with other {what}; pass another --work folder")
+        raise EdgeError(f"{work} holds checkpoints made from other data; pass another --work folder")
 
 
 def _keep_memory() -> None:
@@ -235,5 +200,5 @@ def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int)
     for name in names:
         folder = work / f"{name}-{epochs}"
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, no_faces=0.0, distil=0.0)
+        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, no_faces=0.0)
         print(row(name, train_frames(data, recipe, folder), data, folder), flush=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge.bundle import REFERENCE, load
+from edge.errors import EdgeError
 
 pytestmark = pytest.mark.export
 clips = pytest.importorskip("export.report.clips")
@@ -27,20 +28,39 @@ def baseline(monkeypatch) -> None:
     )
 
 
-def test_changes_are_counted_over_all_tracks_that_last(monkeypatch) -> None:
+def test_changes_are_counted_over_all_tracks_that_last(monkeypatch, tmp_path) -> None:
+    clip = tmp_path / "a.mp4"
+    clip.touch()
     blinking = np.full((20, 48, 48), 28, np.uint8)
     blinking[[5, 10, 15]] = 228
     tracks = [blinking, np.full((20, 48, 48), 28, np.uint8), blinking[:9]]
     monkeypatch.setattr(clips, "track_crops", lambda *_: tracks)
-    found = clips.on_clips(load(REFERENCE), [Path("somewhere/a.mp4")], share=0.7)["of"]["a.mp4"]
+    found = clips.on_clips(load(REFERENCE), [clip], share=0.7)["of"]["a.mp4"]
     assert (found["tracks"], found["steps"]) == (2, 40)
     assert found["changes_per_100_steps"]["per frame"] == 6 / 40 * 100
     assert set(found["changes_per_100_steps"]) == {"recurrent", "per frame", "per frame, EMA 0.7"}
+    assert found["sha256"].startswith("e3b0c442"), "of an empty file"
+    assert 0 <= found["uncertain"] <= 1
 
 
-def test_a_clip_without_faces(monkeypatch) -> None:
+def test_a_clip_without_faces(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(clips, "track_crops", lambda *_: [])
-    assert clips.on_clips(load(REFERENCE), [Path("a.mp4")], 0.5)["of"]["a.mp4"]["steps"] == 0
+    (tmp_path / "a.mp4").touch()
+    assert clips.on_clips(load(REFERENCE), [tmp_path / "a.mp4"], 0.5)["of"]["a.mp4"]["steps"] == 0
+
+
+def test_clips_are_looked_for_before_hours_of_work(tmp_path) -> None:
+    here, there = tmp_path / "a.mp4", tmp_path / "more" / "a.mp4"
+    there.parent.mkdir()
+    here.touch()
+    with pytest.raises(EdgeError, match="no clip"):
+        clips.check_clips([here, there])
+    there.touch()
+    with pytest.raises(EdgeError, match=r"called a\.mp4"):
+        clips.check_clips([here, there])
+    with pytest.raises(EdgeError, match="nowhere"):
+        clips.check_clips([here], "nowhere.onnx")
+    clips.check_clips([here])
 
 
 @pytest.mark.skipif(not GIF.is_file(), reason=f"no clip {GIF}")

@@ -23,14 +23,16 @@ from export.report.set_report import report  # noqa: E402
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 TREES = {
     "crema-d": (
-        ["VideoFlash/1001_DFA_ANG_XX.flv", "VideoFlash/1002_IEO_HAP_HI.flv", "AudioWAV/1001_DFA_ANG_XX.wav"],
+        ["VideoFlash/1001_DFA_ANG_XX.flv", "VideoFlash/1002_IEO_HAP_HI.flv", "AudioWAV/1001_DFA_ANG_XX.wav",
+         "VideoFlash/1040_ITH_SAD_X.flv"],
         {"1001_DFA_ANG_XX": ("anger", "1001", {"sex": "Male", "race": "Caucasian",
                                                 "ethnicity": "Not Hispanic", "age": "45 to 59"}),
-         "1002_IEO_HAP_HI": ("happiness", "1002", {})},
+         "1002_IEO_HAP_HI": ("happiness", "1002", {}), "1040_ITH_SAD_X": ("sadness", "1040", {})},
     ),
     "ravdess": (
         ["Actor_01/01-01-03-02-01-01-01.mp4", "Actor_02/02-01-08-01-02-01-02.mp4",
-         "Actor_02/01-01-02-01-01-01-02.mp4", "Actor_02/03-01-03-01-01-01-02.wav"],
+         "Actor_02/01-01-02-01-01-01-02.mp4", "Actor_02/03-01-03-01-01-01-02.wav",
+         "Actor_01/02-01-03-02-01-01-01.mp4", "Actor_01/01-01-03-02-01-01-01 copy.mp4"],
         {"01-01-03-02-01-01-01": ("happiness", "01", {"sex": "male"}),
          "02-01-08-01-02-01-02": ("surprise", "02", {"sex": "female"})},
     ),
@@ -39,7 +41,8 @@ TREES = {
         {"000046280": ("anger", "", {}), "000055": ("sadness", "", {})},
     ),
     "dfew": (
-        ["Clip/original/1.mp4", "Clip/clip_224x224/00002/00001.jpg", "Clip/original/3.mp4"],
+        ["Clip/original/part_1/1.mp4", "Clip/clip_224x224/00002/00001.jpg", "Clip/original/3.mp4",
+         "Clip/clip_224x224/00001/00001.jpg"],
         {"1": ("fear", "", {}), "00002": ("happiness", "", {})},
     ),
     "folder": (
@@ -77,6 +80,24 @@ def test_a_published_layout_is_read(kind: str, tmp_path) -> None:
     assert found == TREES[kind][1]
 
 
+def test_crops_of_dfew_are_taken_where_crops_are_meant(tmp_path, caplog) -> None:
+    plant(tmp_path, "dfew")
+    (tmp_path / "Clip" / "clip_224x224" / "00002" / "00001.jpg").unlink()
+    (tmp_path / "Clip" / "clip_224x224" / "00002").rmdir()
+    (clip,) = datasets.read("dfew", tmp_path, cropped=True)
+    assert clip.path == tmp_path / "Clip" / "clip_224x224" / "00001"
+    assert "1 of 2 clips of the tables are not in" in caplog.text
+
+
+def test_the_people_of_crema_d_are_found_beside_its_films(tmp_path, caplog) -> None:
+    plant(tmp_path, "crema-d")
+    first = datasets.read("crema-d", tmp_path / "VideoFlash")[0]
+    assert first.groups["sex"] == "Male"
+    (tmp_path / "VideoDemographics.csv").unlink()
+    assert not datasets.read("crema-d", tmp_path)[0].groups
+    assert "no VideoDemographics.csv" in caplog.text
+
+
 @pytest.mark.parametrize("kind", TREES)
 def test_another_folder_is_refused_with_what_was_expected(kind: str, tmp_path) -> None:
     (tmp_path / "readme.txt").touch()
@@ -89,7 +110,7 @@ def test_another_folder_is_refused_with_what_was_expected(kind: str, tmp_path) -
 def test_a_table_that_is_not_as_published_is_one_line(tmp_path) -> None:
     plant(tmp_path, "dfew")
     table = tmp_path / "EmoLabel_DataSplit" / "test(single-labeled)" / "set_1.csv"
-    for text in ("video,label\n1,7\n", "video_name,label\n1,fear\n"):
+    for text in ("video,label\n1,7\n", "video_name,label\n1,fear\n", "video_name,label\n1\n"):
         table.write_text(text)
         with pytest.raises(EdgeError, match="does not read as dfew"):
             datasets.read("dfew", tmp_path)
@@ -103,6 +124,9 @@ def test_labelled_faces_of_another_form_are_refused(tmp_path) -> None:
         np.savez(tmp_path / "a.npz", images=np.zeros(images, np.uint8), labels=np.zeros(labels))
         with pytest.raises(EdgeError, match="expected grey faces"):
             gate.need_labelled(tmp_path / "a.npz", bundle)
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 48, 48), np.uint8), labels=np.array([0, 8]))
+    with pytest.raises(EdgeError, match="labels from 0 to 8; expected 0 to 7"):
+        gate.need_labelled(tmp_path / "a.npz", bundle)
 
 
 def test_unknown_names_are_refused(tmp_path) -> None:
@@ -143,6 +167,19 @@ def test_figures_of_a_set_whose_answers_are_known() -> None:
     assert high - low > 1.3 * (narrow[1] - narrow[0]), "clips of one person were taken as independent"
 
 
+def test_two_equal_groups_may_have_no_gap() -> None:
+    """Ten men and ten women of four clips, right or wrong by the same chance."""
+    right = np.random.default_rng(5).random(80) < 0.7
+    clips = [Clip(Path("c"), "anger", f"p{i // 4}", {"sex": "mf"[i % 8 // 4]}) for i in range(80)]
+    p = np.full((80, 8), 0.05, np.float32)
+    p[np.arange(80), np.where(right, LABELS.index("anger"), 0)] = 0.6
+    gap = report(p, clips, LABELS)["groups"]["sex"]["worst_gap"]
+    shares = [right[np.arange(80) % 8 // 4 == sex].mean() for sex in (0, 1)]
+    assert gap["value"] == pytest.approx(abs(shares[0] - shares[1]), abs=1e-4)
+    low, high = gap["interval_95"]
+    assert low < 0 < high
+
+
 def film(path: Path, pictures) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = {".flv": "FLV1", ".avi": "MJPG", ".mp4": "mp4v"}[path.suffix]
@@ -168,10 +205,12 @@ def test_clips_through_the_shipped_command(tmp_path) -> None:
     film(clips / "1002_DFA_HAP_XX.flv", [np.zeros_like(frames[0])] * 12)
     (clips / "1003_DFA_SAD_XX.flv").write_bytes(b"not a film")
     out = tmp_path / "figures.json"
-    told = evaluate(bundles.REFERENCE, tmp_path / "set", "--dataset", "crema-d", "--json", out)
+    told = evaluate(tmp_path / "set", "--dataset", "crema-d", "--json", out)
     assert told.returncode == 0, told.stderr
     found = json.loads(out.read_text())
     assert (found["clips"], found["without_a_face"]) == (3, 2)
+    assert found["bundle"]["name"] == "reference"
+    assert found["detector"] in ("YuNetDetector", "HaarDetector")
     assert set(found["precisions"]) == {"fp32", "int8-cpu", "int8-trt", "fp16"}
     for row in found["precisions"].values():
         assert row["war"]["value"] <= 0.3334, "a clip without a face is not right"
@@ -186,7 +225,7 @@ def test_stills_that_are_faces_already(tmp_path) -> None:
         label = LABELS[int(logits[number, 0].argmax())]
         (tmp_path / label).mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / label / f"{number}.png"), crops[number, 0])
-    told = evaluate(bundles.REFERENCE, tmp_path, "--dataset", "folder", "--cropped")
+    told = evaluate(tmp_path, "--dataset", "folder", "--cropped")
     assert told.returncode == 0, told.stderr
     assert "| WAR | 12 | 100.0%" in told.stdout, told.stdout
 
@@ -200,7 +239,7 @@ def test_a_film_of_a_cropped_face_goes_in_whole(tmp_path) -> None:
     (tmp_path / label / "frames").mkdir()
     for number in range(9):
         cv2.imwrite(str(tmp_path / label / "frames" / f"{number}.png"), crops[0])
-    told = evaluate(bundles.REFERENCE, tmp_path, "--dataset", "folder", "--cropped")
+    told = evaluate(tmp_path, "--dataset", "folder", "--cropped")
     assert told.returncode == 0, told.stderr
     assert "2 clips of folder, 0 of them without a face" in told.stdout
     assert "| WAR | 2 | 100.0%" in told.stdout, told.stdout
@@ -250,6 +289,28 @@ def test_labels_of_another_order_and_name_are_understood(tmp_path) -> None:
     assert not (dev.images[:, None] == data.images[None]).all(axis=(2, 3)).any()
 
 
+def test_the_published_tables_of_ferplus(tmp_path) -> None:
+    """Two rows of PublicTest, one of them taken out by FER+; a row of Training."""
+    faces = np.random.default_rng(1).integers(0, 256, (3, 48, 48))
+    uses = ("Training", "PublicTest", "PublicTest")
+    pixels = [f"3,{' '.join(map(str, face.ravel()))},{use}" for face, use in zip(faces, uses, strict=True)]
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "\n".join(pixels) + "\n")
+    head = f"Usage,Image name,{','.join(LABELS)},unknown,NF\n"
+    rows = ["Training,fer0.png,10,0,0,0,0,0,0,0,0,0", "PublicTest,fer1.png,1,0,0,0,9,0,0,0,0,0",
+            "PublicTest,,0,0,0,0,0,0,0,0,0,10"]  # fmt: skip
+    (tmp_path / "fer2013new.csv").write_text(head + "\n".join(rows) + "\n")
+    told = evaluate(tmp_path, "--dataset", "ferplus")
+    assert told.returncode == 0, told.stderr
+    assert "1 clips of ferplus" in told.stdout
+    assert "| recall of anger | 1 |" in told.stdout
+    (tmp_path / "fer2013new.csv").write_text(head + "\n".join(rows[:2]) + "\n")
+    told = evaluate(tmp_path, "--dataset", "ferplus")
+    assert (told.returncode, "does not read as FER+" in told.stderr) == (2, True), told.stderr
+    (tmp_path / "fer2013.csv").unlink()
+    told = evaluate(tmp_path, "--dataset", "ferplus")
+    assert (told.returncode, "fer2013.csv" in told.stderr) == (2, True), told.stderr
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [(["--dataset", "imagenet"], "unknown dataset"),
@@ -257,7 +318,7 @@ def test_labels_of_another_order_and_name_are_understood(tmp_path) -> None:
      (["--dataset", "folder", "--json", "no/where.json"], "no folder")],
 )  # fmt: skip
 def test_faults_are_one_line(tmp_path, extra, words: str) -> None:
-    told = evaluate(bundles.REFERENCE, tmp_path, *extra)
+    told = evaluate(tmp_path, "--bundle", bundles.REFERENCE, *extra)
     assert told.returncode == 2
     assert words in told.stderr
     assert "Traceback" not in told.stderr

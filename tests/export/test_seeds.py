@@ -24,3 +24,9 @@ def test_the_interval_knows_the_scatter_of_seeds() -> None:
     narrow, wide = (seeds._interval(right, wanted, "war")["interval_95"] for right in (alike, apart))
     assert narrow[1] - narrow[0] < 0.08
     assert wide == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(("right", "other_end"), [(True, 0.772), (False, 0.228)])
+def test_a_class_that_every_seed_hits_or_misses_is_no_certainty(right: bool, other_end: float) -> None:
+    low, high = seeds._interval(np.full((3, 13), right), np.zeros(13, int), "war")["interval_95"]
+    assert (low, high) == (pytest.approx((other_end, 1.0) if right else (0.0, other_end), abs=1e-3))

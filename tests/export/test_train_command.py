@@ -16,12 +16,10 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Two kinds of faces that a network can learn in a minute, trained with a teacher, as a bundle."""
-    from dataclasses import replace
-
+    """Two kinds of faces that a network can learn in a minute, trained from two seeds, as a bundle."""
     from export.report import measure_time
     from export.training import train
-    from export.training.frames import FrameRecipe
+    from export.training.batches import FrameRecipe
     from export.training.sequences import SequenceTrainingRecipe
 
     folder = tmp_path_factory.mktemp("train")
@@ -39,13 +37,14 @@ def made(tmp_path_factory):
         webp=np.concatenate(packed), offsets=np.cumsum([0, *map(len, packed)]), votes=votes,
         split=(np.arange(240) >= 180).astype(np.uint8), duplicate_group=np.full(240, -1),
     )  # fmt: skip
-    short = FrameRecipe(encoder="plain-s", epochs=3, noisy_epochs=1, batch=16, distil=0.5, views=2)
+    short = FrameRecipe(encoder="plain-s", epochs=3, calm_epochs=1, batch=16)
     heads = SequenceTrainingRecipe(sequences=8, dev_sequences=4, hidden=8, epochs=3, batch=4, stills=8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "TEACHERS", (replace(short, distil=0.0, seed=2),))
         patch.setattr(train, "_CALIBRATION_SEQUENCES", 4)
         patch.setattr(measure_time, "SEQUENCES", 10)
-        train.train(folder / "faces.npz", folder / "work", folder / "bundle", short, heads, seeds=2)
+        train.train(
+            folder / "faces.npz", folder / "work", folder / "bundle", short, heads, together_epochs=2, seeds=2
+        )
     return folder
 
 
@@ -58,9 +57,9 @@ def test_the_bundle_is_whole_and_says_how_it_was_made(made) -> None:
     assert "fp32" in bundle.precisions
     training = bundle.manifest["training"]
     assert training["data_sha256"] == bundles.sha256(made / "faces.npz")
-    assert training["teachers"][0]["seed"] == 2
-    assert (made / "work" / "teacher-1" / "frames.pt").is_file()
-    assert len(list((made / "work" / "views").iterdir())) == 2
+    assert training["frames"]["epochs"] == 3
+    assert training["together"]["epochs"] == 2
+    assert training["together"]["distil"] > 0
 
 
 def test_every_seed_is_measured_and_one_of_them_ships(made) -> None:
@@ -82,7 +81,7 @@ def test_the_head_without_memory_travels_with_the_bundle(made) -> None:
     bundle = bundles.load(made / "bundle")
     seed = bundle.manifest["training"]["frames"]["seed"]
     model = StreamingNetwork("plain-s", "cnn", 8).eval()
-    folder = made / "work" / f"seed-{seed}"
+    folder = made / "work" / f"seed-{seed}" / "together-11-12"
     saved = torch.load(folder / "frames.pt", weights_only=True)["averaged"]
     prefix = "encoder."
     model.encoder.load_state_dict(
@@ -137,6 +136,41 @@ def test_every_figure_of_the_card_is_measured(made) -> None:
     assert drawn.std() > 10
 
 
+def test_what_each_precision_loses_stands_in_the_card(made) -> None:
+    gate = figures_of(made / "bundle")["gate"]
+    assert set(gate) == set(figures_of(made / "bundle")["precisions"]) - {"fp32"}
+    card = (made / "bundle" / "MODEL_CARD.md").read_text()
+    for checks in gate.values():
+        assert {what.split(", ")[1].split(" (")[0] for what, *_ in checks} >= {
+            "accuracy lost", "min cosine over 300 steps", "growth of the error over a stream",
+        }  # fmt: skip
+        for what, found, allowed, held in checks:
+            assert f"| {what} | {found} | {allowed} | {'' if held else '**missed**'} |" in card
+
+
+def test_a_trial_is_measured_on_the_development_fold(made, tmp_path) -> None:
+    from edge.engines.ort import OrtEngine
+    from export.report import card, evaluate
+    from export.training import ferplus
+
+    data, folder = ferplus.load(made / "faces.npz", trial=True), tmp_path / "copy"
+    shutil.copytree(made / "bundle", folder)
+    bundle = bundles.load(folder)
+    bundle.manifest["training"]["trial"] = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.report.measure_time.SEQUENCES", 10)
+        card.write(bundle, data)
+        card_text = (folder / "MODEL_CARD.md").read_text()
+        figures = bundle.manifest["evaluation"]
+    assert figures["fold"] == "development fold"
+    dev = data.fold == 1
+    logits = evaluate.still_logits(OrtEngine(bundle.model("fp32")), bundle, data.images[dev])[:, -1]
+    expected = evaluate.score(logits, ferplus.majority(data.votes[dev]), bundle.labels)
+    assert figures["precisions"]["fp32"] | expected == figures["precisions"]["fp32"]
+    assert "**a trial**" in card_text
+    assert "which no choice in training has seen" not in card_text
+
+
 def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys) -> None:
     import onnx
 
@@ -160,6 +194,7 @@ def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys
     assert "emotion-export card" in capsys.readouterr().out
     figures, card = figures_of(folder), (folder / "MODEL_CARD.md").read_text()
     assert set(before["precisions"]) - set(figures["precisions"]) == {"int8-cpu"}
+    assert "int8-cpu" not in figures["gate"]
     assert "| fp32 |" in card
     assert "int8-cpu" not in card
     assert all("int8-cpu" not in found["accuracy"] for found in figures["robustness"].values())

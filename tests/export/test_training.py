@@ -22,7 +22,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def recipe():
-    from export.training.frames import FrameRecipe
+    from export.training.batches import FrameRecipe
 
     return FrameRecipe(encoder="plain-s", epochs=3, noisy_epochs=1, batch=8)
 
@@ -85,29 +85,32 @@ def test_fine_tuning_that_is_asked_for_again_gives_the_same_weights(data, recipe
 
 def test_a_head_is_the_same_whether_its_encoder_was_trained_or_read(data, recipe, tmp_path) -> None:
     from export.training.sequences import SequenceTrainingRecipe
-    from export.training.train import _candidate
+    from export.training.stages import frame_networks, with_heads
 
     heads = SequenceTrainingRecipe(sequences=4, dev_sequences=2, hidden=8, epochs=1, batch=2, stills=4)
-    first = _candidate(data, recipe, heads, 0, None, tmp_path)
+
+    def candidate():
+        [(network, folder)] = frame_networks(data, [recipe], 0, 0, tmp_path)
+        return with_heads(data, recipe, network, heads, folder)
+
+    first = candidate()
     for name in ("head-cnn-gru.pt", "head-cnn.pt"):
         (tmp_path / f"seed-{recipe.seed}" / name).unlink()
-    second = _candidate(data, recipe, heads, 0, None, tmp_path)
+    second = candidate()
     assert torch.equal(weights(first.model), weights(second.model))
     assert torch.equal(weights(first.per_frame), weights(second.per_frame))
 
 
-def test_checkpoints_of_other_data_or_teachers_are_refused(tmp_path, recipe) -> None:
+def test_checkpoints_of_other_data_are_refused(tmp_path) -> None:
     from export.training.train import _one_origin
 
     data, other = tmp_path / "a.npz", tmp_path / "b.npz"
     data.write_bytes(b"a")
     other.write_bytes(b"b")
     for _ in range(2):
-        _one_origin(tmp_path / "work", data, [recipe])
+        _one_origin(tmp_path / "work", data)
     with pytest.raises(EdgeError, match="other data"):
-        _one_origin(tmp_path / "work", other, [recipe])
-    with pytest.raises(EdgeError, match="other teachers"):
-        _one_origin(tmp_path / "work", data, [recipe, recipe])
+        _one_origin(tmp_path / "work", other)
     with pytest.raises(EdgeError, match="cannot make"):
         _one_origin(data / "work", data)
 
@@ -188,51 +191,92 @@ def test_every_family_trains(data, tmp_path, family: str) -> None:
     assert not torch.equal(before, weights(train_sequences(data, model, recipe, tmp_path).head))
 
 
-def test_a_student_takes_the_answer_of_its_teachers_and_none_for_no_face(data, recipe, tmp_path) -> None:
+def test_a_network_takes_its_teachers_answer_and_none_for_no_face(data, recipe, tmp_path) -> None:
     from dataclasses import replace
 
     from export.training.frames import predict, train_frames, training_rows
-    from export.training.views import Views
 
-    answers = np.zeros((1, len(training_rows(data)), 8), np.float32)
-    answers[:, :, 5] = 1
-    views = Views(data.images[training_rows(data)][None], answers)
+    answers = np.zeros((len(training_rows(data)), 8), np.float32)
+    answers[:, 5] = 1
     told = replace(recipe, distil=1.0, no_faces=0.0, ema=0.5)
-    student = train_frames(data, told, tmp_path / "faces", views=views)
-    assert (predict(student, data.images).argmax(axis=1) == 5).all(), "no voter ever chose class 5"
+    network = train_frames(data, told, tmp_path / "faces", answers=answers)
+    assert (predict(network, data.images).argmax(axis=1) == 5).all(), "no voter ever chose class 5"
     untold = replace(told, no_faces=1.0)
-    student = train_frames(data, untold, tmp_path / "none", views=views)
-    p = torch.from_numpy(predict(student, data.images)).softmax(dim=1)
-    assert p.max() < 0.5, "pictures without a face were given the teacher's answer"
+    network = train_frames(data, untold, tmp_path / "none", answers=answers)
+    p = torch.from_numpy(predict(network, data.images)).softmax(dim=1)
+    assert p.max() < 0.5, "pictures without a face were given the teachers' answer"
 
 
-def test_teachers_answer_each_view_and_its_mirror_image_once(data, tmp_path) -> None:
-    from export.training.frames import answer
+def test_each_face_has_the_answer_that_was_given_to_it(data, recipe) -> None:
+    from dataclasses import replace
+
+    from export.training.batches import batches
+
+    rows = np.arange(40)
+    answers = np.eye(8, dtype=np.float32)[rows % 8]
+    plain = np.arange(256, dtype=np.uint8)[40 + 4 * rows, None, None].repeat(48, axis=1).repeat(48, axis=2)
+    plain[:, 0, 0] = 0  # a dot, so that standardised faces differ
+    calm = replace(recipe, calm=0.0, no_faces=0.0, distil=1.0)
+    even = np.full(40, 1 / 40)
+    told = np.concatenate([w for _, w in batches(plain, answers * 0, answers, even, calm, 0)])
+    order = np.random.default_rng((calm.seed, 0)).choice(40, 40, p=even)
+    np.testing.assert_array_equal(told, answers[order])
+
+
+def test_the_mean_answer_is_that_of_all_teachers_and_both_sides(data) -> None:
+    from export.training.frames import answer, predict
     from export.training.networks import FrameClassifier
-    from export.training.views import make_views
 
     torch.manual_seed(0)
     teachers = [FrameClassifier("plain-s").eval() for _ in range(2)]
     images = data.images[:6]
-    made = make_views(images, lambda seen: answer(teachers, seen), 3, tmp_path / "views")
-    assert not np.array_equal(made.images[0], made.images[1])
-    np.testing.assert_allclose(made.answers.sum(axis=2), 1, rtol=1e-5)
-    np.testing.assert_allclose(made.answers[2], answer(teachers, made.images[2, :, :, ::-1]), rtol=1e-4)
+    found = answer(teachers, images)
+    np.testing.assert_allclose(found, answer(teachers, images[:, :, ::-1]), rtol=1e-4)
+    sides = [
+        torch.from_numpy(predict(t, i)).softmax(1) for t in teachers for i in (images, images[:, :, ::-1])
+    ]
+    np.testing.assert_allclose(found, torch.stack(sides).mean(0), rtol=1e-5)
 
-    (tmp_path / "views" / "view-2.npz").unlink()  # as after an interruption
-    seen: list[np.ndarray] = []
-    again = make_views(
-        images, lambda view: (seen.append(view), answer(teachers, view))[1], 3, tmp_path / "views"
-    )
-    assert len(seen) == 1
-    for name in ("images", "answers"):
-        assert np.array_equal(getattr(again, name), getattr(made, name))
 
-    at, found = np.arange(6).repeat(50), set()
-    drawn, answers = made.draw(at, np.random.default_rng(0))
-    for number, (image, told) in enumerate(zip(drawn, answers, strict=True)):
-        views = made.images[:, at[number]]
-        view, way = next((v, w) for v in range(3) for w in (1, -1) if np.array_equal(image, views[v, :, ::w]))
-        assert np.array_equal(told, made.answers[view, at[number]])
-        found.add((view, way))
-    assert len(found) == 6, "every view, mirrored and not"
+def test_networks_that_learn_together_are_told_what_all_of_them_say(
+    data, recipe, tmp_path, monkeypatch
+) -> None:
+    from dataclasses import replace
+
+    from export.training import stages
+
+    recipes = [replace(recipe, seed=seed, epochs=1) for seed in (1, 2)]
+    train_frames, calls = stages.train_frames, []
+
+    def recorded(*args):
+        calls.append((*args[1:], train_frames(*args)))
+        return calls[-1][-1]
+
+    monkeypatch.setattr(stages, "train_frames", recorded)
+    found = stages.frame_networks(data, recipes, 2, 0, tmp_path)
+    (first, second), both = calls[:2], calls[2:]
+    alone = [first[-1], second[-1]]
+    wanted = stages.answer(alone, data.images[stages.training_rows(data)])
+    assert [start for _, _, start, _, _ in both] == alone
+    for told, folder, _, answers, network in both:
+        assert (told.epochs, told.seed) == (2, int(folder.parent.name.removeprefix("seed-")))
+        assert folder.name == "together-1-2"
+        np.testing.assert_array_equal(answers, wanted)
+        assert (network, folder) in found
+
+
+def test_the_calm_end_shows_most_faces_almost_as_they_are(recipe) -> None:
+    from dataclasses import replace
+
+    from export.training.batches import batches
+
+    side = np.linspace(0, 250, 48).astype(np.uint8)
+    face = np.stack([np.minimum.outer(side, side)] * 64)
+    targets, even = np.zeros((64, 8), np.float32), np.full(64, 1 / 64)
+    calm = replace(recipe, epochs=3, calm_epochs=1, calm=1.0, no_faces=0.0)
+
+    def detail(epoch: int) -> float:
+        faces = torch.cat([faces for faces, _ in batches(face, targets, None, even, calm, epoch)])
+        return float(faces.diff(dim=3).abs().amax(dim=(1, 2, 3)).median())
+
+    assert detail(2) < detail(1) / 2, "noise, blocks and covered parts make edges that this face has not"

@@ -1,0 +1,64 @@
+"""The stages of training one network, each in a folder whose name says what it builds upon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from export.training.batches import FrameRecipe
+from export.training.ferplus import FerPlus
+from export.training.frames import answer, fine_tune, together, train_frames, training_rows
+from export.training.networks import FrameClassifier, StreamingNetwork
+from export.training.seeds import Candidate
+from export.training.sequences import SequenceTrainingRecipe, train_sequences
+
+
+def frame_networks(
+    data: FerPlus, recipes: Sequence[FrameRecipe], together_epochs: int, fine_tune_epochs: int, work: Path
+) -> list[tuple[FrameClassifier, Path]]:
+    """A network by each of ``recipes``, which differ in their seed, and the folder of its last checkpoint.
+
+    First each learns from the votes. In ``together_epochs`` they go on towards the mean answer of them all
+    (Furlanello et al., Born-Again Neural Networks, ICML 2018, with an ensemble for the teacher), and
+    ``fine_tune_epochs`` of quantization-aware training come last. 0 leaves a stage out.
+    """
+    folders = [work / f"seed-{recipe.seed}" for recipe in recipes]
+    # What 8-bit rounding does is for the last stage to learn.
+    first = [replace(recipe, noisy_epochs=0) if together_epochs else recipe for recipe in recipes]
+    networks = [train_frames(data, *each) for each in zip(first, folders, strict=True)]
+    if together_epochs:
+        answers = answer(networks, data.images[training_rows(data)])
+        name = "-".join(["together", *(str(recipe.seed) for recipe in recipes)])
+        folders = [folder / name for folder in folders]
+        networks = [
+            train_frames(data, together(recipe, together_epochs), folder, network, answers)
+            for recipe, folder, network in zip(recipes, folders, networks, strict=True)
+        ]
+    if fine_tune_epochs:
+        folders = [folder / f"fine-tuned-{fine_tune_epochs}" for folder in folders]
+        networks = [
+            fine_tune(data, network, recipe, fine_tune_epochs, folder)
+            for recipe, folder, network in zip(recipes, folders, networks, strict=True)
+        ]
+    return list(zip(networks, folders, strict=True))
+
+
+def with_heads(
+    data: FerPlus,
+    frames: FrameRecipe,
+    network: FrameClassifier,
+    over_time: SequenceTrainingRecipe,
+    folder: Path,
+) -> Candidate:
+    """``network`` frozen, with a head over time and, to compare it with, one without memory."""
+
+    def with_head(recipe: SequenceTrainingRecipe) -> StreamingNetwork:
+        torch.manual_seed(recipe.seed)  # the first weights, too, are those of an unbroken run
+        model = StreamingNetwork(frames.encoder, recipe.family, recipe.hidden)
+        model.encoder.load_state_dict(network.encoder.state_dict())
+        return train_sequences(data, model.eval(), recipe, folder)
+
+    return Candidate(frames, over_time, with_head(over_time), with_head(replace(over_time, family="cnn")))
