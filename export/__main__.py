@@ -38,12 +38,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--work", type=Path, default=Path("work"), help="checkpoints (default: %(default)s)")
     train.add_argument("--encoder", help="plain-strided (default), plain-m, ...: any other word lists them")
     train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
-    train.add_argument("--epochs", type=int, help="of the frame stage")
+    train.add_argument(
+        "--epochs", type=int, help="of the frame stage; the last 8 show faces almost as they are"
+    )
     train.add_argument("--seed", type=int, help="the first one (default: 11)")
     train.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
     train.add_argument(
         "--together", type=int, default=10, metavar="EPOCHS",
-        help="in which the networks learn what all of them say, after --epochs on votes (default: 10)",
+        help="then, in which the networks learn what all of them say (default: 10; 0: none)",
     )  # fmt: skip
     train.add_argument(
         "--fine-tune", type=int, default=0, metavar="EPOCHS",
@@ -159,8 +161,13 @@ def _train(args: argparse.Namespace) -> None:
     if family not in FAMILIES:
         raise EdgeError(f"unknown family {family!r}; there are {', '.join(FAMILIES)}")
     over_time = replace(SequenceTrainingRecipe(), family=family)
-    least = (("seeds", args.seeds, 1), ("epochs", frames.epochs, 1), ("seed", frames.seed, 0))
-    for name, value, lowest in (*least, ("together", args.together, 0), ("fine-tune", args.fine_tune, 0)):
+    for name, value, lowest in (
+        ("seeds", args.seeds, 1),
+        ("epochs", frames.epochs, 1),
+        ("seed", frames.seed, 0),
+        ("together", args.together, 0),
+        ("fine-tune", args.fine_tune, 0),
+    ):
         if value < lowest:
             raise EdgeError(f"--{name} is {value}, expected {lowest} or more")
     if not train.train(
@@ -169,12 +176,12 @@ def _train(args: argparse.Namespace) -> None:
         args.out,
         frames,
         over_time,
-        args.together,
-        args.fine_tune,
-        args.seeds,
-        args.clips,
-        args.detector,
-        args.trial,
+        together_epochs=args.together,
+        fine_tune_epochs=args.fine_tune,
+        seeds=args.seeds,
+        clips=args.clips,
+        detector=args.detector,
+        trial=args.trial,
     ):
         raise SystemExit(1)
 

@@ -16,7 +16,7 @@ def judge(path: Path, precision: str, threads: int = 2) -> OrtEngine:
 
     The one for TensorRT is computed node by node, as it is written: ONNX Runtime 1.31 fuses its float16
     roundings wrongly (cosine 0.95 instead of 0.9996). Releases up to 1.29 truncate where QuantizeLinear of
-    float16 has to round (https://github.com/microsoft/onnxruntime/pull/32452); those of float32 round.
+    float16 has to round (https://github.com/microsoft/onnxruntime/pull/32452); that of float32 rounds.
     """
     if precision != "int8-trt":
         return OrtEngine(path, threads)
@@ -31,12 +31,12 @@ def quantized_from_float32(model: ModelProto) -> ModelProto:
     copy = ModelProto()
     copy.CopyFrom(model)
     graph = copy.graph
-    scales = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT16}
+    halves = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT16}
     nodes, wide = list(graph.node), {}
     del graph.node[:]
     for node in nodes:
-        if node.op_type == "QuantizeLinear" and node.input[1] in scales:
-            scale = scales[node.input[1]]
+        if node.op_type == "QuantizeLinear" and node.input[1] in halves:
+            scale = halves[node.input[1]]
             values = numpy_helper.to_array(scale).astype("float32")
             wide[scale.name] = numpy_helper.from_array(values, f"{scale.name}/float32")
             seen = f"{node.output[0]}/float32"

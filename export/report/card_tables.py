@@ -23,7 +23,7 @@ def of(part: float, n: int) -> str:
 
 
 def recipe(training: Mapping[str, Any]) -> str:
-    frames, together = training["frames"], training["together"]
+    frames, together = training["frames"], training.get("together")
     told = ""
     if together:
         told = (
@@ -77,7 +77,7 @@ def seeds(training: Mapping[str, Any]) -> str:
         f"{share(row['mean'], row['interval_95'])} from {', '.join(f'{one:.1%}' for one in row['each'])}"
         for row in (found["accuracy"], found["uar"])
     )
-    kin = ", and these learnt from each other" if training["together"] else ""
+    kin = ", and these learnt from each other" if training.get("together") else ""
     return (
         f"The recipe from seeds {', '.join(map(str, found['seeds']))}, in PyTorch, over draws of seeds and "
         f"faces: accuracy {accuracy}; UAR {uar}. So few seeds make an interval too narrow{kin}. The one that "

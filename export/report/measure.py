@@ -1,4 +1,4 @@
-"""Every figure of the model card, measured on the fold that no choice has seen."""
+"""Every figure of the model card, measured on the report fold."""
 
 from __future__ import annotations
 
@@ -109,12 +109,13 @@ def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: flo
 
 def _abstention(engine: Engine, bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
     """How often what is no clear face gets "uncertain", at the bundle's threshold."""
-    rng, size, most = np.random.default_rng(2), data.images.shape[1], data.votes.argmax(axis=1)
+    rng, size = np.random.default_rng(2), data.images.shape[1]
+    most = np.where(data.fold <= data.report, data.votes.argmax(axis=1), -1)
     images = data.images[data.fold == data.report]
     ramp = np.linspace(0, 12, size)
     waves = [np.add.outer(ramp * a, ramp * b) for a, b in rng.uniform(-3, 3, (200, 2))]
     kinds = {
-        # Of all folds: without votes for an emotion none of them was a target in training.
+        # Of every fold that may be read: without votes for an emotion none was a target in training.
         "pictures that voters called no face": data.images[most == ferplus.NOT_A_FACE],
         'faces that voters called "unknown"': data.images[most == ferplus.UNKNOWN],
         "drawn faces": golden.draw(200, size, rng)[:, -1],

@@ -38,7 +38,7 @@ class FrameRecipe:
     balance: float = 0.25  # sampling weight of a class = frequency ** -balance
     ema: float = 0.998  # per step; the averaged weights are the ones that are kept
     no_faces: float = 0.04  # share of pictures without a face, whose target is every class alike
-    distil: float = 0.0  # share of the teachers' answer in the target
+    distil: float = 0.0  # share of the answers of other networks in the target
     seed: int = 11
 
 

@@ -1,4 +1,4 @@
-"""Train the frame encoder on stills with soft votes; resumable, seeded, one checkpoint a epoch."""
+"""Train the frame encoder on stills with soft votes; resumable, seeded, one checkpoint an epoch."""
 
 from __future__ import annotations
 
@@ -44,10 +44,15 @@ def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -
     return np.concatenate(parts)
 
 
-def answer(teachers: Sequence[nn.Module], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Mean probabilities (N,K) of ``teachers`` for grey stills (N,H,W) uint8 and their mirror images."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    logits = [predict(one.to(device), side) for one in teachers for side in (images, images[:, :, ::-1])]
+def processor() -> torch.device:
+    """An NVIDIA GPU where PyTorch finds one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def answer(networks: Sequence[nn.Module], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Mean probabilities (N,K) of ``networks`` for grey stills (N,H,W) uint8 and their mirror images."""
+    copies = [copy.deepcopy(one).to(processor()) for one in networks]
+    logits = [predict(one, side) for one in copies for side in (images, images[:, :, ::-1])]
     return np.mean([torch.from_numpy(one).softmax(dim=1).numpy() for one in logits], axis=0)
 
 
@@ -66,10 +71,10 @@ def train_frames(
     """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights.
 
     On an NVIDIA GPU where PyTorch finds one; the checkpoint resumes on either kind of machine.
-    ``start`` is the network to go on from; without it, training begins with random weights. Where teachers
-    gave ``answers`` (N,K), probabilities, to the ``training_rows``, they are ``recipe.distil`` of the target
-    (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), whatever fault the network's own view
-    of the face has (Xie et al., Self-training with Noisy Student, CVPR 2020).
+    ``start`` is the network to go on from; without it, training begins with random weights. ``answers``
+    (N,K), probabilities that other networks gave to the ``training_rows``, make up ``recipe.distil`` of the
+    target (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), with whatever fault a face is
+    shown (Xie et al., Self-training with Noisy Student, CVPR 2020).
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
@@ -81,7 +86,7 @@ def train_frames(
     dev_images, dev_labels = data.images[dev], majority(data.votes[dev])
 
     model = copy.deepcopy(start) if start else FrameClassifier(recipe.encoder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = processor()
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(model)
     decay = [p for p in model.parameters() if p.ndim > 1]
@@ -127,7 +132,7 @@ def train_frames(
         acc, uar = accuracy(predict(averaged, dev_images), dev_labels)
         seconds = time.monotonic() - started
         print(
-            f"{recipe.encoder} epoch {epoch + 1}/{recipe.epochs}  loss {total / steps:.4f}  "
+            f"{folder}: {recipe.encoder} epoch {epoch + 1}/{recipe.epochs}  loss {total / steps:.4f}  "
             f"dev accuracy {acc:.4f}  UAR {uar:.4f}  {seconds:.0f} s",
             file=sys.stderr,
             flush=True,
@@ -145,9 +150,10 @@ def together(recipe: FrameRecipe, epochs: int) -> FrameRecipe:
         recipe,
         epochs=epochs,
         calm_epochs=epochs,
-        noisy_epochs=min(epochs, 6),
-        peak_lr=recipe.peak_lr / 3,
+        noisy_epochs=min(epochs, FrameRecipe.noisy_epochs),
+        peak_lr=recipe.peak_lr / 3,  # gentle enough to keep what it knows
         distil=0.7,
+        seed=recipe.seed + 1000,  # other draws than at first
     )
 
 
@@ -156,7 +162,13 @@ def fine_tune(
 ) -> FrameClassifier:
     """Quantization-aware fine-tuning on votes alone, at a twentieth of the learning rate of ``recipe``."""
     gentle = replace(
-        recipe, epochs=epochs, noisy_epochs=0, rounded_epochs=epochs, peak_lr=recipe.peak_lr / 20, distil=0.0
+        recipe,
+        epochs=epochs,
+        calm_epochs=epochs,
+        noisy_epochs=0,
+        rounded_epochs=epochs,
+        peak_lr=recipe.peak_lr / 20,
+        seed=recipe.seed + 2000,
     )
     return train_frames(data, gentle, folder, start=classifier)
 

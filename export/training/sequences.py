@@ -53,7 +53,7 @@ def feature_set(
 ) -> FeatureSet:
     """Generate ``count`` sequences from one fold and encode them; kept in ``folder`` for the next run."""
     kind = "maps" if model.head.wants_maps else "sequences"
-    name = f"{kind}-v{GENERATOR_VERSION}-fold{fold}-{count}-seed{seed}-{_fingerprint(model.encoder)}"
+    name = f"{kind}-v{GENERATOR_VERSION}-fold{fold}-{count}-seed{seed}-{fingerprint(model.encoder)}"
     cache = folder / f"{name}.npz"
     rows = data.fold == fold
     images, votes = data.images[rows], data.votes[rows]
@@ -75,9 +75,9 @@ def feature_set(
     return FeatureSet(torch.from_numpy(features), torch.from_numpy(targets), labels[still])
 
 
-def _fingerprint(encoder: nn.Module) -> str:
-    """Of the weights, so that no features of other ones are taken for theirs."""
-    weights = b"".join(value.numpy().tobytes() for value in encoder.state_dict().values())
+def fingerprint(*networks: nn.Module) -> str:
+    """Of the weights, so that nothing that other ones made is taken for theirs."""
+    weights = b"".join(value.numpy().tobytes() for one in networks for value in one.state_dict().values())
     return hashlib.sha256(weights).hexdigest()[:12]
 
 

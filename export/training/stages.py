@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from export.training import checkpoint
 from export.training.batches import FrameRecipe
 from export.training.ferplus import FerPlus
 from export.training.frames import answer, fine_tune, together, train_frames, training_rows
 from export.training.networks import FrameClassifier, StreamingNetwork
 from export.training.seeds import Candidate
-from export.training.sequences import SequenceTrainingRecipe, train_sequences
+from export.training.sequences import SequenceTrainingRecipe, fingerprint, train_sequences
 
 
 def frame_networks(
@@ -26,12 +29,10 @@ def frame_networks(
     ``fine_tune_epochs`` of quantization-aware training come last. 0 leaves a stage out.
     """
     folders = [work / f"seed-{recipe.seed}" for recipe in recipes]
-    # What 8-bit rounding does is for the last stage to learn.
-    first = [replace(recipe, noisy_epochs=0) if together_epochs else recipe for recipe in recipes]
-    networks = [train_frames(data, *each) for each in zip(first, folders, strict=True)]
+    networks = [train_frames(data, *each) for each in zip(recipes, folders, strict=True)]
     if together_epochs:
-        answers = answer(networks, data.images[training_rows(data)])
-        name = "-".join(["together", *(str(recipe.seed) for recipe in recipes)])
+        name = f"together-{fingerprint(*networks)}-{together_epochs}"
+        answers = _answers(data, networks, work / name)
         folders = [folder / name for folder in folders]
         networks = [
             train_frames(data, together(recipe, together_epochs), folder, network, answers)
@@ -44,6 +45,15 @@ def frame_networks(
             for recipe, folder, network in zip(recipes, folders, networks, strict=True)
         ]
     return list(zip(networks, folders, strict=True))
+
+
+def _answers(data: FerPlus, networks: Sequence[FrameClassifier], folder: Path) -> npt.NDArray[np.float32]:
+    """What ``networks`` say on average of the training rows; minutes of work, so kept in ``folder``."""
+    path = folder / "answers.npz"
+    if not path.is_file():
+        folder.mkdir(exist_ok=True)
+        checkpoint.save_arrays(path, answers=answer(networks, data.images[training_rows(data)]))
+    return checkpoint.load_arrays(path)["answers"]
 
 
 def with_heads(

@@ -29,7 +29,7 @@ from export.proof import STEPS, prove
 from export.report import card, evaluate, per_frame
 from export.training import ferplus
 from export.training.batches import INPUT, FrameRecipe
-from export.training.frames import together, train_frames
+from export.training.frames import processor, together, train_frames
 from export.training.networks import StreamingNetwork
 from export.training.seeds import best, spread
 from export.training.sequences import SequenceTrainingRecipe
@@ -67,6 +67,8 @@ def train(
     _keep_memory()
     data = ferplus.load(data_file, trial)
     _one_origin(work, data_file)
+    if together_epochs:
+        frames = replace(frames, noisy_epochs=0)  # what rounding does is for the last stage to learn
     recipes = [replace(frames, seed=seed) for seed in range(frames.seed, frames.seed + seeds)]
     trained = frame_networks(data, recipes, together_epochs, fine_tune_epochs, work)
     candidates = [
@@ -83,7 +85,7 @@ def train(
         "sequences": asdict(chosen.over_time),
         "generator_version": GENERATOR_VERSION,
         "made_with": {"emotion-edge": __version__, **{lib.__name__: lib.__version__ for lib in _MADE_WITH}},
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": processor().type,
         "dev_share": ferplus.DEV_SHARE,
         "trial": trial,
         "over_seeds": spread(candidates, data),
@@ -114,7 +116,7 @@ def _one_origin(work: Path, data_file: Path) -> None:
         raise EdgeError(f"cannot make {work} ({error.strerror}); pass another --work folder") from error
     if not note.exists():
         files.replace(note, origin.encode())
-    elif note.read_text("utf-8") != origin:
+    elif note.read_text("utf-8").split()[:1] != origin.split():
         raise EdgeError(f"{work} holds checkpoints made from other data; pass another --work folder")
 
 
@@ -200,5 +202,5 @@ def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int)
     for name in names:
         folder = work / f"{name}-{epochs}"
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, no_faces=0.0)
+        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, calm_epochs=0, no_faces=0.0)
         print(row(name, train_frames(data, recipe, folder), data, folder), flush=True)

@@ -1,4 +1,4 @@
-"""Whether a float16 QuantizeLinear rounds, whatever release of ONNX Runtime is at hand."""
+"""A float16 QuantizeLinear rounds to the nearest, whatever release of ONNX Runtime is at hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ HALVES = st.floats(-100, 100, width=16)
 
 
 @given(st.lists(HALVES, min_size=1, max_size=50), st.floats(0.0625, 1, width=16))
-def test_halves_are_rounded_as_the_standard_says(values: list[float], scale: float) -> None:
+def test_halves_are_rounded_to_the_nearest(values: list[float], scale: float) -> None:
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 

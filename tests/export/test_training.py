@@ -24,7 +24,7 @@ def data():
 def recipe():
     from export.training.batches import FrameRecipe
 
-    return FrameRecipe(encoder="plain-s", epochs=3, noisy_epochs=1, batch=8)
+    return FrameRecipe(encoder="plain-s", epochs=3, calm_epochs=1, noisy_epochs=1, batch=8)
 
 
 def weights(model):
@@ -191,7 +191,7 @@ def test_every_family_trains(data, tmp_path, family: str) -> None:
     assert not torch.equal(before, weights(train_sequences(data, model, recipe, tmp_path).head))
 
 
-def test_a_network_takes_its_teachers_answer_and_none_for_no_face(data, recipe, tmp_path) -> None:
+def test_a_network_takes_the_answer_of_others_and_none_for_no_face(data, recipe, tmp_path) -> None:
     from dataclasses import replace
 
     from export.training.frames import predict, train_frames, training_rows
@@ -204,7 +204,7 @@ def test_a_network_takes_its_teachers_answer_and_none_for_no_face(data, recipe, 
     untold = replace(told, no_faces=1.0)
     network = train_frames(data, untold, tmp_path / "none", answers=answers)
     p = torch.from_numpy(predict(network, data.images)).softmax(dim=1)
-    assert p.max() < 0.5, "pictures without a face were given the teachers' answer"
+    assert p.max() < 0.5, "pictures without a face were given the answer"
 
 
 def test_each_face_has_the_answer_that_was_given_to_it(data, recipe) -> None:
@@ -214,26 +214,26 @@ def test_each_face_has_the_answer_that_was_given_to_it(data, recipe) -> None:
 
     rows = np.arange(40)
     answers = np.eye(8, dtype=np.float32)[rows % 8]
-    plain = np.arange(256, dtype=np.uint8)[40 + 4 * rows, None, None].repeat(48, axis=1).repeat(48, axis=2)
-    plain[:, 0, 0] = 0  # a dot, so that standardised faces differ
-    calm = replace(recipe, calm=0.0, no_faces=0.0, distil=1.0)
-    even = np.full(40, 1 / 40)
-    told = np.concatenate([w for _, w in batches(plain, answers * 0, answers, even, calm, 0)])
-    order = np.random.default_rng((calm.seed, 0)).choice(40, 40, p=even)
-    np.testing.assert_array_equal(told, answers[order])
+    side = np.linspace(0, 200, 48).astype(np.uint8)  # of every second face the other half is the bright one
+    faces = np.stack([np.tile(side[:: 1 - 2 * (row % 2), None], 48) for row in rows])
+    calm = replace(recipe, epochs=1, calm=1.0, no_faces=0.0, distil=1.0)
+    made = batches(faces, answers * 0, answers, np.full(40, 1 / 40), calm, 0)
+    for shown, told in made:
+        bright_above = shown[:, 0, :24].mean(dim=(1, 2)) > shown[:, 0, 24:].mean(dim=(1, 2))
+        assert (told.argmax(dim=1) % 2 == bright_above.long()).all()
 
 
-def test_the_mean_answer_is_that_of_all_teachers_and_both_sides(data) -> None:
+def test_the_mean_answer_is_that_of_all_networks_and_both_sides(data) -> None:
     from export.training.frames import answer, predict
     from export.training.networks import FrameClassifier
 
     torch.manual_seed(0)
-    teachers = [FrameClassifier("plain-s").eval() for _ in range(2)]
+    networks = [FrameClassifier("plain-s").eval() for _ in range(2)]
     images = data.images[:6]
-    found = answer(teachers, images)
-    np.testing.assert_allclose(found, answer(teachers, images[:, :, ::-1]), rtol=1e-4)
+    found = answer(networks, images)
+    np.testing.assert_allclose(found, answer(networks, images[:, :, ::-1]), rtol=1e-4)
     sides = [
-        torch.from_numpy(predict(t, i)).softmax(1) for t in teachers for i in (images, images[:, :, ::-1])
+        torch.from_numpy(predict(t, i)).softmax(1) for t in networks for i in (images, images[:, :, ::-1])
     ]
     np.testing.assert_allclose(found, torch.stack(sides).mean(0), rtol=1e-5)
 
@@ -254,13 +254,14 @@ def test_networks_that_learn_together_are_told_what_all_of_them_say(
 
     monkeypatch.setattr(stages, "train_frames", recorded)
     found = stages.frame_networks(data, recipes, 2, 0, tmp_path)
+    folders = [folder for _, folder in found]
+    assert folders == [tmp_path / f"seed-{seed}" / folders[0].name for seed in (1, 2)]
     (first, second), both = calls[:2], calls[2:]
     alone = [first[-1], second[-1]]
     wanted = stages.answer(alone, data.images[stages.training_rows(data)])
     assert [start for _, _, start, _, _ in both] == alone
     for told, folder, _, answers, network in both:
-        assert (told.epochs, told.seed) == (2, int(folder.parent.name.removeprefix("seed-")))
-        assert folder.name == "together-1-2"
+        assert (told.epochs, f"seed-{told.seed - 1000}") == (2, folder.parent.name)
         np.testing.assert_array_equal(answers, wanted)
         assert (network, folder) in found
 
