@@ -28,8 +28,7 @@ class FrameRecipe:
 
     encoder: str = "plain-strided"
     epochs: int = 24
-    calm_epochs: int = 8  # the last ones, when most faces are shown almost as they are
-    calm: float = 0.7  # share of such faces then; the others keep the camera's faults
+    calm: float = 0.8  # share of the faces that are shown almost as they are, without a camera's faults
     noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
     rounded_epochs: int = 0  # the last ones, with the rounding itself in the graph
     batch: int = 128
@@ -62,7 +61,6 @@ def batches(
 
     A batch depends on seed, epoch, its number and the answers only.
     """
-    calm = recipe.calm if epoch >= recipe.epochs - recipe.calm_epochs else 0.0
     steps = len(images) // recipe.batch
     order = np.random.default_rng((recipe.seed, epoch)).choice(len(images), steps * recipe.batch, p=weights)
 
@@ -72,7 +70,7 @@ def batches(
         wanted = targets[rows]
         if answers is not None:
             wanted = (1 - recipe.distil) * wanted + recipe.distil * answers[rows]
-        shown = [nudge if rng.random() < calm else augment for _ in rows]
+        shown = [nudge if rng.random() < recipe.calm else augment for _ in rows]
         crops = np.stack([show(images[row], rng) for show, row in zip(shown, rows, strict=True)])
         for at in np.flatnonzero(rng.random(len(crops)) < recipe.no_faces):
             crops[at], wanted[at] = no_face(crops[at], rng), 1 / wanted.shape[1]

@@ -149,7 +149,6 @@ def together(recipe: FrameRecipe, epochs: int) -> FrameRecipe:
     return replace(
         recipe,
         epochs=epochs,
-        calm_epochs=epochs,
         noisy_epochs=min(epochs, FrameRecipe.noisy_epochs),
         peak_lr=recipe.peak_lr / 3,  # gentle enough to keep what it knows
         distil=0.7,
@@ -164,7 +163,6 @@ def fine_tune(
     gentle = replace(
         recipe,
         epochs=epochs,
-        calm_epochs=epochs,
         noisy_epochs=0,
         rounded_epochs=epochs,
         peak_lr=recipe.peak_lr / 20,

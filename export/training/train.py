@@ -202,5 +202,5 @@ def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int)
     for name in names:
         folder = work / f"{name}-{epochs}"
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, calm_epochs=0, no_faces=0.0)
+        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, calm=0.0, no_faces=0.0)
         print(row(name, train_frames(data, recipe, folder), data, folder), flush=True)

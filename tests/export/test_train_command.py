@@ -37,7 +37,7 @@ def made(tmp_path_factory):
         webp=np.concatenate(packed), offsets=np.cumsum([0, *map(len, packed)]), votes=votes,
         split=(np.arange(240) >= 180).astype(np.uint8), duplicate_group=np.full(240, -1),
     )  # fmt: skip
-    short = FrameRecipe(encoder="plain-s", epochs=3, calm_epochs=1, batch=16)
+    short = FrameRecipe(encoder="plain-s", epochs=3, batch=16)
     heads = SequenceTrainingRecipe(sequences=8, dev_sequences=4, hidden=8, epochs=3, batch=4, stills=8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "_CALIBRATION_SEQUENCES", 4)
