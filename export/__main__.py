@@ -265,6 +265,8 @@ def _compare(args: argparse.Namespace) -> None:
     from export.training import train
     from export.training.networks import ENCODERS
 
+    if args.epochs < 1:
+        raise EdgeError(f"--epochs is {args.epochs}, expected 1 or more")
     names = args.encoders or list(ENCODERS)
     _known(names)
     train.compare_encoders(args.data, args.work, names, args.epochs)

@@ -93,10 +93,11 @@ def _by_votes(images: npt.NDArray[np.uint8], votes: npt.NDArray[np.uint8], bundl
 
 
 def _labelled(path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any], known: int) -> Labelled:
-    if images.ndim != 3 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
+    grey, whole = images.ndim == 3 and images.dtype == np.uint8, labels.dtype.kind in "iu"
+    if not grey or not whole or labels.shape != images.shape[:1]:
         raise EdgeError(
-            f"{path}: images {images.dtype} {images.shape} and labels {labels.shape}; "
-            "expected grey faces uint8 (N,S,S) and labels (N,)"
+            f"{path}: images {images.dtype} {images.shape} and labels {labels.dtype} {labels.shape}; "
+            "expected grey faces uint8 (N,S,S) and labels (N,) of integers"
         )
     if len(labels) and not -1 <= labels.min() <= labels.max() < known:
         raise EdgeError(

@@ -36,9 +36,10 @@ def write(
     for these, or empty.
     """
     known, figures = bundle.manifest.get("evaluation", {}).get("clips", {}), measure(bundle, data)
-    curve = figures["over_time"]["generated"]["smoothing"]["EMA"]
-    share = max(curve, key=lambda point: float(point["accuracy"]))["at"]
-    figures["clips"] = on_clips(bundle, clips, share, detector) if clips else known
+    generated = figures["over_time"]["generated"]
+    share = max(generated["smoothing"]["EMA"], key=lambda point: float(point["accuracy"]))["at"]
+    temperature = generated["per_frame_temperature"]
+    figures["clips"] = on_clips(bundle, clips, share, temperature, detector) if clips else known
     bundle.manifest["evaluation"] = figures
     _show(bundle)
 

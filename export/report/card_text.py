@@ -67,16 +67,17 @@ The first row is the threshold of this bundle. What gets "uncertain" at that thr
 
 {abstention}
 
-Backs of heads were not at hand. On video the detector keeps most of what is no face from the network.
+Backs of heads were not at hand; on video it is the detector that has to leave them out, which was not measured either.
 
 ## Time
 {sequences} generated sequences of {window} steps from the same stills. Beside the recurrent step: the same encoder with a linear
 head without memory, trained on the same frames, raw and with the smoothing (exponential, majority window, hidden
-Markov) that makes it most accurate, strength and temperature chosen on these very sequences; and the recurrent step from
+Markov) that makes it most accurate, its strength chosen on these very sequences and its temperature on those of the first
+group; smoothing takes each answer once or as often as it stands, whichever is more accurate. Then the recurrent step from
 its zero state in every frame. In brackets the middle 95 % of {draws} draws of sequences. A label change is needless where
 it does not bring the true label for the first time since that became true. A delay is counted in steps after a true
 change; "of the delay" compares it with the quickest smoothing that is at least as steady. "No fault, no delay" is what
-the network makes of the stills before the generator spoils them, each from its first step. The network knows no clock: the runtime makes at most one step per
+the network makes of the stills before the generator spoils them, each after {steps} equal steps. The network knows no clock: the runtime makes at most one step per
 tick of {hz:g} Hz and holds the answer in between, which the last two groups show: as many seconds of a camera, in
 whose frames changes and occlusions pass as many frames as they do steps above, and so much quicker.
 
@@ -85,8 +86,10 @@ whose frames changes and occlusions pass as many frames as they do steps above, 
 
 ## Robustness
 Accuracy on the same stills as the picture gets worse, one step from zero. They hold {size} pixels, and the runtime
-shrinks larger faces to as many. Training shows milder forms of each of these faults. Each crop is scaled to its own mean
-and spread, so a camera's range of luma (16 to 235 or 0 to 255) makes no difference; its gamma does, as darkness does.
+shrinks larger faces to as many: faces of more pixels are made of these, and show what the crop does and not what detail
+would add. Training shows milder forms of each of these faults. Each crop is scaled to its own mean and spread, so a
+camera's range of luma (16 to 235 or 0 to 255) makes no difference; its gamma does, as darkness does. The faces came as
+grey pictures, so how a camera weighs its colours was neither trained nor measured.
 
 {robustness}
 

@@ -29,6 +29,9 @@ def check_clips(clips: Sequence[Path], detector: str = "") -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise EdgeError(f"two clips are called {min(twice)}; rename one, for figures go by their names")
+    for clip in clips:
+        with build.source(config.merge(config.Config(), {"source": {"address": str(clip)}})) as video:
+            next(video.frames(), None)
     if detector:
         with _detector(detector, Path()):
             pass
@@ -38,15 +41,18 @@ def _detector(model: str, folder: Path) -> FaceDetector:
     return build.detector(config.load(None, [f"detector.model={model}"]), folder)
 
 
-def on_clips(bundle: Bundle, clips: Sequence[Path], share: float, detector: str = "") -> dict[str, Any]:
+def on_clips(
+    bundle: Bundle, clips: Sequence[Path], share: float, temperature: float, detector: str = ""
+) -> dict[str, Any]:
     """Per clip: tracks, steps, label changes per 100 steps of each method, share of "uncertain" steps.
 
-    ``share`` is that of the newest step in the exponential smoothing, ``detector`` the path of a YuNet file
-    or empty. Steadiness alone is no merit: an answer that never changes is steadiest. Read it beside the
-    delays on generated sequences.
+    ``share`` is that of the newest step in the exponential smoothing and ``temperature`` that of the head
+    without memory, ``detector`` the path of a YuNet file or empty. Steadiness alone is no merit: an answer
+    that never changes is steadiest. Read it beside the delays on generated sequences.
     """
     engine, baseline = OrtEngine(bundle.model("fp32"), threads=2), per_frame.load(bundle)
-    decision = Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
+    own_t = bundle.manifest["temperature"]
+    decision, raw = (Decision(bundle.labels, t, 0, 0) for t in (own_t, temperature))
     found = {}
     with _detector(detector, bundle.folder) as finder:
         for clip in clips:
@@ -55,7 +61,7 @@ def on_clips(bundle: Bundle, clips: Sequence[Path], share: float, detector: str 
             changes = {"recurrent": 0, "per frame": 0, f"per frame, EMA {share:g}": 0}
             unsure = 0
             for crops in (track[None] for track in tracks):
-                alone = decision.probabilities(baseline(evaluate.normalised(crops, bundle)))
+                alone = raw.probabilities(baseline(evaluate.normalised(crops, bundle)))
                 own = decision.probabilities(roll(engine, bundle, crops))
                 unsure += int((own.max(axis=-1) < bundle.manifest["abstain_below"]).sum())
                 answers = (own.argmax(axis=-1), alone.argmax(axis=-1), over_time.ema(alone, share))

@@ -80,9 +80,10 @@ def _crema_d(root: Path) -> Iterator[Clip]:
             people = {row["ActorID"]: row for row in csv.DictReader(lines)}
     else:
         log.warning("no VideoDemographics.csv in %s: no figures by sex, age, race or ethnicity", root)
-    for path in root.rglob("*"):
+    films = {path.stem: path for path in sorted(root.rglob("*")) if path.suffix.lower() in VIDEOS}
+    for path in films.values():  # a film that was converted is there twice
         name = re.fullmatch(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z0-9]{1,2}", path.stem)
-        if name and path.suffix.lower() in VIDEOS and name[2] in _CREMA:
+        if name and name[2] in _CREMA:
             yield Clip(path, _CREMA[name[2]], name[1], _crema_groups(people.get(name[1], {})))
 
 

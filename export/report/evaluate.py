@@ -15,6 +15,7 @@ from edge.recognition.golden import roll
 
 STILL_STEPS = 8  # a still is scored after this many equal steps from the zero state
 ECE_BINS = 15
+HIGHEST_THRESHOLD = 0.9
 _BATCH = 256
 Float32 = npt.NDArray[np.float32]
 
@@ -64,7 +65,7 @@ def fit_temperature(logits: Float32, labels: npt.NDArray[np.int64]) -> float:
 def fit_threshold(
     logits: Float32, labels: npt.NDArray[np.int64], temperature: float, strange: Float32, wanted: float = 0.9
 ) -> float:
-    """Smallest threshold on the largest probability that reaches ``wanted`` twice, 0.9 at most.
+    """Smallest threshold on the largest probability that reaches ``wanted`` twice, or HIGHEST_THRESHOLD.
 
     As many of the answers to faces are right (``logits`` (N,K), ``labels`` (N,)), and as many pictures
     without a face (``strange`` (M,K)) get none.
@@ -73,11 +74,11 @@ def fit_threshold(
     p = decision.probabilities(logits[rows])
     right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
     surest = decision.probabilities(strange).max(axis=1)
-    for threshold in np.arange(0.2, 0.9, 0.01):
+    for threshold in np.arange(0.2, HIGHEST_THRESHOLD, 0.01):
         answered = sure >= threshold
         if answered.any() and right[answered].mean() >= wanted and (surest < threshold).mean() >= wanted:
             return round(float(threshold), 2)
-    return 0.9
+    return HIGHEST_THRESHOLD
 
 
 def calibration_error(

@@ -43,6 +43,10 @@ def evaluate(
 
     ``detector`` is the path of a YuNet file, or empty for the fetched one.
     """
+    if detector and (cropped or kind == "ferplus"):
+        raise EdgeError("these pictures are faces already; leave --detector out")
+    if cropped and kind == "ferplus":
+        raise EdgeError("FER+ is cropped as it is; leave --cropped out")
     bundle, finder = bundles.load(folder), None
     engines, names = engines_of(bundle), datasets.canonical(bundle.labels)
     if kind == "ferplus":
@@ -59,7 +63,10 @@ def evaluate(
             answers = _answers(clips, bundle, engines, finder)
     found = {
         "dataset": kind,
-        "bundle": {key: bundle.manifest[key] for key in ("name", "version")},
+        "bundle": {
+            **{key: bundle.manifest[key] for key in ("name", "version")},
+            "sha256": bundle.manifest["files"]["fp32"]["sha256"],
+        },
         "detector": finder and type(finder).__name__,
         "clips": len(clips),
         "without_a_face": int(np.isnan(next(iter(answers.values()))[:, 0]).sum()),

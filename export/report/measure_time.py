@@ -27,7 +27,8 @@ def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
     """``over_time.compare`` by condition, for stills (N,S,S) with labels (N,), -1 = none.
 
     ``forgetful`` is the recurrent step from the zero state in every frame; ``faultless`` the share of steps
-    that would be right if each showed its still as it is in the set.
+    that would be right if each gave the answer that its still gets, unspoilt, after eight equal steps.
+    ``per_frame_temperature``, of the head without memory, is fitted on the first condition.
     """
     rng, baseline = np.random.default_rng(11), per_frame.load(bundle)
     untouched = evaluate.still_logits(engine, bundle, images)[:, -1].argmax(axis=1) == labels
@@ -53,12 +54,12 @@ def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
             own.probabilities(apart.reshape(*kept.shape, -1)),
             fitted.probabilities(baseline(evaluate.normalised(shown, bundle))),
         )
-        asked = np.arange(ticks) * frames // ticks
-        recurrent, forgetful, alone = (over_time.hold(p, kept, asked) for p in answers)
-        truth = labels[still]
+        recurrent, forgetful, alone = answers
+        asked, truth = over_time.shown_at(kept, np.arange(ticks) * frames // ticks), labels[still]
         return {
-            **over_time.compare(recurrent, alone, truth),
-            "forgetful": over_time.measures(forgetful.argmax(axis=-1), truth),
+            **over_time.compare(recurrent, alone, asked, truth),
+            "per_frame_temperature": temperature,
+            "forgetful": over_time.measures(over_time.standing(forgetful, asked).argmax(axis=-1), truth),
             "faultless": round(float(untouched[still].mean()), 4),
         }
 

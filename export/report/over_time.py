@@ -6,6 +6,7 @@ frames, too. Smoothing is tried at every strength, so that each method shows its
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -57,10 +58,10 @@ def ema(p: Probabilities, share: float) -> Labels:
     return np.stack(labels, axis=1)
 
 
-def majority_window(p: Probabilities, width: int) -> Labels:
+def majority_window(p: Probabilities, width: float) -> Labels:
     """The label that most of the last ``width`` steps gave; of two, the one with more probability."""
     votes = np.eye(p.shape[-1])[p.argmax(axis=-1)] + 1e-3 * p
-    sums = np.cumsum(votes, axis=1)
+    sums, width = np.cumsum(votes, axis=1), int(width)
     sums[:, width:] -= sums[:, :-width].copy()
     return np.asarray(sums.argmax(axis=-1), np.int64)
 
@@ -79,24 +80,36 @@ def hidden_markov(p: Probabilities, stay: float) -> Labels:
     return np.stack(labels, axis=1)
 
 
-def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -> dict[str, Any]:
+def compare(
+    recurrent: Probabilities, per_frame: Probabilities, shown: Labels, truth: Labels
+) -> dict[str, Any]:
     """Every point of every method, and how far the recurrent step is ahead of the best smoothing.
 
+    Both gave answers (M,T',K) to the frames they saw; ``shown`` (M,T) is the answer that stands at each step
+    of ``truth`` (M,T). Smoothing takes each answer once, or as often as it stands: what is more accurate.
     ``points_ahead`` is against the smoothing with the best accuracy; ``delay_share`` is the recurrent
     step's delay over the least delay of any smoothing that is at least as steady; None where there is none.
     """
-    shares = np.maximum(per_frame.mean(axis=(0, 1)), 1e-6)  # of the classes: p / shares goes with likelihood
-    answers: dict[str, dict[float, Labels]] = {
-        "EMA": {a: ema(per_frame, a) for a in EMA},
-        "majority": {w: majority_window(per_frame, w) for w in WINDOWS},
-        "HMM": {s: hidden_markov(per_frame, s) for s in STAY},
-        "HMM, likelihoods": {s: hidden_markov(per_frame / shares, s) for s in STAY},
+    held = standing(per_frame, shown)
+    shares = np.maximum(held.mean(axis=(0, 1)), 1e-6)  # of the classes: p / shares goes with likelihood
+
+    def best_of(smooth: Callable[[Probabilities, float], Labels], at: float) -> Labels:
+        once, repeated = np.take_along_axis(smooth(per_frame, at), shown, axis=1), smooth(held, at)
+        return max(once, repeated, key=lambda labels: float((labels == truth).mean()))
+
+    methods: dict[str, tuple[Callable[[Probabilities, float], Labels], Sequence[float]]] = {
+        "EMA": (ema, EMA),
+        "majority": (majority_window, WINDOWS),
+        "HMM": (hidden_markov, STAY),
+        "HMM, likelihoods": (lambda p, stay: hidden_markov(p / shares, stay), STAY),
     }
+    answers = {kind: {at: best_of(smooth, at) for at in ats} for kind, (smooth, ats) in methods.items()}
     curves = {
         kind: [{"at": at, **measures(labels, truth)} for at, labels in by.items()]
         for kind, by in answers.items()
     }
-    labels = recurrent.argmax(axis=-1)
+    own_held = standing(recurrent, shown)
+    labels = own_held.argmax(axis=-1)
     own = measures(labels, truth)
     smoothed: list[dict[str, Any]] = [
         {"kind": kind, **point} for kind, curve in curves.items() for point in curve
@@ -108,8 +121,8 @@ def compare(recurrent: Probabilities, per_frame: Probabilities, truth: Labels) -
     return {
         "n": len(truth),
         "recurrent": own,
-        "recurrent_smoothed": [{"at": a, **measures(ema(recurrent, a), truth)} for a in EMA],
-        "per_frame": measures(per_frame.argmax(axis=-1), truth),
+        "recurrent_smoothed": [{"at": a, **measures(ema(own_held, a), truth)} for a in EMA],
+        "per_frame": measures(held.argmax(axis=-1), truth),
         "smoothing": curves,
         "best_smoothing": best,
         "points_ahead": round(100 * (own["accuracy"] - best["accuracy"]), 2),
@@ -158,7 +171,11 @@ def kept_steps(count: int, steps: int, lost: float, rng: np.random.Generator) ->
     return np.stack([np.concatenate([[0], row]) for row in rows])
 
 
-def hold(p: Probabilities, kept: Labels, asked: Labels) -> Probabilities:
-    """Answers (M,T',K) given at the ``kept`` frames (M,T'), as they stand at the ``asked`` (T,): (M,T,K)."""
-    last = np.stack([np.searchsorted(row, asked, side="right") - 1 for row in kept])
-    return np.take_along_axis(p, last[:, :, None], axis=1)
+def shown_at(kept: Labels, asked: Labels) -> Labels:
+    """Which of the answers to the ``kept`` frames (M,T') stands at each of the ``asked`` (T,): (M,T)."""
+    return np.stack([np.searchsorted(row, asked, side="right") - 1 for row in kept])
+
+
+def standing(p: Probabilities, shown: Labels) -> Probabilities:
+    """Answers (M,T',K), as ``shown`` (M,T) by their places: (M,T,K)."""
+    return np.take_along_axis(p, shown[:, :, None], axis=1)

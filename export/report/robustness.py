@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from calibration import degrade
 from edge.bundle import Bundle
+from edge.data import Face, Frame
+from edge.faces.crop import crop_faces, square
 from edge.protocols import Engine
 from export.report.evaluate import still_logits
 
@@ -22,6 +25,14 @@ def _occlude(image: Image, share: float, rng: np.random.Generator) -> Image:
     return degrade.occlude(image, (x, y, x + share, y + share), int(rng.integers(0, 256)))
 
 
+def _seen_at(image: Image, side: float, _: np.random.Generator) -> Image:
+    """A face as the runtime crops it where it fills ``side`` pixels of the frame."""
+    size, shrinks = (round(side),) * 2, side < len(image)
+    frame = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    face = Face(square(side / 2, side / 2, side), score=1.0)
+    return crop_faces(Frame(frame, 0.0, 0), [face], {"input": {"size": len(image)}})[0]
+
+
 FAULTS: Mapping[str, tuple[str, tuple[float, ...], Fault]] = {
     "blur": ("sigma, pixels", (0, 0.5, 1, 1.5, 2, 3), lambda i, v, _: degrade.blur(i, v) if v else i),
     "noise": ("sigma, grey levels", (0, 5, 10, 20, 30, 40), lambda i, v, rng: degrade.noise(i, v, rng)),
@@ -32,7 +43,7 @@ FAULTS: Mapping[str, tuple[str, tuple[float, ...], Fault]] = {
         (1, 0.9, 0.8, 0.7, 0.6),
         lambda i, v, _: degrade.warp(i, 0, 1, (0, 0), narrow=v),
     ),
-    "face size": ("pixels", (48, 40, 32, 24, 16), lambda i, v, _: degrade.shrink(i, int(v))),
+    "face size": ("pixels in the frame", (200, 100, 64, 48, 40, 32, 24, 16), _seen_at),
     "occlusion": ("share of the side", (0, 0.2, 0.3, 0.4, 0.5), _occlude),
     "crop": (
         "shift, share of the side",
@@ -48,7 +59,7 @@ def curves(
 ) -> dict[str, Any]:
     """Accuracy of each engine on stills (N,S,S) with labels (N,) under each fault at each strength.
 
-    Faces of a web set hold 48 pixels at most, so larger faces are not told apart: 48 stands for all of them.
+    Faces of a web set hold 48 pixels: larger ones are made of them, and show what the crop makes of size.
     """
     found = {}
     for name, (unit, levels, fault) in FAULTS.items():

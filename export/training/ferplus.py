@@ -57,7 +57,10 @@ def load(path: Path, trial: bool = False) -> FerPlus:
             f"{path} is not ferplus_webp.npz, an archive of {', '.join(_ARRAYS)}; pass --data its path"
         ) from error
     webp, offsets = data["webp"], data["offsets"]
-    stills = [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) for a, b in pairwise(offsets)]
+    stills = [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) if b > a else None for a, b in pairwise(offsets)]
+    for row, still in enumerate(stills):
+        if still is None:
+            raise BundleError(f"{path} is damaged: picture {row} cannot be decoded; get the file again")
     images: npt.NDArray[np.uint8] = np.stack([np.asarray(still, np.uint8) for still in stills])
     group = twin_groups(images, data["duplicate_group"])
     report = data["split"] == 1

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
 from export.training import checkpoint
 from export.training.batches import INPUT, FrameRecipe, batches, class_weights
@@ -76,10 +77,16 @@ def train_frames(
     target (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), with whatever fault a face is
     shown (Xie et al., Self-training with Noisy Student, CVPR 2020).
     """
+    if (answers is None) != (recipe.distil == 0):
+        raise ValueError(f"distil is {recipe.distil}; give answers where it is above 0, and only there")
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     cv2.setNumThreads(1)
     pool = training_rows(data)
+    if len(pool) < recipe.batch:
+        raise EdgeError(
+            f"{len(pool)} faces to train on, fewer than a batch of {recipe.batch}; pass --data a larger file"
+        )
     images, targets = data.images[pool], soft_targets(data.votes)[0][pool]
     weights = class_weights(targets, recipe.balance)
     dev = data.fold == 1

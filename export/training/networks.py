@@ -107,7 +107,6 @@ ENCODERS = {
     "residual-m": EncoderSpec("residual", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
     "residual-l": EncoderSpec("residual", (32, 3, 1), ((48, 2, 2), (96, 2, 2), (192, 2, 2))),
     "plain-strided": EncoderSpec("plain", (32, 5, 2), ((48, 1, 1), (96, 1, 2), (192, 1, 2))),
-    "residual-strided": EncoderSpec("residual", (32, 5, 2), ((48, 1, 1), (96, 1, 2), (192, 1, 2))),
     "residual-deep": EncoderSpec("residual", (24, 5, 2), ((32, 2, 1), (64, 2, 2), (128, 2, 2))),
 }
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from calibration.degrade import no_face
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
 from export.report.evaluate import STILL_STEPS
 from export.training import checkpoint
@@ -34,6 +35,7 @@ class SequenceTrainingRecipe:
     epochs: int = 30
     batch: int = 64
     stills: int = 128  # stills held for eight steps, in each batch beside the sequences
+    no_faces: float = 0.04  # share of them that show no face, whose target is every class alike
     peak_lr: float = 3e-3
     input_dropout: float = 0.1
     seed: int = 1
@@ -113,7 +115,7 @@ def train_sequences(
     first = checkpoint.resume(path, parts, recipe)
     if first < recipe.epochs:
         train = feature_set(data, 0, recipe.sequences, model, folder, recipe.seed)
-        stills, targets = _stills(data, model, fold=0)
+        stills, targets = _stills(data, model, 0, recipe.no_faces)
         judge = _judge(data, model, recipe, folder)
         top = judge(best).sum if first else -1.0
 
@@ -162,8 +164,8 @@ def _judge(
     data: FerPlus, model: StreamingNetwork, recipe: SequenceTrainingRecipe, folder: Path
 ) -> Callable[[nn.Module], _Found]:
     dev = feature_set(data, 1, recipe.dev_sequences, model, folder, recipe.seed)
-    stills, _ = _stills(data, model, fold=1, usable_only=False)
-    labels = majority(data.votes[data.fold == 1])
+    rows = data.fold == 1
+    stills, labels = torch.from_numpy(features_of(model, data.images[rows])), majority(data.votes[rows])
 
     def judge(head: nn.Module) -> _Found:
         head.eval()
@@ -204,9 +206,12 @@ def _loss(head: nn.Module, features: Tensor, targets: Tensor, dropout: float) ->
     return cross_entropy(_unroll(head, features).flatten(0, 1), targets.flatten(0, 1))
 
 
-def _stills(
-    data: FerPlus, model: StreamingNetwork, fold: int, usable_only: bool = True
-) -> tuple[Tensor, Tensor]:
+def _stills(data: FerPlus, model: StreamingNetwork, fold: int, no_faces: float) -> tuple[Tensor, Tensor]:
+    """Features and targets of the stills of a fold that voters could name, a share of them spoilt."""
     targets, usable = soft_targets(data.votes)
-    rows = (data.fold == fold) & (usable if usable_only else True)
-    return torch.from_numpy(features_of(model, data.images[rows])), torch.from_numpy(targets[rows])
+    rows = (data.fold == fold) & usable
+    images, wanted = data.images[rows], targets[rows]
+    rng = np.random.default_rng(fold)
+    for at in np.flatnonzero(rng.random(len(images)) < no_faces):
+        images[at], wanted[at] = no_face(images[at], rng), 1 / wanted.shape[1]
+    return torch.from_numpy(features_of(model, images)), torch.from_numpy(wanted)

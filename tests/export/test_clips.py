@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -35,7 +36,7 @@ def test_changes_are_counted_over_all_tracks_that_last(monkeypatch, tmp_path) ->
     blinking[[5, 10, 15]] = 228
     tracks = [blinking, np.full((20, 48, 48), 28, np.uint8), blinking[:9]]
     monkeypatch.setattr(clips, "track_crops", lambda *_: tracks)
-    found = clips.on_clips(load(REFERENCE), [clip], share=0.7)["of"]["a.mp4"]
+    found = clips.on_clips(load(REFERENCE), [clip], share=0.7, temperature=1.0)["of"]["a.mp4"]
     assert (found["tracks"], found["steps"]) == (2, 40)
     assert found["changes_per_100_steps"]["per frame"] == 6 / 40 * 100
     assert set(found["changes_per_100_steps"]) == {"recurrent", "per frame", "per frame, EMA 0.7"}
@@ -46,7 +47,7 @@ def test_changes_are_counted_over_all_tracks_that_last(monkeypatch, tmp_path) ->
 def test_a_clip_without_faces(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(clips, "track_crops", lambda *_: [])
     (tmp_path / "a.mp4").touch()
-    assert clips.on_clips(load(REFERENCE), [tmp_path / "a.mp4"], 0.5)["of"]["a.mp4"]["steps"] == 0
+    assert clips.on_clips(load(REFERENCE), [tmp_path / "a.mp4"], 0.5, 1.0)["of"]["a.mp4"]["steps"] == 0
 
 
 def test_clips_are_looked_for_before_hours_of_work(tmp_path) -> None:
@@ -59,13 +60,18 @@ def test_clips_are_looked_for_before_hours_of_work(tmp_path) -> None:
     with pytest.raises(EdgeError, match=r"called a\.mp4"):
         clips.check_clips([here, there])
     with pytest.raises(EdgeError, match="nowhere"):
-        clips.check_clips([here], "nowhere.onnx")
+        clips.check_clips([], "nowhere.onnx")
+    with pytest.raises(EdgeError, match=r"a\.mp4"):
+        clips.check_clips([here])
+    video = cv2.VideoWriter(str(here), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 64))
+    video.write(np.zeros((64, 64, 3), np.uint8))
+    video.release()
     clips.check_clips([here])
 
 
 @pytest.mark.skipif(not GIF.is_file(), reason=f"no clip {GIF}")
 def test_a_real_clip() -> None:
-    measured = clips.on_clips(load(REFERENCE), [GIF], 0.5)
+    measured = clips.on_clips(load(REFERENCE), [GIF], 0.5, 1.0)
     assert measured["detector"] in ("YuNetDetector", "HaarDetector")
     found = measured["of"][GIF.name]
     assert found["tracks"] >= 1

@@ -93,6 +93,10 @@ def test_the_people_of_crema_d_are_found_beside_its_films(tmp_path, caplog) -> N
     plant(tmp_path, "crema-d")
     first = datasets.read("crema-d", tmp_path / "VideoFlash")[0]
     assert first.groups["sex"] == "Male"
+    film = first.path.with_suffix(".mp4")
+    film.touch()
+    assert len(datasets.read("crema-d", tmp_path)) == len(TREES["crema-d"][1]), "a converted film counts once"
+    film.unlink()
     (tmp_path / "VideoDemographics.csv").unlink()
     assert not datasets.read("crema-d", tmp_path)[0].groups
     assert "no VideoDemographics.csv" in caplog.text
@@ -121,8 +125,12 @@ def test_labelled_faces_of_another_form_are_refused(tmp_path) -> None:
 
     bundle = bundles.load(bundles.REFERENCE)
     for images, labels in (((4, 48, 48, 3), 4), ((4, 48, 48), 3)):
-        np.savez(tmp_path / "a.npz", images=np.zeros(images, np.uint8), labels=np.zeros(labels))
+        np.savez(tmp_path / "a.npz", images=np.zeros(images, np.uint8), labels=np.zeros(labels, int))
         with pytest.raises(EdgeError, match="expected grey faces"):
+            gate.need_labelled(tmp_path / "a.npz", bundle)
+    for labels in (np.array(["fear", "anger"]), np.array([0.0, 1.0])):
+        np.savez(tmp_path / "a.npz", images=np.zeros((2, 48, 48), np.uint8), labels=labels)
+        with pytest.raises(EdgeError, match=r"labels \(N,\) of integers"):
             gate.need_labelled(tmp_path / "a.npz", bundle)
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 48, 48), np.uint8), labels=np.array([0, 8]))
     with pytest.raises(EdgeError, match="labels from 0 to 8; expected 0 to 7"):
@@ -315,7 +323,10 @@ def test_the_published_tables_of_ferplus(tmp_path) -> None:
     ("extra", "words"),
     [(["--dataset", "imagenet"], "unknown dataset"),
      (["--dataset", "folder", "--limit", "0"], "--limit is 0"),
-     (["--dataset", "folder", "--json", "no/where.json"], "no folder")],
+     (["--dataset", "folder", "--json", "no/where.json"], "no folder"),
+     (["--dataset", "ferplus", "--detector", "a.onnx"], "leave --detector out"),
+     (["--dataset", "folder", "--cropped", "--detector", "a.onnx"], "leave --detector out"),
+     (["--dataset", "ferplus", "--cropped"], "leave --cropped out")],
 )  # fmt: skip
 def test_faults_are_one_line(tmp_path, extra, words: str) -> None:
     told = evaluate(tmp_path, "--bundle", bundles.REFERENCE, *extra)

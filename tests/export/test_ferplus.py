@@ -1,5 +1,6 @@
 """The label rule, soft targets and twins."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -88,6 +89,18 @@ def test_another_file_is_refused_in_one_line(tmp_path, kind: str) -> None:
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(EdgeError, match=r"is not ferplus_webp.npz, .*; pass --data its path"):
         ferplus.load(path)
+
+
+@pytest.mark.parametrize("picture", [b"", b"no picture at all"])
+def test_a_picture_that_cannot_be_decoded_is_named(tmp_path, picture: bytes) -> None:
+    good = cv2.imencode(".webp", np.zeros((48, 48), np.uint8))[1].ravel()
+    webp = np.concatenate([good, np.frombuffer(picture, np.uint8)])
+    np.savez(
+        tmp_path / "faces.npz", webp=webp, offsets=np.array([0, len(good), len(webp)]),
+        votes=np.zeros((2, 10), np.uint8), split=np.zeros(2, np.uint8), duplicate_group=np.full(2, -1),
+    )  # fmt: skip
+    with pytest.raises(EdgeError, match="picture 1 cannot be decoded"):
+        ferplus.load(tmp_path / "faces.npz")
 
 
 def test_missing_file_names_the_option(tmp_path) -> None:

@@ -71,19 +71,32 @@ def test_a_memory_that_is_right_is_ahead() -> None:
     noisy = rng.dirichlet([1, 1, 1], truth.shape).astype(np.float32) + 0.4 * sure(truth)
     blinking = truth.copy()
     blinking[:, [4, 12, 20]] = (truth[:, [4, 12, 20]] + 1) % 3
-    found = over_time.compare(sure(blinking), noisy, truth)
+    every = np.tile(np.arange(32), (40, 1))
+    found = over_time.compare(sure(blinking), noisy, every, truth)
     assert found["recurrent"]["accuracy"] == pytest.approx(29 / 32, abs=1e-4)
     assert found["points_ahead"] > 2
     assert found["delay_share"] == 0
     low, high = found["points_ahead_95"]
     assert 0 < low < found["points_ahead"] < high
-    own = over_time.compare(noisy, noisy, truth)
+    own = over_time.compare(noisy, noisy, every, truth)
     assert own["points_ahead"] < 0, "raw answers were called better than their own smoothing"
 
 
 def test_no_delay_to_compare_with() -> None:
     still = np.zeros((3, 8), int)
-    assert over_time.compare(sure(still), sure(still), still)["delay_share"] is None
+    every = np.tile(np.arange(8), (3, 1))
+    assert over_time.compare(sure(still), sure(still), every, still)["delay_share"] is None
+
+
+def test_smoothing_may_take_an_answer_once_however_long_it_stands() -> None:
+    seen = sure([[0, 0, 1, 0, 0]])  # the wrong one stands for four steps
+    shown = np.array([[0, 1, 2, 2, 2, 2, 3, 4]])
+    truth = np.zeros((1, 8), int)
+    found = over_time.compare(sure([[0, 0, 0, 0, 0]]), seen, shown, truth)
+    window = next(point for point in found["smoothing"]["majority"] if point["at"] == 3)
+    assert window["accuracy"] == 1.0, "three of the four repeats outvoted what was seen"
+    assert found["per_frame"]["accuracy"] == 0.5
+    assert found["points_ahead"] == 0
 
 
 def test_dropped_steps_hold_the_last_answer() -> None:
@@ -91,7 +104,7 @@ def test_dropped_steps_hold_the_last_answer() -> None:
     assert kept.shape == (3, 7)
     assert (kept[:, 0] == 0).all()
     p = kept[:, :, None].astype(np.float32)
-    held = over_time.hold(p, kept, np.arange(10))[:, :, 0]
+    held = over_time.standing(p, over_time.shown_at(kept, np.arange(10)))[:, :, 0]
     for row, steps in zip(held, kept, strict=True):
         for at in range(10):
             assert row[at] == max(step for step in steps if step <= at)

@@ -207,3 +207,19 @@ def test_encoders_are_compared(made, capsys) -> None:
 
     compare_encoders(made / "faces.npz", made / "compared", ["plain-s"], 2)
     assert "| plain-s | 35.2 | 1.18 M |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--out", "bundle", "--seeds", "0"], "--seeds is 0"),
+        (["train", "--out", "bundle", "--together", "-1"], "--together is -1"),
+        (["compare-encoders", "--epochs", "0"], "--epochs is 0"),
+        (["compare-encoders", "plain-x"], "unknown encoder 'plain-x'"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_one_line(arguments, words: str, capsys) -> None:
+    from export.__main__ import main
+
+    assert main([*arguments, "--data", "faces.npz"]) == 2
+    assert words in capsys.readouterr().err

@@ -201,10 +201,36 @@ def test_a_network_takes_the_answer_of_others_and_none_for_no_face(data, recipe,
     told = replace(recipe, distil=1.0, no_faces=0.0, ema=0.5)
     network = train_frames(data, told, tmp_path / "faces", answers=answers)
     assert (predict(network, data.images).argmax(axis=1) == 5).all(), "no voter ever chose class 5"
-    untold = replace(told, no_faces=1.0)
-    network = train_frames(data, untold, tmp_path / "none", answers=answers)
+    strange = replace(told, no_faces=1.0)
+    network = train_frames(data, strange, tmp_path / "none", answers=answers)
     p = torch.from_numpy(predict(network, data.images)).softmax(dim=1)
     assert p.max() < 0.5, "pictures without a face were given the answer"
+    with pytest.raises(ValueError, match="distil"):
+        train_frames(data, recipe, tmp_path / "unheard", answers=answers)
+
+
+def test_fewer_faces_than_a_batch_are_one_line(data, recipe, tmp_path) -> None:
+    from dataclasses import replace
+
+    from export.training.frames import train_frames
+
+    with pytest.raises(EdgeError, match="fewer than a batch of 9999"):
+        train_frames(data, replace(recipe, batch=9999), tmp_path)
+
+
+def test_a_head_over_time_learns_that_no_face_says_nothing(data) -> None:
+    from export.training.networks import StreamingNetwork
+    from export.training.sequences import _stills
+
+    torch.manual_seed(0)
+    model = StreamingNetwork("plain-s", "cnn-gru", 8).eval()
+    before = data.images.copy()
+    features, targets = _stills(data, model, 0, 0.0)
+    spoilt, uniform = _stills(data, model, 0, 1.0)
+    assert torch.equal(uniform, torch.full_like(uniform, 1 / 8))
+    assert (targets.max(dim=1).values > 0.2).all()
+    assert (features != spoilt).any(dim=1).all()
+    np.testing.assert_array_equal(data.images, before)
 
 
 def test_each_face_has_the_answer_that_was_given_to_it(data, recipe) -> None:

@@ -47,7 +47,7 @@ def found(
 @pytest.mark.parametrize("side", [48, 80, 130, 220])
 @pytest.mark.parametrize("actor", ACTORS, ids=[actor.name for actor in ACTORS])
 def test_crops_of_upright_faces_stay_within_what_training_shows(actor: Actor, side: float) -> None:
-    """``calibration.degrade.augment``: 0.08 of the side, scales from 0.85 to 1.2, 17 degrees."""
+    """The widest views, ``calibration.degrade.augment``: 0.08 of the side, 0.85 to 1.2, 17 degrees."""
     rng, detector = np.random.default_rng(0), YuNetDetector(MODEL, input_width=Config().detector.input_width)
     errors = np.array([found(detector, actor, side, rng.uniform(-5, 5), rng) for _ in range(30)])
     print(f"{actor.name}, {side} px: one sigma {errors.std(axis=0).round(3)}")
