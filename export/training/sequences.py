@@ -28,11 +28,11 @@ from export.training.networks import StreamingNetwork
 class SequenceTrainingRecipe:
     """Hyper-parameters of the recurrent stage."""
 
-    sequences: int = 4000
+    sequences: int = 16000
     dev_sequences: int = 500
     family: str = "cnn-gru"
     hidden: int = 96
-    epochs: int = 30
+    epochs: int = 8
     batch: int = 64
     stills: int = 128  # stills held for eight steps, in each batch beside the sequences
     no_faces: float = 0.04  # share of them that show no face, whose target is every class alike
