@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, required=True, help="ferplus_webp.npz")
     train.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     train.add_argument("--work", type=Path, default=Path("work"), help="checkpoints (default: %(default)s)")
-    train.add_argument("--encoder", help="plain-strided (default), plain-m, ...: any other word lists them")
+    train.add_argument("--encoder", help="plain-m (default), plain-strided, ...: any other word lists them")
     train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
     train.add_argument("--epochs", type=int, help="of the frame stage (default: 24)")
     train.add_argument("--seed", type=int, help="the first one (default: 11)")

@@ -26,7 +26,7 @@ _AHEAD = 32  # batches
 class FrameRecipe:
     """Hyper-parameters of the frame stage."""
 
-    encoder: str = "plain-strided"
+    encoder: str = "plain-m"
     epochs: int = 24
     calm: float = 0.8  # share of the faces that are shown almost as they are, without a camera's faults
     noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
