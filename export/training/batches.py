@@ -27,8 +27,8 @@ class FrameRecipe:
     """Hyper-parameters of the frame stage."""
 
     encoder: str = "plain-m"
-    epochs: int = 24
-    calm: float = 0.8  # share of the faces that are shown almost as they are, without a camera's faults
+    epochs: int = 40
+    calm: float = 0.2  # share of the faces that are shown almost as they are, without a camera's faults
     noisy_epochs: int = 8  # the last ones, with the error of 8-bit rounding on every activation
     rounded_epochs: int = 0  # the last ones, with the rounding itself in the graph
     batch: int = 128
