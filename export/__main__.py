@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--work", type=Path, default=Path("work"), help="checkpoints (default: %(default)s)")
     train.add_argument("--encoder", help="plain-m (default), plain-strided, ...: any other word lists them")
     train.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...: any other word lists them")
-    train.add_argument("--epochs", type=int, help="of the frame stage (default: 24)")
+    train.add_argument("--epochs", type=int, help="of the frame stage (default: 40)")
     train.add_argument("--seed", type=int, help="the first one (default: 11)")
     train.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
     train.add_argument(

@@ -223,3 +223,16 @@ def test_a_setting_out_of_bounds_is_one_line(arguments, words: str, capsys) -> N
 
     assert main([*arguments, "--data", "faces.npz"]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_help_names_the_defaults_of_the_recipe(capsys) -> None:
+    from export.__main__ import _parser
+    from export.training.batches import FrameRecipe
+
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    recipe = FrameRecipe()
+    assert f"{recipe.encoder} (default)" in said
+    assert f"of the frame stage (default: {recipe.epochs})" in said
+    assert f"the first one (default: {recipe.seed})" in said
