@@ -42,8 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, help="the first one (default: 11)")
     train.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
     train.add_argument(
-        "--together", type=int, default=20, metavar="EPOCHS",
-        help="then, in which the networks learn what all of them say (default: 20; 0: none)",
+        "--together", type=int, default=0, metavar="EPOCHS",
+        help="then, in which the networks learn what all of them say (gained with plain-strided only)",
     )  # fmt: skip
     train.add_argument(
         "--fine-tune", type=int, default=0, metavar="EPOCHS",

@@ -20,7 +20,7 @@ from edge.protocols import Engine
 from export import proof
 from export.int8.judge import judge
 from export.report.datasets import canonical
-from export.report.evaluate import calibration_error, still_logits
+from export.report.evaluate import calibration_error, still_logits, uar
 from export.report.intervals import wilson
 from export.training import ferplus
 
@@ -138,7 +138,7 @@ def figures(engine: Engine, bundle: Bundle, data: Labelled) -> dict[str, Any]:
     return {
         "n": int(known.sum()),
         "accuracy": float((answer == wanted).mean()),
-        "uar": float(np.mean([row["recall"] for row in classes.values()])),
+        "uar": uar(answer == wanted, wanted),
         "ece": calibration_error(logits, data.labels, bundle.manifest["temperature"]),
         "classes": classes,
         "logits": logits,

@@ -32,6 +32,11 @@ def still_logits(
     return np.concatenate(parts) if parts else np.zeros((0, steps, len(bundle.labels)), np.float32)
 
 
+def uar(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> float:
+    """Unweighted average recall: what share is ``right`` (N,), averaged over the classes of ``wanted``."""
+    return float(np.mean([right[wanted == k].mean() for k in np.unique(wanted)]))
+
+
 def score(logits: Float32, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> dict[str, Any]:
     """Accuracy, unweighted average recall and per-class recall with n, over rows with a label >= 0."""
     rows = labels >= 0
@@ -45,7 +50,7 @@ def score(logits: Float32, labels: npt.NDArray[np.int64], names: tuple[str, ...]
     return {
         "n": int(rows.sum()),
         "accuracy": round(float(right.mean()), 4),
-        "uar": round(float(np.mean([row["recall"] for row in recall.values()])), 4),
+        "uar": round(uar(right, wanted), 4),
         "classes": recall,
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.report.datasets import Clip
+from export.report.evaluate import uar
 from export.report.intervals import RESAMPLES, middle, wilson
 
 MIN_GROUP = 30  # clips under which a group's figure is left out of the gap
@@ -78,13 +79,9 @@ def _war(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> float:
     return float(right.mean())
 
 
-def _uar(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> float:
-    return float(np.mean([right[wanted == k].mean() for k in np.unique(wanted)]))
-
-
 FIGURES: dict[str, Callable[[npt.NDArray[np.bool_], npt.NDArray[np.int64]], float]] = {
     "war": _war,
-    "uar": _uar,
+    "uar": uar,
 }
 
 

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from edge.errors import EdgeError
 from edge.faces.crop import normalise_crops
+from export.report.evaluate import uar
 from export.training import checkpoint
 from export.training.batches import INPUT, FrameRecipe, batches, class_weights
 from export.training.ferplus import FerPlus, majority, soft_targets
@@ -29,8 +30,7 @@ def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> 
     """Accuracy and unweighted average recall over the rows whose label is not -1."""
     rows = labels >= 0
     right = logits[rows].argmax(axis=1) == labels[rows]
-    recalls = [right[labels[rows] == k].mean() for k in np.unique(labels[rows])]
-    return float(right.mean()), float(np.mean(recalls))
+    return float(right.mean()), uar(right, labels[rows])
 
 
 @torch.inference_mode()
