@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, version_converter
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, version_converter
 
 from edge.errors import EdgeError
 from export.graph.window import IR_VERSION
@@ -16,7 +16,8 @@ _LARGEST = float(np.finfo(np.float16).max)
 def to_half(model: ModelProto) -> ModelProto:
     """``model`` computing in float16, with float32 inputs and outputs as every bundle has them.
 
-    Raises EdgeError where a weight does not fit.
+    An input that the network itself rounds to a grid is rounded in float32, because float16 is too coarse to
+    tell which step is the nearest. Raises EdgeError where a weight does not fit.
     """
     made = ModelProto()
     made.CopyFrom(model)
@@ -24,6 +25,9 @@ def to_half(model: ModelProto) -> ModelProto:
         made = version_converter.convert_version(made, _QUANTIZES_HALF)
         made.ir_version = IR_VERSION
     graph = made.graph
+    to_grids = [_to_grid(graph, value.name) for value in graph.input]
+    exact = [node for nodes in to_grids for node in nodes]
+    kept = _in_float32(exact, graph)
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
             value = numpy_helper.to_array(tensor)
@@ -32,10 +36,17 @@ def to_half(model: ModelProto) -> ModelProto:
                     f"weight {tensor.name!r} reaches {np.abs(value).max():g}, more than float16 holds"
                 )
             tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), tensor.name))
-    inside = {value.name: f"{value.name}/half" for value in graph.input}
+    graph.initializer.extend(kept)
+    starts = [
+        nodes[-1].output[0] if nodes else value.name
+        for value, nodes in zip(graph.input, to_grids, strict=True)
+    ]
+    inside = {name: f"{name}/half" for name in starts}
     outside = {value.name: f"{value.name}/half" for value in graph.output}
-    nodes: list[NodeProto] = [_cast(name, half, TensorProto.FLOAT16) for name, half in inside.items()]
+    nodes = exact + [_cast(name, half, TensorProto.FLOAT16) for name, half in inside.items()]
     for node in graph.node:
+        if node in exact:
+            continue
         if node.op_type == "Cast":
             for entry in node.attribute:
                 entry.i = (
@@ -45,12 +56,39 @@ def to_half(model: ModelProto) -> ModelProto:
         node.output[:] = [outside.get(name, name) for name in node.output]
         nodes.append(node)
     nodes += [_cast(half, name, TensorProto.FLOAT) for name, half in outside.items()]
-    kept = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(copies)
     del graph.value_info[:]
     onnx.checker.check_model(made, full_check=True)
     return made
+
+
+def _to_grid(graph: GraphProto, name: str) -> list[NodeProto]:
+    """The nodes that put input ``name`` on a grid, up to their Round; none where it is taken as it comes."""
+    constants, nodes = {tensor.name for tensor in graph.initializer}, []
+    while True:
+        users = [node for node in graph.node if name in node.input]
+        if len(users) != 1 or set(users[0].input) - constants != {name}:
+            return []
+        nodes.append(users[0])
+        if users[0].op_type == "Round":
+            return nodes
+        if users[0].op_type not in ("Add", "Div", "Mul", "Sub"):
+            return []
+        name = users[0].output[0]
+
+
+def _in_float32(nodes: list[NodeProto], graph: GraphProto) -> list[TensorProto]:
+    """Constants of their own for ``nodes``, which keep their type when the others change theirs."""
+    own = []
+    for tensor in graph.initializer:
+        users = [node for node in nodes if tensor.name in node.input]
+        if users:
+            own.append(numpy_helper.from_array(numpy_helper.to_array(tensor), f"{tensor.name}/float32"))
+        for node in users:
+            node.input[:] = [own[-1].name if name == tensor.name else name for name in node.input]
+    return own
 
 
 def _cast(source: str, target: str, kind: int) -> NodeProto:

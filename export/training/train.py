@@ -104,7 +104,7 @@ def train(
     write_bundle(out, fill)
     print(f"wrote {out}", file=sys.stderr)
     if not all(listed):
-        print("train --fine-tune 3 adapts the network to INT8", file=sys.stderr)
+        print("more epochs of --fine-tune adapt the network to INT8", file=sys.stderr)
     return all(listed)
 
 
