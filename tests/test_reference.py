@@ -87,7 +87,7 @@ def test_accuracy_as_the_card_says_and_far_ahead_of_the_peer(
     assert abs(ours - claimed["accuracy"]) < 0.002, f"{ours:.4f}, the card says {claimed['accuracy']}"
     assert abs(our_uar - claimed["uar"]) < 0.01, f"{our_uar:.4f}, the card says {claimed['uar']}"
     assert ours >= 0.85
-    assert our_uar >= 0.65
+    assert our_uar >= 0.68
     assert first >= ours - 0.02
     assert all(row["recall"] > 0 for row in claimed["classes"].values())
     assert claimed["calibration_error"] <= 0.03
@@ -109,12 +109,26 @@ def test_accuracy_as_the_card_says_and_far_ahead_of_the_peer(
         "%", " %"
     )
     assert row in README.read_text("utf-8")
-    assert ours - peer >= 0.18, f"{ours:.4f} against {peer:.4f}"
+    assert ours - peer >= 0.19, f"{ours:.4f} against {peer:.4f}"
 
 
 @NEEDS_DATA
 def test_the_bundle_names_the_data_it_was_made_from(reference: bundle.Bundle) -> None:
     assert reference.manifest["training"]["data_sha256"] == bundle.sha256(DATA / "ferplus_webp.npz")
+
+
+def test_what_the_card_claims(reference: bundle.Bundle) -> None:
+    evaluation, training = reference.manifest["evaluation"], reference.manifest["training"]
+    assert evaluation["fold"] == "PublicTest"
+    assert not training["trial"]
+    assert len(training["over_seeds"]["seeds"]) >= 3
+    for name in ("int8-cpu", "int8-trt"):
+        assert all(held for *_, held in evaluation["gate"][name]), evaluation["gate"][name]
+    for name, row in evaluation["precisions"].items():
+        assert row["calibration_error"] <= 0.03, name
+    for kind, row in evaluation["abstention"].items():
+        if any(word in kind for word in ("photographs", "noise", "stripes")):
+            assert row["uncertain"] >= 0.7, f"{kind}: {row}"
 
 
 def test_the_readme_says_what_was_measured(reference: bundle.Bundle) -> None:

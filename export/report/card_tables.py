@@ -101,6 +101,8 @@ def clips(clips: Mapping[str, Any]) -> str:
     methods = next(iter(of.values()))["changes_per_100_steps"]
     rows = (
         (name, row["tracks"], row["steps"], *row["changes_per_100_steps"].values(), f"{row['uncertain']:.0%}")
+        if row["steps"]
+        else (name, row["tracks"], 0, *("" for _ in methods), "")
         for name, row in of.items()
     )
     head = ("label changes per 100 steps of real video", "tracks", "steps", *methods, 'steps "uncertain"')

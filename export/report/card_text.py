@@ -20,8 +20,8 @@ One streaming step of {macs:.1f} million multiply-accumulates: a convolutional e
 
 It tells the **apparent expression** in a picture: what people who look at the face would call it. It does not
 know what anyone feels, and must not be used to judge people at work, in education, in hiring, in policing or in
-medicine. Faces that are covered, very small or badly lit give worse answers (see Robustness); how much worse heads
-that are turned away are, was not measured on real ones. "Uncertain" is a proper answer.
+medicine. Faces that are covered, very small or badly lit give worse answers (see Robustness); turned heads do, too, by how
+much was not measured on real ones. "Uncertain" is a proper answer.
 There is no valence or arousal in the output: no such labels were at hand, and a mapping from the eight shares
 would be a summary of them, not a measurement.
 
@@ -30,8 +30,8 @@ Training, selection, temperature and threshold: FER+ votes (Barsoum et al., ICMI
 Training part of FER2013 (Goodfellow et al., 2013), whose pictures were collected from the web without an image
 licence; hence the licence above. One twin group in {dev_share} of that part is the development fold. Sequences over
 time are generated from stills (generator version {generator}); no real video was used, so time is synthetic.
-As a rule ten crowd workers looked at each picture, not at the person, and single votes count as noise; a clear majority is more
-than half of the rest. {twins} rows of Training that PublicTest holds, too, were left out. The set is unbalanced,
+As a rule ten crowd workers looked at each picture, not at the person. A class with a single vote is noise and loses it; a clear
+majority is more than half of the votes that are left. {twins} rows of Training that PublicTest holds, too, were left out. The set is unbalanced,
 in-the-wild web imagery without consent of those shown: performance by age, sex or skin tone was **not** measured,
 and neither the pictures nor the votes are part of the bundle. SHA-256 of the data file: `{data_hash}`.
 
@@ -48,7 +48,7 @@ middle 95 % of {draws} bootstrap draws:
 {alike}
 
 INT8 and float16 ran in ONNX Runtime on a processor; int8-trt and fp16 are meant for TensorRT, where nothing was measured.
-What they lose on the same faces, and over long generated sequences:
+What they lose on the same faces, in points, and over long generated sequences; the rarest classes have no budget:
 
 {gate}
 
@@ -72,8 +72,8 @@ Backs of heads were not at hand; on video it is the detector that has to leave t
 ## Time
 {sequences} generated sequences of {window} steps from the same stills. Beside the recurrent step: the same encoder with a linear
 head without memory, trained on the same frames, raw and with the smoothing (exponential, majority window, hidden
-Markov) that makes it most accurate, its strength chosen on these very sequences and its temperature on those of the first
-group; smoothing takes each answer once or as often as it stands, whichever is more accurate. Then the recurrent step from
+Markov) that makes it most accurate, its strength chosen on these very sequences, which favours it, and its temperature on those of
+the first group; smoothing takes each answer once or as often as it stands, whichever is more accurate. Then the recurrent step from
 its zero state in every frame. In brackets the middle 95 % of {draws} draws of sequences. A label change is needless where
 it does not bring the true label for the first time since that became true. A delay is counted in steps after a true
 change; "of the delay" compares it with the quickest smoothing that is at least as steady. "No fault, no delay" is what
@@ -87,7 +87,7 @@ whose frames changes and occlusions pass as many frames as they do steps above, 
 ## Robustness
 Accuracy on the same stills as the picture gets worse, one step from zero. They hold {size} pixels, and the runtime
 shrinks larger faces to as many: faces of more pixels are made of these, and show what the crop does and not what detail
-would add. Training shows milder forms of each of these faults. Each crop is scaled to its own mean and spread, so a
+would add. Training shows each of these faults, up to about the middle of the strengths below. Each crop is scaled to its own mean and spread, so a
 camera's range of luma (16 to 235 or 0 to 255) makes no difference; its gamma does, as darkness does. The faces came as
 grey pictures, so how a camera weighs its colours was neither trained nor measured.
 
@@ -101,7 +101,7 @@ measured when the network was trained; `emotion-export card` measures all others
 
 
 _MEASURED_ON = {
-    False: "PublicTest, which no choice in training has seen",
+    False: "PublicTest, which neither training nor the choice among seeds has seen",
     True: "the development fold (**a trial**: choices in training have seen it, so these figures flatter)",
 }
 

@@ -170,7 +170,7 @@ def test_a_trial_is_measured_on_the_development_fold(made, tmp_path) -> None:
     expected = evaluate.score(logits, ferplus.majority(data.votes[dev]), bundle.labels)
     assert figures["precisions"]["fp32"] | expected == figures["precisions"]["fp32"]
     assert "**a trial**" in card_text
-    assert "which no choice in training has seen" not in card_text
+    assert "the choice among seeds has seen" not in card_text
 
 
 def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys) -> None:
