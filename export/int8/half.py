@@ -16,8 +16,9 @@ _LARGEST = float(np.finfo(np.float16).max)
 def to_half(model: ModelProto) -> ModelProto:
     """``model`` computing in float16, with float32 inputs and outputs as every bundle has them.
 
-    An input that the network itself rounds to a grid is rounded in float32, because float16 is too coarse to
-    tell which step is the nearest. Raises EdgeError where a weight does not fit.
+    An input that the network itself rounds to a grid, with nothing but sums and products by constants before
+    the Round, is rounded in float32, because float16 is too coarse to tell which step is the nearest.
+    Raises EdgeError where a weight does not fit.
     """
     made = ModelProto()
     made.CopyFrom(model)
@@ -67,9 +68,10 @@ def to_half(model: ModelProto) -> ModelProto:
 def _to_grid(graph: GraphProto, name: str) -> list[NodeProto]:
     """The nodes that put input ``name`` on a grid, up to their Round; none where it is taken as it comes."""
     constants, nodes = {tensor.name for tensor in graph.initializer}, []
+    outputs = {value.name for value in graph.output}
     while True:
         users = [node for node in graph.node if name in node.input]
-        if len(users) != 1 or set(users[0].input) - constants != {name}:
+        if len(users) != 1 or set(users[0].input) - constants != {name} or users[0].output[0] in outputs:
             return []
         nodes.append(users[0])
         if users[0].op_type == "Round":
@@ -82,12 +84,14 @@ def _to_grid(graph: GraphProto, name: str) -> list[NodeProto]:
 def _in_float32(nodes: list[NodeProto], graph: GraphProto) -> list[TensorProto]:
     """Constants of their own for ``nodes``, which keep their type when the others change theirs."""
     own = []
-    for tensor in graph.initializer:
+    for tensor in list(graph.initializer):
         users = [node for node in nodes if tensor.name in node.input]
         if users:
             own.append(numpy_helper.from_array(numpy_helper.to_array(tensor), f"{tensor.name}/float32"))
         for node in users:
             node.input[:] = [own[-1].name if name == tensor.name else name for name in node.input]
+        if users and not any(tensor.name in node.input for node in graph.node):
+            graph.initializer.remove(tensor)
     return own
 
 

@@ -160,6 +160,32 @@ def test_half_rounds_the_face_as_float32_does(model, tmp_path) -> None:
     np.testing.assert_array_equal(*rounded)
 
 
+@pytest.mark.parametrize("shown", [(), ("scaled",), ("whole",)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_half_leaves_any_input_on_its_grid(shown: tuple[str, ...], shared: bool) -> None:
+    """A divisor that float16 cannot hold is no weight; a tensor that is also an output keeps its name."""
+    step = 3e-6 if not shown else 0.03
+    nodes = [
+        onnx.helper.make_node("Div", ["x", "step"], ["scaled"]),
+        onnx.helper.make_node("Round", ["scaled"], ["whole"]),
+        onnx.helper.make_node("Mul", ["whole", "step" if shared else "gain"], ["y"]),
+    ]
+    values = [onnx.helper.make_tensor_value_info(n, 1, [4]) for n in ("x", "y", *shown)]
+    graph = onnx.helper.make_graph(nodes, "toy", values[:1], values[1:], [
+        onnx.numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in (("step", step), ("gain", 0.5)) if name == "step" or not shared
+    ])  # fmt: skip
+    made = to_half(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+    )
+    x = (np.array([-3.2, 0.4, 1.7, 900], np.float32) * np.float32(step)).astype(np.float32)
+    found = ort.InferenceSession(made.SerializeToString()).run(["y"], {"x": x})[0]
+    gain = np.float16(step) if shared else np.float16(0.5)
+    np.testing.assert_allclose(found, np.array([-3, 0, 2, 900]) * float(gain), rtol=2e-3)
+    used = {name for node in made.graph.node for name in node.input}
+    assert {tensor.name for tensor in made.graph.initializer} <= used
+
+
 def test_the_command_lists_what_passes_and_nothing_else(model, reference, table, tmp_path, capsys) -> None:
     from export.__main__ import main
 
