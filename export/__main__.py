@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
     train.add_argument(
         "--together", type=int, default=0, metavar="EPOCHS",
-        help="then, in which the networks learn what all of them say (gained with plain-strided only)",
+        help="then, in which the networks learn what all of them say "
+        "(default: 0, none: a gain with plain-strided only)",
     )  # fmt: skip
     train.add_argument(
         "--fine-tune", type=int, default=3, metavar="EPOCHS",

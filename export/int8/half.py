@@ -29,14 +29,7 @@ def to_half(model: ModelProto) -> ModelProto:
     to_grids = [_to_grid(graph, value.name) for value in graph.input]
     exact = [node for nodes in to_grids for node in nodes]
     kept = _in_float32(exact, graph)
-    for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
-            value = numpy_helper.to_array(tensor)
-            if np.abs(value).max(initial=0) > _LARGEST:
-                raise EdgeError(
-                    f"weight {tensor.name!r} reaches {np.abs(value).max():g}, more than float16 holds"
-                )
-            tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), tensor.name))
+    _halve_weights(graph)
     graph.initializer.extend(kept)
     starts = [
         nodes[-1].output[0] if nodes else value.name
@@ -93,6 +86,17 @@ def _in_float32(nodes: list[NodeProto], graph: GraphProto) -> list[TensorProto]:
         if users and not any(tensor.name in node.input for node in graph.node):
             graph.initializer.remove(tensor)
     return own
+
+
+def _halve_weights(graph: GraphProto) -> None:
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            value = numpy_helper.to_array(tensor)
+            if np.abs(value).max(initial=0) > _LARGEST:
+                raise EdgeError(
+                    f"weight {tensor.name!r} reaches {np.abs(value).max():g}, more than float16 holds"
+                )
+            tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), tensor.name))
 
 
 def _cast(source: str, target: str, kind: int) -> NodeProto:
