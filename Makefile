@@ -40,7 +40,7 @@ judge: .venv/$(STAMP) ## TensorRT-RTX and ptxas (140 MB, no GPU needed): they ju
 	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116 polygraphy==0.53.6 nvidia-cuda-nvcc==13.5.37
 
 test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs TensorFlow (300 MB) beside the rest
-	.venv/bin/python -m pytest tests/export/test_keras.py
+	.venv/bin/python -m pytest tests/export/graph/test_keras.py
 
 .venv-keras/installed: | python
 	@echo "Installing Keras with TensorFlow into .venv-keras; it takes minutes"

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.core.report import Report, check_writable, missed, show, write
 from benchmarks.machine.sensors import Sampler, Sensors
-from benchmarks.report import Report, check_writable, missed, show, write
-from edge.command import finish
 from edge.errors import ConfigError, require
-from edge.files import replace
-from edge.health import logs
+from edge.system import journal
+from edge.system.atomic_write import replace
+from edge.system.command import finish
 
 # Each is a module with HELP, add_options(parser) and run(args) -> report.
 KINDS = ("model", "pipeline", "age", "sweep", "soak", "start", "loadgen", "selftest", "peers")
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     1 means that `compare` found the second report slower, or that `selftest` missed what it asks.
     """
-    logs.configure()
+    journal.configure()
     args = _parser().parse_args(argv)
     answer = [0]
 
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--html", type=Path, metavar="FILE", help="a page with plots")
         command.set_defaults(command=lambda args, made=module, kind=kind: _measure(kind, made.run, args))
-    compare = importlib.import_module("benchmarks.compare")
+    compare = importlib.import_module("benchmarks.commands.compare")
     command = commands.add_parser("compare", help="is the second report slower than the first?")
     compare.add_options(command)
     command.set_defaults(command=compare.run)

@@ -14,15 +14,15 @@ from pathlib import Path
 if not __package__:  # run as a script, from a checkout that nobody has installed
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import pipeline
-from benchmarks.report import Report, check_writable, write
-from edge.command import finish
-from edge.health import logs
+from benchmarks.commands import pipeline
+from benchmarks.core.report import Report, check_writable, write
+from edge.system import journal
+from edge.system.command import finish
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print frames a second and the latency of a frame."""
-    logs.configure()
+    journal.configure()
     parser = argparse.ArgumentParser(prog="fps.py", description=__doc__.split("\n")[0])
     pipeline.add_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the report, raw samples included")

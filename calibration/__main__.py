@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.command import finish
 from edge.errors import require
+from edge.system.command import finish
 
 MAX_LENGTH = 96  # steps; longer tracks are cut, so that one face does not fill the set
 
@@ -63,8 +63,8 @@ def _collect(args: argparse.Namespace) -> None:
     from calibration import calibration_set
     from calibration.collect import load_sequences_of
     from edge import bundle
+    from edge.engines.golden import roll
     from edge.engines.ort import OrtEngine
-    from edge.recognition.golden import roll
 
     loaded = bundle.load(args.bundle or bundle.REFERENCE)
     found = []

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from calibration import calibration_set
 from calibration.sequences import SequenceRecipe, generate
-from edge import build, config
+from edge import config, session
 from edge.capture.rtsp import without_password
 from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import crop_faces
@@ -28,7 +28,7 @@ def face_sequences(
 
     ``source`` is what ``emotion-edge run`` takes, ``detector`` the path of a YuNet file or empty.
     """
-    with build.detector(config.load(None, [f"detector.model={detector}"]), Path()) as finder:
+    with session.detector(config.load(None, [f"detector.model={detector}"]), Path()) as finder:
         return track_crops(source, manifest, finder, max_frames)
 
 
@@ -38,10 +38,10 @@ def track_crops(
     """As ``face_sequences``, with a detector that serves many sources."""
     tracks: dict[int, list[Uint8]] = {}
     settings = config.merge(config.Config(), {"source": {"address": source}})
-    if max_frames is None and build.is_live(settings):
+    if max_frames is None and session.is_live(settings):
         raise ConfigError(f"{without_password(source)} never ends; pass --max-frames")
-    with build.source(settings) as camera:
-        tracker = build.tracker(settings, finder)
+    with session.source(settings) as camera:
+        tracker = session.tracker(settings, finder)
         for frame in islice(camera.frames(), max_frames):
             seen = tracker.update(finder.detect(frame), frame.timestamp_s)
             now_s = frame.timestamp_s

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge import __version__, config
-from edge.command import finish
+from edge.cli.service import add_service_options, run_service
 from edge.config import Config
-from edge.deploy.command import add_service_options, run_service
 from edge.errors import EdgeError, require
-from edge.health import logs
-from edge.process import stay_in_memory
+from edge.system import journal
+from edge.system.command import finish
+from edge.system.process import stay_in_memory
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 2 a fault the user can mend, 130 interrupted."""
-    logs.configure()
+    journal.configure()
     args = _parser().parse_args(argv)
 
     def work() -> None:
@@ -88,8 +88,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def run_engine(args: argparse.Namespace) -> None:
     """``engine`` of both command lines."""
-    from edge.engines.trt_cache import Refused
-    from edge.engines.trt_command import engine
+    from edge.engines.tensorrt.command import engine
+    from edge.engines.tensorrt.plans import Refused
 
     try:
         engine(args)
@@ -121,25 +121,25 @@ def _load(args: argparse.Namespace) -> Config:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from edge.runner import run
+    from edge.service import run
 
     run(_load(args), lambda: _load(args))
 
 
 def _check(args: argparse.Namespace) -> None:
-    from edge.check import check
+    from edge.cli.check import check
 
     check(_load(args))
 
 
 def _demo(args: argparse.Namespace) -> None:
-    from edge.runner import demo
+    from edge.service import demo
 
     demo(_load(args), args.out)
 
 
 def _fetch(args: argparse.Namespace) -> None:
-    from edge.fetch import YUNET_URL, fetch_detector
+    from edge.faces.fetch import YUNET_URL, fetch_detector
 
     print(fetch_detector(url=args.origin or YUNET_URL))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import BundleError
-from edge.schema import problems
+from edge.system.json_schema import problems
 
 _HERE = Path(__file__).parent
 REFERENCE = _HERE / "models" / "reference"

@@ -8,7 +8,7 @@ from math import inf
 
 from edge.data import EmotionEstimate, Face, Frame
 from edge.faces.tracker import Tracker
-from edge.health.rate import Level
+from edge.health.load_governor import Level
 from edge.protocols import FaceDetector, Sink
 from edge.recognition.recognizer import Recognizer
 

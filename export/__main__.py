@@ -10,10 +10,10 @@ from pathlib import Path
 
 from edge.__main__ import add_engine_options, run_engine
 from edge.bundle import REFERENCE
-from edge.command import finish
 from edge.errors import EdgeError, require
+from edge.system.command import finish
 from export import INSTALL
-from export.options import add_options
+from export.commands.bundle_options import add_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -148,10 +148,10 @@ def _add_clips(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from export.training import train
-    from export.training.batches import FrameRecipe
-    from export.training.heads import FAMILIES
-    from export.training.sequences import SequenceTrainingRecipe
+    from export.train import train
+    from export.train.batches import FrameRecipe
+    from export.train.heads import FAMILIES
+    from export.train.sequences import SequenceTrainingRecipe
 
     given = {"encoder": args.encoder, "epochs": args.epochs, "seed": args.seed}
     frames = replace(FrameRecipe(), **{key: value for key, value in given.items() if value is not None})
@@ -186,15 +186,15 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _card(args: argparse.Namespace) -> None:
-    from export.report.card import renew
+    from export.card.card import renew
 
     renew(args.bundle, args.data, args.clips, args.detector)
 
 
 def _bundle(args: argparse.Namespace) -> None:
-    from export import make_bundle
+    from export.commands import bundle as make_bundle
+    from export.commands.bundle_settings import read
     from export.load import build_model, step_module
-    from export.settings import read
 
     options, parts = read(args)
     if args.onnx:
@@ -232,8 +232,8 @@ def _sensitivity(args: argparse.Namespace) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
+    from export.commands.verify import verify
     from export.int8.gate import read_budgets
-    from export.verify import verify
 
     budgets = read_budgets(args.budgets) if args.budgets else None
     if not verify(args.bundle, args.reference, args.data, args.page, budgets):
@@ -243,8 +243,8 @@ def _verify(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     import json
 
-    from export.report.evaluate_set import evaluate
-    from export.report.set_report import table
+    from export.commands.evaluate import evaluate
+    from export.metrics.set_report import table
 
     if args.json and not args.json.parent.is_dir():  # before hours of work, not after
         raise EdgeError(f"no folder {args.json.parent}; make it, or pass another --json")
@@ -257,14 +257,14 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _inspect(args: argparse.Namespace) -> None:
-    from export.audit import inspect
+    from export.bundle.describe import inspect
 
     print(inspect(args.bundle, args.json))
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from export.training import train
-    from export.training.networks import ENCODERS
+    from export.train import train
+    from export.train.networks import ENCODERS
 
     if args.epochs < 1:
         raise EdgeError(f"--epochs is {args.epochs}, expected 1 or more")
@@ -274,7 +274,7 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def _known(names: Sequence[str]) -> None:
-    from export.training.networks import ENCODERS
+    from export.train.networks import ENCODERS
 
     for name in names:
         if name not in ENCODERS:

@@ -21,15 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
 import rtsp_server
 import terminated
 import tiny
 
 from edge import bundle as bundles
-from edge.capture.bad_frames import BadFrames
-from edge.capture.recovery import Recovering
+from edge.capture.reconnect.frame_checks import BadFrames
+from edge.capture.reconnect.reconnect import Recovering
 from edge.capture.rtsp import RtspSource
 from edge.data import Face, Frame
 from edge.engines.ort import OrtEngine

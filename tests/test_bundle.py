@@ -54,9 +54,9 @@ def test_an_unknown_precision_lists_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_another_detector_in_a_bundle_is_not_parsed(tmp_path: Path) -> None:
-    from edge import build, config
+    from edge import config, session
 
     folder = tiny.write(tmp_path / "bundle")
     (folder / "face_detection_yunet_2023mar.onnx").write_bytes(b"another network")
     with pytest.raises(BundleError, match="another file than YuNet"):
-        build.detector(config.Config(), folder)
+        session.detector(config.Config(), folder)

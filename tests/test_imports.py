@@ -58,11 +58,12 @@ def test_every_module_of_edge_imports_without_optional_libraries() -> None:
 def test_a_run_imports_no_part_that_it_does_not_use() -> None:
     """Each would cost every start time and memory."""
     unused = [
-        *[f"edge.capture.{name}" for name in ("child", "demo", "gstreamer", "images", "picam")],
-        *["edge.engines.trt", "edge.engines.trt_cache", "edge.engines.trt_serve", "edge.faces.haar"],
+        *[f"edge.capture.{name}" for name in ("demo", "gstreamer.source", "images", "picamera.source")],
+        *["edge.capture.reconnect.subprocess_source", "edge.faces.haar"],
+        *[f"edge.engines.tensorrt.{name}" for name in ("engine", "plans", "hot_swap")],
         *["edge.sinks.trajectory", "edge.sinks.video", "http.server", "multiprocessing"],
     ]
-    script = "import sys, edge.__main__, edge.runner; print(*(set(sys.argv[1:]) & set(sys.modules)))"
+    script = "import sys, edge.__main__, edge.service; print(*(set(sys.argv[1:]) & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script, *unused], cwd=ROOT, capture_output=True, text=True, timeout=120
     )

@@ -7,7 +7,7 @@ import pytest
 
 from edge.data import Face, Frame
 from edge.faces.tracker import Tracker
-from edge.health.rate import Level
+from edge.health.load_governor import Level
 from edge.pipeline import Pipeline
 
 FACE = Face(np.array([10, 10, 90, 90], np.float32), 0.9)

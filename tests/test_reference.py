@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edge import bundle
+from edge.engines.golden import reproduces, roll
 from edge.engines.ort import OrtEngine
-from edge.recognition.golden import reproduces, roll
 
 README = Path(__file__).parents[1] / "README.md"
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -43,7 +43,7 @@ def test_what_a_processor_serves_reproduces_the_golden_logits(
 
 @pytest.mark.export
 def test_what_tensorrt_serves_reproduces_the_golden_logits(reference: bundle.Bundle) -> None:
-    from export.int8.judge import judge
+    from export.int8.reference_engine import judge
 
     verdict = reproduces(judge(reference.model("int8-trt"), "int8-trt"), reference)
     assert verdict.passed, str(verdict)

@@ -22,8 +22,8 @@ from typing import Any
 from benchmarks.machine.clocks import governor
 from benchmarks.machine.sysfs import text
 from edge.bundle import Bundle, entries
-from edge.engines import device
 from edge.errors import EdgeError
+from edge.system import device
 
 _CHUNK = 1 << 20  # a clip may be larger than a board's memory
 # What pip calls a library. On boards it may come from apt: then the module tells, where importing it is cheap

@@ -76,7 +76,7 @@ class Sensors:
             **{name: number(path, per) for name, (path, per) in self._plain.items()},
             "governor": governor(self._root),
             "nvpmodel": self._mode.read(),
-            # As edge.health.rate.hottest, of the readings above: a second look may find another value.
+            # As edge.health.load_governor.hottest, of these readings: a second look may differ.
             "temperature_c": max(celsius, default=None),
             "throttled": now,
             "throttled_since_boot": since_boot,

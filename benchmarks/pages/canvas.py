@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from benchmarks.pages.words import plain
+from benchmarks.pages.formatting import plain
 
 Drawn = Iterator[tuple[str, Any]]  # a title and a matplotlib figure
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
+from benchmarks.core.report import verdict
+from benchmarks.pages.formatting import plain, short, value_of
 from benchmarks.pages.plots import plots
-from benchmarks.pages.words import plain, short, value_of
-from benchmarks.report import verdict
-from export import page as pages
+from export.bundle import pages as pages
 
 _TITLES = {
     "model": "The model alone",

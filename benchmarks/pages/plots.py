@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pages import canvas, timelines
-from benchmarks.pages.words import asked, plain, short, value_of
+from benchmarks.pages.formatting import asked, plain, short, value_of
 from edge.errors import require
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pages import canvas
-from benchmarks.pages.words import plain
+from benchmarks.pages.formatting import plain
 
 _SENSORS = {"_c": "temperature, °C", "_mhz": "clock, MHz", "_w": "power, W"}
 

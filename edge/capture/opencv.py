@@ -11,7 +11,7 @@ from types import TracebackType
 
 import cv2
 
-from edge.capture.guarded import GuardedCapture, nominal_fps, report_mode, silence_opencv
+from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
 from edge.capture.raw_frames import luma_frame, padded_row, unconverted
 from edge.data import Frame
 from edge.errors import SourceError

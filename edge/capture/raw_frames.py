@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.capture.guarded import Picture, codec_name
+from edge.capture.cv_capture import Picture, codec_name
 from edge.data import Frame
 
 UInt8 = npt.NDArray[np.uint8]

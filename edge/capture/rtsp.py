@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import cv2
 
-from edge.capture.guarded import GuardedCapture, nominal_fps, report_mode, silence_opencv
+from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
 from edge.data import Frame
 from edge.errors import SourceError
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import EdgeError
-from edge.fetch import cache_folder
-from edge.files import replace
+from edge.faces.fetch import cache_folder
+from edge.system.atomic_write import replace
 
 log = logging.getLogger("edge")
 SOON_S = 600.0  # a second restart for the same reason within this time was of no use

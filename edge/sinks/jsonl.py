@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError
-from edge.health.clock import WallClock
 from edge.sinks import SinkClosed, check_writable
+from edge.system.clock import WallClock
 
 SCHEMA = "emotion-edge/1"
 

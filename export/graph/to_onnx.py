@@ -18,7 +18,7 @@ from torch import nn
 
 from edge.errors import EdgeError
 from export.graph.window import IR_VERSION, OPSET
-from export.proof import Reference
+from export.parity.proof import Reference
 
 
 def export_step(

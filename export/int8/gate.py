@@ -17,12 +17,12 @@ from edge.config import read_toml
 from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import normalise_crops
 from edge.protocols import Engine
-from export import proof
-from export.int8.judge import judge
-from export.report.datasets import canonical
-from export.report.evaluate import calibration_error, still_logits, uar
-from export.report.intervals import wilson
-from export.training import ferplus
+from export.data import ferplus
+from export.data.datasets import canonical
+from export.int8.reference_engine import judge
+from export.metrics.accuracy import calibration_error, still_logits, uar
+from export.metrics.intervals import wilson
+from export.parity import proof
 
 STREAMS, STREAM_STEPS = 16, 300
 Check = tuple[str, str, str, bool]

@@ -13,16 +13,16 @@ from onnx import ModelProto
 from calibration import ranges
 from edge import bundle as bundles
 from edge.bundle import Bundle, sha256
+from edge.engines.golden import reproduces
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-from edge.recognition.golden import reproduces
+from export.bundle.write import copy_files, write_bundle
+from export.card import card
 from export.int8 import qdq
 from export.int8.gate import Budgets, Labelled, gate, need_labelled
 from export.int8.half import to_half
-from export.int8.judge import judge
 from export.int8.lint import fused_convolutions, lint
-from export.report import card
-from export.write_bundle import copy_files, write_bundle
+from export.int8.reference_engine import judge
 
 KINDS = ("cpu", "trt", "fp16")
 FILES = {"cpu": "int8-cpu", "trt": "int8-trt", "fp16": "fp16"}

@@ -17,9 +17,9 @@ from edge import bundle as bundles
 from edge.bundle import Bundle
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError, require
-from export import proof
 from export.int8 import qdq
 from export.int8.gate import Budgets, Labelled, figures, need_labelled, streams
+from export.parity import proof
 
 Float32 = proof.Float32
 

@@ -15,10 +15,10 @@ import pytest
 import tiny
 
 from benchmarks import __main__ as command
+from benchmarks.core.report import figure, measurement, report, schema, show
 from benchmarks.machine.sensors import Sensors
-from benchmarks.report import figure, measurement, report, schema, show
 from edge.errors import EdgeError
-from edge.progress import Bar, with_progress
+from edge.system.progress import Bar, with_progress
 
 SHORT = {
     "pipeline": ["--frames", "60"],

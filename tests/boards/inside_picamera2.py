@@ -23,9 +23,9 @@ from libcamera import ColorSpace
 from picamera2.allocators import LibcameraAllocator
 from picamera2.job import Job
 
-from edge.capture import picam_streams
-from edge.capture.picam import PicameraSource
-from edge.capture.picam_streams import luma_range
+from edge.capture.picamera import streams as picam_streams
+from edge.capture.picamera.source import PicameraSource
+from edge.capture.picamera.streams import luma_range
 from edge.errors import SourceError
 
 REAL = {

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 from contracts import check_source
 
-from edge import build
+from edge import session
 from edge.capture.addresses import stable_address
-from edge.capture.guarded import GuardedCapture
+from edge.capture.cv_capture import GuardedCapture
 from edge.capture.raw_frames import luma_frame, unconverted
-from edge.capture.recovery import Recovering
+from edge.capture.reconnect.reconnect import Recovering
 from edge.config import Config, SourceConfig
 
 NODE = "/dev/video0"
@@ -59,7 +59,7 @@ def without_text() -> None:
 def opened(address: str = NODE, width: int = WIDTH, colour: bool = False):
     height = HEIGHT if width == WIDTH else 720
     settings = SourceConfig(address=address, width=width, height=height, fps=30.0, colour=colour)
-    return build.source(Config(source=settings))
+    return session.source(Config(source=settings))
 
 
 def mode(records: list[str], width: int = WIDTH, colour: bool = False) -> dict:

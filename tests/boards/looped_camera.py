@@ -7,7 +7,7 @@ lets the face detector hang while everything around it lives on, ``hoards`` lets
 from __future__ import annotations
 
 # ruff: noqa: E402
-from edge.process import stay_in_memory
+from edge.system.process import stay_in_memory
 
 stay_in_memory()  # before what is large is imported, as the program does
 
@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import cv2
 
-from edge import build
+from edge import session
 from edge.__main__ import main
 from edge.capture.opencv import OpenCVSource
 from edge.config import SourceConfig
@@ -71,6 +71,6 @@ def camera(_: SourceConfig) -> LoopedCamera:
 
 
 if __name__ == "__main__":
-    build.SOURCES["picam"] = camera
-    build.DETECTORS["haar"] = lambda *_: Detector()
+    session.SOURCES["picam"] = camera
+    session.DETECTORS["haar"] = lambda *_: Detector()
     sys.exit(main())

@@ -19,7 +19,7 @@ import pytest
 import rootfs
 
 from edge.config import Config, SourceConfig
-from edge.deploy.unit import SERVICE, units
+from edge.deploy.units import SERVICE, units
 
 pytestmark = pytest.mark.boards
 

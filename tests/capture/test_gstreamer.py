@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from contracts import check_source
 
-from edge.capture import gstreamer
-from edge.capture.gstreamer import GStreamerSource, luma
-from edge.capture.gstreamer_pipeline import Elements, description, load
+from edge.capture.gstreamer import source as gstreamer
+from edge.capture.gstreamer.pipeline import Elements, description, load
+from edge.capture.gstreamer.source import GStreamerSource, luma
 from edge.errors import DependencyError, SourceError
 
 try:
@@ -327,7 +327,7 @@ def test_a_library_that_is_loaded_after_gstreamer_may_still_throw(tmp_path) -> N
     broken.write_bytes(b"no network")
     code = (
         "import sys, cv2; from pathlib import Path; "
-        "from edge.capture.gstreamer_pipeline import load; load(); "
+        "from edge.capture.gstreamer.pipeline import load; load(); "
         "from edge.engines.ort import OrtEngine; OrtEngine(Path(sys.argv[1]))"
     )
     done = subprocess.run([sys.executable, "-c", code, broken], capture_output=True, text=True, timeout=60)

@@ -20,8 +20,8 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import build
-from edge.capture.guarded import log_level_setter, report_mode
+from edge import session
+from edge.capture.cv_capture import log_level_setter, report_mode
 from edge.capture.opencv import OpenCVSource, container_time, driver_time, is_camera, is_short
 from edge.config import Config, SourceConfig
 from edge.errors import SourceError
@@ -303,12 +303,12 @@ def test_a_driver_time_is_taken_where_it_can_be_right(
 
 @pytest.fixture(scope="module")
 def camera_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """tests/v4l2_camera.c, compiled."""
+    """tests/helpers/v4l2_camera.c, compiled."""
     compiler = shutil.which("gcc")
     if compiler is None or sys.platform != "linux":
         pytest.skip("the camera is written in C for Linux, and there is no gcc")
     library = tmp_path_factory.mktemp("camera") / "camera.so"
-    source = Path(__file__).parents[1] / "v4l2_camera.c"
+    source = Path(__file__).parents[1] / "helpers" / "v4l2_camera.c"
     done = subprocess.run(
         [compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], capture_output=True, text=True
     )
@@ -319,7 +319,7 @@ def camera_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_camera(library: Path, program: str, **settings: str) -> dict:
-    """What ``program`` prints as JSON while /dev/video77 is the camera of tests/v4l2_camera.c."""
+    """What ``program`` prints as JSON while /dev/video77 is the camera of tests/helpers/v4l2_camera.c."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
@@ -355,9 +355,9 @@ print(json.dumps([frame.image.shape, torn, min(ages), stamps]))
 def test_a_silent_camera_is_back_without_a_second_process(camera_library: Path) -> None:
     program = """
 import json
-from edge import build
+from edge import session
 from edge.config import Config, SourceConfig
-with build.frames(Config(source=SourceConfig(address="/dev/video77")), lambda: None) as live:
+with session.frames(Config(source=SourceConfig(address="/dev/video77")), lambda: None) as live:
     for frame in live:
         if live.outages:
             break
@@ -387,7 +387,7 @@ except SourceError as error:
 @pytest.mark.parametrize("wish", ["draw", "colour"])
 def test_a_clip_in_colour_takes_a_camera_in_colour(monkeypatch, wish: str) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(build, "OpenCVSource", lambda *_, colour: asked.append(colour))
+    monkeypatch.setattr(session, "OpenCVSource", lambda *_, colour: asked.append(colour))
     for value in (False, True):
-        build.source(Config(source=SourceConfig("/dev/video0", **{wish: value})))
+        session.source(Config(source=SourceConfig("/dev/video0", **{wish: value})))
     assert asked == [False, True]

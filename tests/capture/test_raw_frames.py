@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.bad_frames import BadFrames
-from edge.capture.guarded import Picture
+from edge.capture.cv_capture import Picture
 from edge.capture.raw_frames import luma, luma_frame, unconverted
+from edge.capture.reconnect.frame_checks import BadFrames
 
 HEIGHT, WIDTH = 48, 64
 LUMA = np.random.default_rng(0).integers(16, 236, (HEIGHT, WIDTH), np.uint8)

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from rtsp_server import Camera, serve
 
 from edge.capture import rtsp
-from edge.capture.guarded import Picture
+from edge.capture.cv_capture import Picture
 from edge.capture.rtsp import OPEN_S, READ_S, RtspSource, parameters, without_password
 from edge.data import Frame
 from edge.errors import SourceError

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError
-from edge.health import outlet
-from edge.health.clock import WallClock, is_synchronised
-from edge.health.rate import ENOUGH_S, LEVELS, TOO_MUCH_S, Governor, hottest
-from edge.health.record import Health
+from edge.health import endpoint
+from edge.health.load_governor import ENOUGH_S, LEVELS, TOO_MUCH_S, Governor, hottest
+from edge.health.metrics import Health
 from edge.health.restart import SOON_S, note_restart, restarts
+from edge.system.clock import WallClock, is_synchronised
 
 
 class Clock:
@@ -66,7 +66,7 @@ def test_a_port_answers_on_the_loopback_interface_only() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with outlet.outlet(str(port), run_of(Clock(), 5)) as made:
+    with endpoint.outlet(str(port), run_of(Clock(), 5)) as made:
         assert made._server.server_address[0] == "127.0.0.1"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
             assert json.load(answer)["frames"] == 5
@@ -74,7 +74,7 @@ def test_a_port_answers_on_the_loopback_interface_only() -> None:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/etc/passwd", timeout=5)
         caught.value.close()
         with pytest.raises(ConfigError, match="choose another"):
-            outlet.outlet(str(port), run_of(Clock(), 1))
+            endpoint.outlet(str(port), run_of(Clock(), 1))
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
 
@@ -82,7 +82,7 @@ def test_a_port_answers_on_the_loopback_interface_only() -> None:
 def test_a_file_is_whole_at_any_time_and_gone_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "health.json"
     health = run_of(Clock(), 5)
-    with outlet.outlet(str(path), health) as made:
+    with endpoint.outlet(str(path), health) as made:
         assert json.loads(path.read_text())["frames"] == 5
         health.frame(Frame(np.zeros((2, 2), np.uint8), 0, 0), [])
         made.tell()
@@ -92,10 +92,10 @@ def test_a_file_is_whole_at_any_time_and_gone_afterwards(tmp_path: Path) -> None
         assert json.loads(path.read_text())["frames"] == 6
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match="health: cannot write"):
-        outlet.outlet(str(tmp_path / "no" / "health.json"), health)
+        endpoint.outlet(str(tmp_path / "no" / "health.json"), health)
     for port in ("70000", "0", "²", "9" * 5000):
         with pytest.raises(ConfigError, match="1 to 65535"):
-            outlet.outlet(port, health)
+            endpoint.outlet(port, health)
 
 
 class Machine:

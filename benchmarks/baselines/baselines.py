@@ -1,0 +1,120 @@
+"""What one would take instead of us for frames with faces, as its own users write it, on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.baselines.networks import session
+from edge.errors import BundleError, ConfigError, EdgeError
+from edge.faces.haar import load_cascade
+
+INTERVAL, PEER_WIDTH = 5, 320  # frames from one detection to the next; pixels
+UInt8 = np.typing.NDArray[np.uint8]
+
+
+def with_faces(
+    peer: Path | None, detector: Path | None, pictures: Sequence[UInt8], notes: list[str]
+) -> dict[str, Callable[[], int]]:
+    """Haar and YuNet in OpenCV with mini-XCEPTION in each frame, and with our detector interval.
+
+    A call takes one frame and gives the number of its faces.
+    """
+    if peer is None:
+        notes.append("mini-XCEPTION is left out: pass --peer ONNX")
+        return {}
+    network = MiniXception(peer)
+    finders: dict[str, Callable[[UInt8], Sequence[Any]]] = {"Haar": Haar()}
+    if detector is None:
+        notes.append("YuNet + mini-XCEPTION is left out: pass --detector ONNX")
+    else:
+        height, width = pictures[0].shape[:2]
+        finders[f"YuNet {PEER_WIDTH}"] = YuNet(detector, width, height)
+    work = {}
+    for name, finder in finders.items():
+        work[f"{name} + mini-XCEPTION"] = step(finder, network, pictures, 1)
+        work[f"{name} + mini-XCEPTION, every {INTERVAL} frames"] = step(finder, network, pictures, INTERVAL)
+    return work
+
+
+def step(
+    finder: Callable[[UInt8], Sequence[Any]],
+    network: Callable[[UInt8, Any], object],
+    pictures: Sequence[UInt8],
+    every: int,
+) -> Callable[[], int]:
+    """One frame a call: find faces in every ``every``-th, classify each face in all of them."""
+    source: Iterator[UInt8] = cycle([*pictures, *reversed(pictures)])
+    boxes: Sequence[Any] = []
+    count = 0
+
+    def call() -> int:
+        nonlocal boxes, count
+        picture = next(source)
+        if count % every == 0:
+            boxes = finder(picture)
+        count += 1
+        for box in boxes:
+            network(picture, box)
+        return len(boxes)
+
+    return call
+
+
+class Haar:
+    """OpenCV's frontal cascade as its tutorial calls it."""
+
+    def __init__(self) -> None:
+        self._cascade = load_cascade("haarcascade_frontalface_default.xml")
+
+    def __call__(self, picture: UInt8) -> Any:
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        return self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5)
+
+
+class YuNet:
+    """YuNet in OpenCV, on the frame shrunk to PEER_WIDTH."""
+
+    def __init__(self, model: Path, width: int, height: int) -> None:
+        self._scale = PEER_WIDTH / width
+        self._size = PEER_WIDTH, round(height * self._scale)
+        try:
+            self._network = cv2.FaceDetectorYN.create(str(model), "", self._size, 0.7)
+        except cv2.error as error:
+            raise BundleError(
+                f"{model} is no YuNet that OpenCV can read; fetch it: emotion-edge fetch"
+            ) from error
+
+    def __call__(self, picture: UInt8) -> Any:
+        rows = self._network.detect(cv2.resize(picture, self._size))[1]
+        return [] if rows is None else rows[:, :4] / self._scale
+
+
+class MiniXception:
+    """Arriaga et al., "Real-time Convolutional Neural Networks for Emotion and Gender ..." (2017)."""
+
+    def __init__(self, model: Path) -> None:
+        try:
+            self._session = session(str(model))
+        except EdgeError:
+            raise
+        except Exception as error:  # ONNX Runtime has a class per status and no common base
+            raise BundleError(f"{model} is no usable ONNX file ({str(error).splitlines()[0]})") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or list(inputs[0].shape[1:]) != [1, 64, 64]:
+            taken = ", ".join(str(one.shape) for one in inputs)
+            raise ConfigError(f"--peer takes (N,1,64,64) faces; {model.name} takes {taken}")
+        self._name = inputs[0].name
+
+    def __call__(self, picture: UInt8, box: Any) -> Any:
+        x, y, width, height = (max(int(v), 0) for v in box)
+        face = picture[y : y + height, x : x + width]
+        if not face.size:
+            return None
+        small = cv2.resize(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), (64, 64)).astype(np.float32)
+        return self._session.run(None, {self._name: (small / 127.5 - 1.0)[None, None]})[0]

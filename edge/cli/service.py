@@ -1,0 +1,94 @@
+"""Options of ``emotion-edge service``; what needs OpenCV is imported when it is used."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge import config as settings
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge.deploy.install import Service
+
+
+def add_service_options(parser: argparse.ArgumentParser) -> None:
+    """Actions and options of ``service``."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    for name, what in (("install", "write the systemd units and start at boot"), ("print-unit", "show them")):
+        action = actions.add_parser(name, help=what)
+        action.add_argument("source", nargs="?", metavar="SOURCE", help=settings.SOURCE_HELP)
+        action.add_argument("-c", "--config", type=Path, metavar="FILE.toml", help="read again at SIGHUP")
+        action.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE")
+        action.add_argument(
+            "--health", metavar="PATH|PORT", help="as of `run`; a file best in /run/emotion-edge"
+        )
+        action.add_argument(
+            "--cpu-quota", type=_percent, default=150, metavar="PERCENT", help="of one core (default: 150%%)"
+        )
+        action.add_argument("--python", default=sys.executable, help="interpreter (default: this one)")
+        _add_root(action)
+    actions.add_parser("status", help="what systemd knows of it")
+    _add_root(actions.add_parser("uninstall", help="stop it and remove the units"))
+
+
+def run_service(args: argparse.Namespace) -> None:
+    """One action of ``service``."""
+    from edge.deploy import install as service
+
+    if args.action == "status":
+        service.status()
+    elif args.action == "uninstall":
+        service.uninstall(args.root)
+    elif args.action == "install":
+        service.install(_service(args))
+    else:
+        service.print_unit(_service(args))
+
+
+def _service(args: argparse.Namespace) -> Service:
+    """The options as ``run`` gets them, with absolute paths."""
+    from edge import session
+    from edge.deploy import permissions
+    from edge.deploy.install import Service
+    from edge.health.endpoint import port_of
+
+    file = Path(os.path.abspath(args.config)) if args.config else None
+    source = args.source
+    if source and not source.isdecimal() and "://" not in source and Path(source).exists():
+        source = os.path.abspath(source)  # keeps a link in /dev/v4l/by-id
+    inside = args.root / file.relative_to("/") if file else None
+    named = {"source": {"address": source}, "output": {"health": args.health}}
+    config = settings.merge(settings.load(inside, args.set), named)
+    session.source_kind(config.source.address)  # refuses what `run` would refuse
+    port_of(config.output.health)  # so does this
+    for kind in ("annotate", "trajectory"):
+        if getattr(config.output, kind):
+            raise ConfigError(f"output.{kind} is drawn when a run ends, and a service runs on; leave it out")
+    arguments = [
+        *([source] if source else []),
+        *(["-c", str(file)] if file else []),
+        *(word for text in args.set for word in ("--set", text)),
+        *(["--health", args.health] if args.health else []),
+    ]
+    permissions.refuse_password(config, arguments)
+    return Service(config, tuple(arguments), inside, args.cpu_quota, args.root, args.python)
+
+
+def _add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), metavar="DIR", help="root folder of an image (default: /)"
+    )
+
+
+def _percent(text: str) -> int:
+    try:
+        value = int(text.removesuffix("%"))
+    except ValueError:
+        value = 0
+    if not 5 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of a core; 150% is one core and a half")
+    return value

@@ -1,0 +1,231 @@
+"""The TensorRT builder: one ONNX step graph to one plan file, as a process of its own.
+
+``python -m edge.engines.tensorrt.builder MODEL.onnx OUT.plan``. Its memory is gone before the runtime
+starts, and its death by the kernel kills nothing else. Networks are strongly typed: the types in
+the file, with their Q/DQ nodes, are the types of the engine, so no precision flag and no calibrator exists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edge.errors import DependencyError, EdgeError
+from edge.system.atomic_write import replace
+from edge.system.command import finish
+from edge.system.process import die_with_parent
+
+WORKSPACE_MB = 256  # the reference step needs a tenth of it
+BUILDER_MB = 1500  # what a builder took beside its workspace [predicted, not measured on a board]
+HINT = "on a Jetson: sudo apt install python3-libnvinfer, in a venv with --system-site-packages"
+
+
+class Unbuildable(EdgeError):
+    """The parser or the builder takes this file not; one of another precision may do."""
+
+    exit_code = 3
+
+
+def library() -> ModuleType:
+    """``tensorrt``, or ``tensorrt_rtx``, which has the same API, on a PC with an RTX GPU."""
+    for name in ("tensorrt", "tensorrt_rtx"):
+        try:
+            found = importlib.import_module(name)
+        except ImportError:
+            continue
+        if not hasattr(found, "Builder"):  # PyPI's "tensorrt" is an empty shell without NVIDIA's own index
+            continue
+        if name == "tensorrt" and int(found.__version__.split(".")[0]) < 10:
+            raise DependencyError(f"TensorRT {found.__version__} is too old; install 10.3 or newer")
+        return found
+    raise DependencyError(f"no TensorRT can be imported; {HINT}")
+
+
+def start(trt: ModuleType, kind: Any, logger: Any) -> Any:
+    """A ``Builder`` or ``Runtime``; EdgeError with the logger's words where there is none to be had."""
+    try:
+        return kind(logger)
+    except TypeError as error:  # how the bindings tell that the library gave no object
+        raise EdgeError(f"TensorRT {trt.__version__} cannot start: {logger.last or error}") from error
+
+
+def memory_fault(needed_mb: int, meminfo: Path = Path("/proc/meminfo")) -> str:
+    """What to say where memory and swap may not last for ``needed_mb``; empty where they do, or unknown."""
+    try:
+        rows = dict(line.split(":", 1) for line in meminfo.read_text("utf-8").splitlines() if ":" in line)
+        free_mb = sum(int(rows[key].split()[0]) for key in ("MemAvailable", "SwapFree")) // 1024
+    except (OSError, KeyError, ValueError, IndexError):
+        return ""
+    if free_mb >= needed_mb:
+        return ""
+    return (
+        f"{free_mb} MB of memory and swap are free, the builder may need {needed_mb}; if it is killed, "
+        "add swap: sudo fallocate -l 4G /swapfile; sudo chmod 600 /swapfile; sudo mkswap /swapfile; "
+        "sudo swapon /swapfile"
+    )
+
+
+def build(
+    model: bytes,
+    name: str,
+    faces: int,
+    workspace_mb: int,
+    timing_cache: Path | None,
+    capability: str,
+    say: Callable[[str], None],
+) -> bytes:
+    """Serialized engine of an ONNX file's bytes for 1 to ``faces`` faces a step.
+
+    ``capability`` ("8.6") builds for another GPU than this machine's, where the library can. ``say`` takes
+    progress as lines "12 What is being done". Unbuildable carries the parser's own words and the node.
+    """
+    trt = library()
+    logger = make_logger(trt)
+    builder = start(trt, trt.Builder, logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(model):
+        raise Unbuildable(f"TensorRT {trt.__version__} refuses {name}: {_complaints(parser)}")
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mb << 20)
+    config.progress_monitor = _monitor(trt, say)
+    config.add_optimization_profile(_profile(builder, network, faces))
+    if capability:
+        _aim(trt, config, capability)
+    timed = timing_cache is not None and trt.__name__ == "tensorrt"  # TensorRT-RTX has nothing to keep there
+    if timed:
+        kept = config.create_timing_cache(_bytes(timing_cache)) or config.create_timing_cache(b"")
+        config.set_timing_cache(kept, ignore_mismatch=True)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise Unbuildable(
+            f"TensorRT {trt.__version__} cannot build {name}: {logger.last or 'no reason given'}"
+        )
+    if timed and timing_cache is not None:
+        replace(timing_cache, bytes(config.get_timing_cache().serialize()))
+    return bytes(plan)
+
+
+def _complaints(parser: Any) -> str:
+    errors = [parser.get_error(at) for at in range(parser.num_errors)]
+    return "; ".join(
+        f"node {error.node_name() or error.node()} ({error.node_operator()}): {error.desc()}"
+        for error in errors[:3]
+    )
+
+
+def _profile(builder: Any, network: Any, faces: int) -> Any:
+    profile = builder.create_optimization_profile()
+    for at in range(network.num_inputs):
+        tensor = network.get_input(at)
+        row = tuple(tensor.shape)[1:]
+        profile.set_shape(tensor.name, (1, *row), (1, *row), (faces, *row))
+    return profile
+
+
+def _aim(trt: ModuleType, config: Any, capability: str) -> None:
+    known = getattr(trt, "ComputeCapability", None)
+    wanted = getattr(known, f"SM{capability.replace('.', '')}", None)
+    if wanted is None:
+        raise EdgeError(
+            f"TensorRT {trt.__version__} builds for no compute capability {capability} but its machine's"
+        )
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(wanted, 0)
+
+
+def _bytes(path: Path | None) -> bytes:
+    try:
+        return path.read_bytes() if path else b""
+    except OSError:
+        return b""
+
+
+def make_logger(trt: ModuleType) -> Any:
+    """A logger of TensorRT that keeps its last error."""
+
+    class Logger(trt.ILogger):  # type: ignore[name-defined, misc]
+        """Keeps the last error, which is where TensorRT puts the reason of a None."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = ""
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.last = message.splitlines()[0]
+
+    return Logger()
+
+
+def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined, misc]
+        """Only the outermost phase is told: the phases within it begin and end too often for a bar."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps: dict[str, int] = {}
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            if parent is None:
+                self.steps[phase] = max(steps, 1)
+                say(f"0 {phase}")
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            if phase in self.steps:
+                say(f"{100 * (step + 1) // self.steps[phase]} {phase}")
+            return True
+
+        def phase_finish(self, phase: str) -> None:
+            if self.steps.pop(phase, None):
+                say(f"100 {phase}")
+
+    return Monitor()
+
+
+def _verified(path: Path, expected: str) -> bytes:
+    """The bytes of a file, read once: what was checked is what is parsed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EdgeError(f"{path} cannot be read ({error.strerror})") from error
+    if expected and hashlib.sha256(content).hexdigest() != expected:
+        raise EdgeError(f"{path} is not the file of its manifest; copy or export the bundle again")
+    return content
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Build and write one plan; progress goes to standard output.
+
+    A fault is one line and exit code 2, or 3 where the builder refuses this very file.
+    """
+    die_with_parent()
+    parser = argparse.ArgumentParser(prog="python -m edge.engines.tensorrt.builder")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--sha256", default="", help="that the model must have")
+    parser.add_argument("--faces", type=int, default=8)
+    parser.add_argument("--workspace-mb", type=int, default=WORKSPACE_MB)
+    parser.add_argument("--timing-cache", type=Path)
+    parser.add_argument("--capability", default="")
+    args = parser.parse_args(argv)
+
+    def work() -> None:
+        model = _verified(args.model, args.sha256)
+        plan = build(
+            model, args.model.name, args.faces, args.workspace_mb, args.timing_cache, args.capability,
+            lambda line: print(line, flush=True),
+        )  # fmt: skip
+        replace(args.plan, plan, 0o600)
+
+    return finish("trt_build", work, "no engine was written")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

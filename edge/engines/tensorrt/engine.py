@@ -1,0 +1,208 @@
+"""TensorRT on the GPU: one step of all faces, whose state never leaves the device between two frames."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import StateTensor
+from edge.data import TensorSpec
+from edge.engines.tensorrt.builder import library, make_logger, start
+from edge.engines.tensorrt.memory import Device, Graph, Row, Rows, StateTable
+from edge.errors import EdgeError
+
+log = logging.getLogger("edge")
+STATE_ROWS = 512  # faces whose state is held at once, the steps in flight included
+
+
+class Stale(EdgeError):
+    """A plan of another TensorRT or GPU: it must be built again."""
+
+
+class TrtEngine:
+    """A plan of ``trt_cache`` for a bundle with these ``state`` tensors.
+
+    ``run`` takes a state as host rows or as what the last step gave; it gives states as ``Rows`` that stay on
+    the device and read as host arrays where one is asked for. It belongs to the thread that made it.
+    EdgeError where the plan is of another version or GPU, and where the GPU fails.
+    """
+
+    def __init__(self, plan: Path, state: Sequence[StateTensor]) -> None:
+        self._trt = library()
+        self.serves = f"{plan.stem.rpartition('-')[0]} on TensorRT"
+        self._device = Device()
+        try:
+            with self._device.faults("load the engine"):
+                self._load(plan, state)
+        except BaseException:
+            self._device.close()
+            raise
+
+    def _load(self, plan: Path, state: Sequence[StateTensor]) -> None:
+        trt, device = self._trt, self._device
+        self._logger = make_logger(trt)
+        self._runtime = start(trt, trt.Runtime, self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(plan.read_bytes())
+        if self._engine is None:
+            raise Stale(
+                f"TensorRT {trt.__version__} cannot load {plan.name} ({self._reason()}); build it again"
+            )
+        names = [self._engine.get_tensor_name(at) for at in range(self._engine.num_io_tensors)]
+        inputs = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
+        self.inputs: Mapping[str, TensorSpec] = {n: self._spec(n) for n in inputs}
+        self.outputs: Mapping[str, TensorSpec] = {n: self._spec(n) for n in names if n not in inputs}
+        self.faces = int(self._engine.get_tensor_profile_shape("face", 0)[2][0])
+        self._state = state
+        self._tables = [StateTable(device, tensor.shape, STATE_ROWS) for tensor in state]
+        carried = {name for tensor in state for name in (tensor.input, tensor.output)}
+        self._memory, self._host = {}, {}
+        for spec in (*self.inputs.values(), *self.outputs.values()):
+            shape = (self.faces, *_row(spec))
+            self._memory[spec.name] = device.memory(4 * int(np.prod(shape)))
+            if spec.name not in carried:
+                self._host[spec.name] = device.pinned(shape, np.float32)
+        # Slots from which each state is gathered and to which it is scattered, one row of each per state.
+        self._slot_memory = [device.memory(4 * self.faces) for _ in range(2 * len(state))]
+        self._slots = device.pinned((len(self._slot_memory), self.faces), np.uint32)
+        self._steps: dict[int, _Step] = {}
+
+    def _spec(self, name: str) -> TensorSpec:
+        kind = self._engine.get_tensor_dtype(name)
+        if kind != self._trt.DataType.FLOAT:
+            raise EdgeError(f"{name} of the engine is {kind}, expected float32; export the bundle again")
+        shape = tuple(self._engine.get_tensor_shape(name))
+        return TensorSpec(name, "float32", (None, *shape[1:]))
+
+    def _reason(self) -> str:
+        return self._logger.last or "no reason given"
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Run one batch of any size; more faces than the engine holds are run in turns."""
+        count = len(feeds["face"])
+        parts = []
+        with self._device.faults("run the step"):
+            for at in range(0, count, self.faces):
+                parts.append(self._run({n: value[at : at + self.faces] for n, value in feeds.items()}))
+        return parts[0] if len(parts) == 1 else self._joined(parts)
+
+    def _joined(self, parts: list[dict[str, Any]]) -> dict[str, Any]:
+        joined: dict[str, Any] = {}
+        for name, spec in self.outputs.items():
+            pieces = [part[name] for part in parts]
+            if name not in self._host:
+                joined[name] = Rows([row for piece in pieces for row in piece], _row(spec))
+            else:
+                joined[name] = np.concatenate(pieces) if pieces else np.empty((0, *_row(spec)), np.float32)
+        return joined
+
+    def _run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        count = len(feeds["face"])
+        self._host["face"][:count] = feeds["face"]
+        given, made = [], {}
+        for at, (tensor, table) in enumerate(zip(self._state, self._tables, strict=True)):
+            rows = [_on_device(table, row) for row in feeds[tensor.input]]
+            fresh = [table.claim() for _ in rows]
+            self._slots[2 * at, :count] = [row.slot for row in rows]
+            self._slots[2 * at + 1, :count] = [row.slot for row in fresh]
+            given.append(rows)  # kept until the step is done
+            made[tensor.output] = Rows(fresh, tensor.shape)
+        if count not in self._steps:
+            self._steps[count] = _Step(self, count)
+        self._steps[count].launch()
+        self._device.wait()
+        del given
+        return {n: made[n] if n in made else self._host[n][:count].copy() for n in self.outputs}
+
+    def enqueue(self, context: Any, count: int) -> None:
+        """Ask the stream for one whole step of ``count`` faces: in, gather, network, scatter, out."""
+        device = self._device
+        device.copy_in(self._memory["face"], self._host["face"][:count])
+        for memory, slots in zip(self._slot_memory, self._slots, strict=True):
+            device.copy_in(memory, slots[:count])
+        for tensor, table, slots in zip(self._state, self._tables, self._slot_memory[::2], strict=True):
+            device.gather(self._memory[tensor.input], table.memory, slots, count, table.width)
+        if not context.execute_async_v3(device.stream.handle):
+            raise EdgeError(f"TensorRT cannot run the step ({self._reason()})")
+        for tensor, table, slots in zip(self._state, self._tables, self._slot_memory[1::2], strict=True):
+            device.scatter(self._memory[tensor.output], table.memory, slots, count, table.width)
+        for name in self.outputs.keys() & self._host.keys():
+            device.copy_out(self._host[name][:count], self._memory[name])
+
+    def context(self, count: int) -> Any:
+        """An execution context for ``count`` faces, bound to the buffers."""
+        context = self._engine.create_execution_context()
+        if context is None:
+            raise EdgeError(f"TensorRT has no memory for one more batch size ({self._reason()})")
+        taken = [context.set_input_shape(name, (count, *_row(spec))) for name, spec in self.inputs.items()]
+        taken += [context.set_tensor_address(name, int(memory)) for name, memory in self._memory.items()]
+        if not all(taken):
+            raise EdgeError(f"TensorRT refuses a batch of {count} faces ({self._reason()})")
+        return context
+
+    def record(self, context: Any, count: int) -> Graph:
+        """The step of ``count`` faces as a CUDA graph; EdgeError where it cannot be recorded."""
+        with self._device.faults("record the step"):
+            return Graph(self._device.stream.handle, lambda: self.enqueue(context, count))
+
+    def __enter__(self) -> TrtEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for step in self._steps.values():
+                step.close()
+        except EdgeError as fault:  # after a fault of the GPU every call fails
+            log.debug("%s", fault)
+        finally:
+            self._steps.clear()
+            self._device.close()
+
+    def tick(self) -> None:
+        """Nothing to do between two frames."""
+
+
+class _Step:
+    """The step for one batch size: run once as it is, then recorded and launched as a graph.
+
+    TensorRT wants one run between a change of shapes and a recording. Each size has a context of its own,
+    because a recording is valid only while the shapes of its context stay.
+    """
+
+    def __init__(self, engine: TrtEngine, count: int) -> None:
+        self._engine, self._count = engine, count
+        self._context = engine.context(count)
+        self._runs = 0
+        self._graph: Graph | None = None
+
+    def launch(self) -> None:
+        if self._runs == 1:
+            try:
+                self._graph = self._engine.record(self._context, self._count)
+            except EdgeError as error:
+                log.info("steps of %d faces run without a CUDA graph: %s", self._count, error)
+        self._runs += 1
+        if self._graph:
+            self._graph.launch()
+        else:
+            self._engine.enqueue(self._context, self._count)
+
+    def close(self) -> None:
+        if self._graph:
+            self._graph.close()
+
+
+def _row(spec: TensorSpec) -> tuple[int, ...]:
+    """Shape of one row; every dimension but the first is known."""
+    return tuple(side for side in spec.shape[1:] if side is not None)
+
+
+def _on_device(table: StateTable, row: Row | npt.NDArray[np.float32]) -> Row:
+    return row if isinstance(row, Row) and row.table is table else table.upload(np.asarray(row))

@@ -1,0 +1,126 @@
+"""Health as JSON: to a file that is replaced as a whole, or over HTTP on the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import ConfigError, EdgeError
+from edge.health.metrics import Health
+from edge.system.atomic_write import replace
+
+if TYPE_CHECKING:  # only a port needs the server, and with it half of the standard library
+    from http.server import BaseHTTPRequestHandler
+
+FILE_S = 5.0  # from one writing to the next; on a memory card that is 10 MB a day
+_LOOPBACK = "127.0.0.1"
+
+
+class Outlet(AbstractContextManager["Outlet"]):
+    """Tells nobody: the base of the two that do."""
+
+    def tell(self) -> None:
+        """Called after every frame, and while there is none."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class HealthFile(Outlet):
+    """Writes the figures to ``path`` every few seconds, whenever ``tell`` is called; best in /run."""
+
+    def __init__(self, path: Path, health: Health) -> None:
+        self._path, self._health, self._last_s = path, health, float("-inf")
+        self._write()  # a path that cannot be written is known before anything else starts
+
+    def tell(self) -> None:
+        """Write if it is time; a disk that is full now is tried again next time."""
+        if time.monotonic() - self._last_s >= FILE_S:
+            try:
+                self._write()
+            except ConfigError:
+                self._last_s = time.monotonic()
+
+    def _write(self) -> None:
+        try:
+            replace(self._path, json.dumps(self._health.snapshot()).encode())
+            self._path.chmod(0o644)  # under a strict umask nobody else could read it
+        except EdgeError as error:
+            raise ConfigError(f"health: {error}") from error
+        self._last_s = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._path.unlink(missing_ok=True)  # figures of a run that is over would mislead
+
+
+class HealthPort(Outlet):
+    """Answers ``GET /health`` on 127.0.0.1; nobody outside of this machine can ask."""
+
+    def __init__(self, port: int, health: Health) -> None:
+        from http.server import ThreadingHTTPServer
+
+        try:
+            self._server = ThreadingHTTPServer((_LOOPBACK, port), _handler(health))
+        except OSError as error:
+            raise ConfigError(
+                f"health port {port} cannot be opened ({error.strerror}); choose another"
+            ) from error
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True)
+        self._thread.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(1.0)
+
+
+def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
+    from http.server import BaseHTTPRequestHandler
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5  # seconds; a client that says nothing is let go
+
+        def do_GET(self) -> None:
+            found = self.path.split("?")[0] in ("/", "/health")
+            body = json.dumps(health.snapshot() if found else {"error": "ask for /health"}).encode()
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Requests are not news."""
+
+    return Handler
+
+
+def outlet(target: str, health: Health) -> Outlet:
+    """The file or the port (1 to 65535) that ``target`` names; an empty one names nothing."""
+    if not target:
+        return Outlet()
+    port = port_of(target)
+    return HealthFile(Path(target), health) if port is None else HealthPort(port, health)
+
+
+def port_of(target: str) -> int | None:
+    """The port that ``target`` names, None for a file; ConfigError for a number that is no port."""
+    if not target.isdigit():
+        return None
+    # A superscript is a digit that int() refuses, as it does a number of thousands of digits.
+    port = int(target) if target.isdecimal() and len(target) <= 5 else 0
+    if not 0 < port < 65536:
+        raise ConfigError(f"health port is {target[:20]}, expected 1 to 65535")
+    return port

@@ -1,0 +1,102 @@
+"""Figures of a step graph on labelled stills and generated sequences, through the engine that serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.engines.golden import roll
+from edge.faces.crop import normalise_crops
+from edge.protocols import Engine
+from edge.recognition.decision import Decision
+
+STILL_STEPS = 8  # a still is scored after this many equal steps from the zero state
+ECE_BINS = 15
+HIGHEST_THRESHOLD = 0.9
+_BATCH = 256
+Float32 = npt.NDArray[np.float32]
+
+
+def still_logits(
+    engine: Engine, bundle: Bundle, images: npt.NDArray[np.uint8], steps: int = STILL_STEPS
+) -> Float32:
+    """Logits (M,steps,K) of grey stills (M,H,W) held for ``steps`` equal steps from the zero state."""
+    parts = []
+    for at in range(0, len(images), _BATCH):
+        part = images[at : at + _BATCH]
+        held = np.broadcast_to(part[:, None], (len(part), steps, *part.shape[1:]))
+        parts.append(roll(engine, bundle, held))
+    return np.concatenate(parts) if parts else np.zeros((0, steps, len(bundle.labels)), np.float32)
+
+
+def uar(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64]) -> float:
+    """Unweighted average recall: what share is ``right`` (N,), averaged over the classes of ``wanted``."""
+    return float(np.mean([right[wanted == k].mean() for k in np.unique(wanted)]))
+
+
+def score(logits: Float32, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> dict[str, Any]:
+    """Accuracy, unweighted average recall and per-class recall with n, over rows with a label >= 0."""
+    rows = labels >= 0
+    wanted, answer = labels[rows], logits[rows].argmax(axis=-1)
+    right = answer == wanted
+    recall = {
+        name: {"n": int((wanted == k).sum()), "recall": round(float(right[wanted == k].mean()), 4)}
+        for k, name in enumerate(names)
+        if (wanted == k).any()
+    }
+    return {
+        "n": int(rows.sum()),
+        "accuracy": round(float(right.mean()), 4),
+        "uar": round(uar(right, wanted), 4),
+        "classes": recall,
+    }
+
+
+def fit_temperature(logits: Float32, labels: npt.NDArray[np.int64]) -> float:
+    """Temperature with the least negative log likelihood of labels >= 0 (Guo et al., ICML 2017)."""
+    rows = labels >= 0
+    grid = np.exp(np.linspace(np.log(0.3), np.log(3.0), 116))
+
+    def loss(temperature: float) -> float:
+        p = Decision((), temperature, 0, 0).probabilities(logits[rows])
+        return float(-np.log(np.maximum(p[np.arange(len(p)), labels[rows]], 1e-12)).mean())
+
+    return round(float(min(grid, key=loss)), 4)
+
+
+def fit_threshold(
+    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, strange: Float32, wanted: float = 0.9
+) -> float:
+    """Smallest threshold on the largest probability that reaches ``wanted`` twice, or HIGHEST_THRESHOLD.
+
+    As many of the answers to faces are right (``logits`` (N,K), ``labels`` (N,)), and as many pictures
+    without a face (``strange`` (M,K)) get none.
+    """
+    rows, decision = labels >= 0, Decision((), temperature, 0, 0)
+    p = decision.probabilities(logits[rows])
+    right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
+    surest = decision.probabilities(strange).max(axis=1)
+    for threshold in np.arange(0.2, HIGHEST_THRESHOLD, 0.01):
+        answered = sure >= threshold
+        if answered.any() and right[answered].mean() >= wanted and (surest < threshold).mean() >= wanted:
+            return round(float(threshold), 2)
+    return HIGHEST_THRESHOLD
+
+
+def calibration_error(
+    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, bins: int = ECE_BINS
+) -> float:
+    """Expected calibration error over bins of equal mass (Nixon et al., CVPR workshops 2019)."""
+    rows = labels >= 0
+    p = Decision((), temperature, 0, 0).probabilities(logits[rows])
+    right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
+    parts = np.array_split(np.argsort(sure), min(bins, len(sure)))
+    return round(float(sum(len(b) * abs(right[b].mean() - sure[b].mean()) for b in parts) / len(sure)), 4)
+
+
+def normalised(sequences: npt.NDArray[np.uint8], bundle: Bundle) -> Float32:
+    """Network input (M,T,C,S,S) of grey sequences (M,T,S,S)."""
+    return np.stack([normalise_crops(crops, bundle.manifest) for crops in sequences])

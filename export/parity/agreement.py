@@ -1,0 +1,51 @@
+"""A window is not a stream: how often the endless stream says what a sliding window would say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.protocols import Engine
+from export.parity.proof import State, roll
+
+Float32 = npt.NDArray[np.float32]
+WindowLogits = Callable[[Float32], Float32]
+"""Faces (B,T,C,S,S) of one window -> logits (B,K)."""
+
+
+def at_steps(window: int) -> list[int]:
+    """The first step, one window, four, twenty."""
+    return [1, window, 4 * window, 20 * window]
+
+
+def agreement(
+    engines: Mapping[str, tuple[Engine, State]], window_logits: WindowLogits, window: int, faces: Float32
+) -> list[dict[str, Any]]:
+    """Share of sequences, per kind of reset and step, in which stream and window give one label.
+
+    ``faces`` is (M, 20 windows, C,S,S). A window that is not full yet repeats its first frame in front.
+    """
+    expected = {}
+    for step in at_steps(window):
+        seen = np.arange(step - window, step).clip(0)
+        expected[step] = window_logits(faces[:, seen]).argmax(-1)
+    rows = []
+    for reset, (engine, state) in engines.items():
+        labels = roll(engine, state, faces).argmax(-1)
+        for step in at_steps(window):
+            same = float((labels[:, step - 1] == expected[step]).mean())
+            rows.append({"reset": reset, "step": step, "n": len(faces), "same_label": round(same, 4)})
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Plain text, one line per kind of reset."""
+    steps = sorted({row["step"] for row in rows})
+    lines = ["same label as the sliding window after" + "".join(f"{step:>8}" for step in steps) + " steps"]
+    for reset in dict.fromkeys(row["reset"] for row in rows):
+        shares = {row["step"]: row["same_label"] for row in rows if row["reset"] == reset}
+        lines.append(f"  --reset {reset:<28}" + "".join(f"{shares[step]:>8.0%}" for step in steps))
+    return "\n".join(lines) + f"\n  ({rows[0]['n']} sequences)"

@@ -1,0 +1,67 @@
+"""One row of the table from which the reference encoder was chosen."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from calibration import ranges
+from edge.engines.ort import OrtEngine
+from edge.faces.crop import normalise_crops
+from edge.protocols import Engine
+from export.bundle.describe import audit
+from export.data.ferplus import FerPlus, majority
+from export.graph.to_onnx import export_step
+from export.int8.quantize import write_int8
+from export.train.batches import INPUT
+from export.train.frames import accuracy, predict
+from export.train.networks import FrameClassifier
+
+_CALIBRATION_FACES, _RUNS = 512, 300
+
+
+def title() -> str:
+    """Head of the Markdown table."""
+    return (
+        "| encoder | MMAC | parameters | dev accuracy | dev UAR | int8 loss (points) "
+        "| fp32 ms | int8 ms | ratio |\n"
+        "|---|---|---|---|---|---|---|---|---|"
+    )
+
+
+def row(name: str, model: FrameClassifier, data: FerPlus, folder: Path) -> str:
+    """Accuracy, cost, one-thread times (median of alternating runs, batch 1) and loss by quantization."""
+    dev = data.fold == 1
+    images, labels = data.images[dev], majority(data.votes[dev])
+    fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
+    export_step(model, {}, (1, 48, 48), fp32)
+    faces = data.images[data.fold == 0][:_CALIBRATION_FACES]
+    step = onnx.load(str(fp32))
+    seen = ranges.observe(step, {}, [normalise_crops(faces, INPUT)])
+    write_int8(step, int8, ranges.summarise(seen, "minmax"), "cpu")
+    acc, uar = accuracy(predict(model, images), labels)
+    quantized = OrtEngine(int8, threads=1)
+    out = quantized.run({"face": normalise_crops(images, INPUT)})["logits"]
+    loss = 100 * (acc - accuracy(out, labels)[0])
+    slow, fast = _times(OrtEngine(fp32, threads=1), quantized)
+    macs = audit(fp32)["macs"] / 1e6
+    size = sum(p.numel() for p in model.parameters()) / 1e6
+    return (
+        f"| {name} | {macs:.1f} | {size:.2f} M | {acc:.1%} | {uar:.1%} | {loss:+.1f} | "
+        f"{slow:.2f} | {fast:.2f} | {slow / fast:.2f} |"
+    )
+
+
+def _times(first: Engine, second: Engine) -> tuple[float, float]:
+    """Median milliseconds of two engines that take turns, so that noise meets both."""
+    feeds = {"face": np.zeros((1, 1, 48, 48), np.float32)}
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_RUNS):
+        for engine, times in zip((first, second), taken, strict=True):
+            started = time.perf_counter()
+            engine.run(feeds)
+            times.append(time.perf_counter() - started)
+    return float(np.median(taken[0]) * 1e3), float(np.median(taken[1]) * 1e3)

@@ -1,0 +1,187 @@
+"""Train the frame encoder on stills with soft votes; resumable, seeded, one checkpoint an epoch."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from edge.errors import EdgeError
+from edge.faces.crop import normalise_crops
+from export.data.ferplus import FerPlus, majority, soft_targets
+from export.metrics.accuracy import uar
+from export.train import checkpoint
+from export.train.batches import INPUT, FrameRecipe, batches, class_weights
+from export.train.networks import FrameClassifier
+from export.train.rounding import add_rounding_noise, keep_rounded, round_in_training
+
+
+def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Accuracy and unweighted average recall over the rows whose label is not -1."""
+    rows = labels >= 0
+    right = logits[rows].argmax(axis=1) == labels[rows]
+    return float(right.mean()), uar(right, labels[rows])
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -> npt.NDArray[np.float32]:
+    """Output (N,...) of ``model`` on grey stills (N,H,W) uint8, one view each."""
+    model.eval()
+    device = next(model.parameters()).device
+    parts = [
+        model(torch.from_numpy(normalise_crops(images[at : at + batch], INPUT)).to(device)).cpu().numpy()
+        for at in range(0, len(images), batch)
+    ]
+    return np.concatenate(parts)
+
+
+def processor() -> torch.device:
+    """An NVIDIA GPU where PyTorch finds one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def answer(networks: Sequence[nn.Module], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Mean probabilities (N,K) of ``networks`` for grey stills (N,H,W) uint8 and their mirror images."""
+    copies = [copy.deepcopy(one).to(processor()) for one in networks]
+    logits = [predict(one, side) for one in copies for side in (images, images[:, :, ::-1])]
+    return np.mean([torch.from_numpy(one).softmax(dim=1).numpy() for one in logits], axis=0)
+
+
+def training_rows(data: FerPlus) -> npt.NDArray[np.int64]:
+    """Of the faces that train the network: those of its fold that voters could name."""
+    return np.flatnonzero(soft_targets(data.votes)[1] & (data.fold == 0))
+
+
+def train_frames(
+    data: FerPlus,
+    recipe: FrameRecipe,
+    folder: Path,
+    start: FrameClassifier | None = None,
+    answers: npt.NDArray[np.float32] | None = None,
+) -> FrameClassifier:
+    """Train, or resume from ``folder/frames.pt``; the returned model carries the averaged weights.
+
+    On an NVIDIA GPU where PyTorch finds one; the checkpoint resumes on either kind of machine.
+    ``start`` is the network to go on from; without it, training begins with random weights. ``answers``
+    (N,K), probabilities that other networks gave to the ``training_rows``, make up ``recipe.distil`` of the
+    target (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), with whatever fault a face is
+    shown (Xie et al., Self-training with Noisy Student, CVPR 2020).
+    """
+    if (answers is None) != (recipe.distil == 0):
+        raise ValueError(f"distil is {recipe.distil}; give answers where it is above 0, and only there")
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    cv2.setNumThreads(1)
+    pool = training_rows(data)
+    if len(pool) < recipe.batch:
+        raise EdgeError(
+            f"{len(pool)} faces to train on, fewer than a batch of {recipe.batch}; pass --data a larger file"
+        )
+    images, targets = data.images[pool], soft_targets(data.votes)[0][pool]
+    weights = class_weights(targets, recipe.balance)
+    dev = data.fold == 1
+    dev_images, dev_labels = data.images[dev], majority(data.votes[dev])
+
+    model = copy.deepcopy(start) if start else FrameClassifier(recipe.encoder)
+    device = processor()
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = copy.deepcopy(model)
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.SGD(
+        [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+        lr=recipe.peak_lr,
+        momentum=0.9,
+        nesterov=True,
+    )
+    steps = len(pool) // recipe.batch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.peak_lr, total_steps=steps * recipe.epochs, pct_start=0.2
+    )
+    parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
+    first = checkpoint.resume(folder / "frames.pt", parts, recipe)
+    # halves the time on an NVIDIA GPU or with AMX; the AVX-512 form alone is a third slower than float32
+    bf16 = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+
+    for epoch in range(first, recipe.epochs):
+        torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
+        model.train()
+        if epoch >= recipe.epochs - recipe.rounded_epochs:
+            round_in_training(model)
+            round_in_training(averaged)
+        elif epoch >= recipe.epochs - recipe.noisy_epochs:
+            add_rounding_noise(model)
+        started, total = time.monotonic(), 0.0
+        made = batches(images, targets, answers, weights, recipe, epoch)
+        for done, batch in enumerate(made):
+            faces, wanted = (part.to(device, non_blocking=True) for part in batch)
+            faces = faces.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                loss = cross_entropy(model(faces), wanted)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            _average(averaged, model, recipe.ema, epoch * steps + done)
+            total += loss.item()
+            if sys.stderr.isatty():
+                print(f"\repoch {epoch + 1} step {done + 1}/{steps}", end="", file=sys.stderr)
+        acc, uar = accuracy(predict(averaged, dev_images), dev_labels)
+        seconds = time.monotonic() - started
+        print(
+            f"{folder}: {recipe.encoder} epoch {epoch + 1}/{recipe.epochs}  loss {total / steps:.4f}  "
+            f"dev accuracy {acc:.4f}  UAR {uar:.4f}  {seconds:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+        checkpoint.save(folder / "frames.pt", parts, recipe, epoch + 1)
+    if recipe.rounded_epochs:
+        round_in_training(averaged)  # a finished run that is resumed has not passed the loop
+    keep_rounded(averaged)
+    return averaged.cpu().eval()
+
+
+def together(recipe: FrameRecipe, epochs: int) -> FrameRecipe:
+    """The recipe of ``epochs`` in which networks that ``recipe`` trained learn what all of them say."""
+    return replace(
+        recipe,
+        epochs=epochs,
+        noisy_epochs=min(epochs, FrameRecipe.noisy_epochs),
+        peak_lr=recipe.peak_lr / 3,  # gentle enough to keep what it knows
+        distil=0.7,
+        seed=recipe.seed + 1000,  # other draws than at first
+    )
+
+
+def fine_tune(
+    data: FerPlus, classifier: FrameClassifier, recipe: FrameRecipe, epochs: int, folder: Path
+) -> FrameClassifier:
+    """Quantization-aware fine-tuning on votes alone, at a twentieth of the learning rate of ``recipe``."""
+    gentle = replace(
+        recipe,
+        epochs=epochs,
+        noisy_epochs=0,
+        rounded_epochs=epochs,
+        peak_lr=recipe.peak_lr / 20,
+        seed=recipe.seed + 2000,
+    )
+    return train_frames(data, gentle, folder, start=classifier)
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average of weights and batch-norm statistics, quicker during the first steps."""
+    share = 1 - min(decay, (1 + step) / (10 + step))
+    for mean, value in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, share)

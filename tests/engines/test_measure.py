@@ -1,0 +1,150 @@
+"""The choice of a precision: what is faster and right wins, what is wrong is named, a cache may fail."""
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from edge import bundle as bundles
+from edge import config, session
+from edge.engines import machine_cache
+from edge.engines import measure as choose
+from edge.engines import selection as engines
+from edge.engines.golden import Verdict
+from edge.engines.ort import OrtEngine
+from edge.errors import BundleError, EdgeError
+
+
+@pytest.fixture
+def reference():
+    return bundles.load(bundles.REFERENCE)
+
+
+class Engine:
+    """fp32 behind another face: slower by ``pause_s``, or wrong by ``error``."""
+
+    def __init__(self, pause_s: float = 0.0, error: float = 0.0) -> None:
+        self._real = OrtEngine(bundles.load(bundles.REFERENCE).model("fp32"))
+        self._pause_s, self._error = pause_s, error
+        self.inputs, self.outputs = self._real.inputs, self._real.outputs
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *about) -> None: ...
+
+    def run(self, feeds):
+        time.sleep(self._pause_s)
+        out = self._real.run(feeds)
+        out["logits"] = out["logits"] + np.float32(self._error) * np.arange(8, dtype=np.float32)
+        return out
+
+
+@pytest.mark.parametrize(("slow", "fast"), [("fp32", "int8-cpu"), ("int8-cpu", "fp32")])
+def test_the_faster_wins(reference, slow: str, fast: str) -> None:
+    def make(kind, precision, threads):
+        return Engine(0.004 if precision == slow else 0.0)
+
+    choice = choose.measure(reference, make, budget_s=0.1)
+    assert choice.precision == fast
+    assert "ms a face" in choice.why
+
+
+def test_a_faster_one_that_is_wrong_is_named_and_left_out(reference) -> None:
+    def make(kind, precision, threads):
+        return Engine(0.004) if precision == "fp32" else Engine(error=1.0)
+
+    choice = choose.measure(reference, make, budget_s=0.05)
+    assert choice.precision == "fp32"
+    assert "int8-cpu does not reproduce golden.npz" in choice.why
+
+
+def test_the_engine_is_part_of_the_choice(reference) -> None:
+    """A GPU that is faster wins; one whose engine does not load is named and left out."""
+
+    def make(kind, precision, threads):
+        if (kind, precision) == ("tensorrt", "int8-trt"):
+            raise EdgeError("the builder refuses it")
+        return Engine(0.0 if kind == "tensorrt" else 0.004)
+
+    choice = choose.measure(reference, make, ["onnxruntime", "tensorrt"], budget_s=0.1)
+    assert (choice.engine, choice.precision) in {("tensorrt", "fp16"), ("tensorrt", "fp32")}
+    assert "int8-trt on tensorrt does not run here (the builder refuses it)" in choice.why
+
+
+def test_nothing_right_is_an_error(reference) -> None:
+    with pytest.raises(EdgeError, match="no precision"):
+        choose.measure(reference, lambda *_: Engine(error=1.0), budget_s=0.05)
+
+
+def test_it_is_remembered_per_bundle(reference, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert machine_cache.recall(reference) is None
+    choice = choose.Choice("onnxruntime", "int8-cpu", 2, "because")
+    machine_cache.remember(reference, choice)
+    assert machine_cache.recall(reference) == choice
+    folder = tmp_path / "other"
+    shutil.copytree(reference.folder, folder)
+    other = bundles.load(folder)
+    other.manifest["files"]["fp32"]["sha256"] = "0" * 64
+    assert machine_cache.recall(other) is None
+    file = next((tmp_path / "cache" / "emotion-edge").iterdir())
+    file.write_text("{")
+    assert machine_cache.recall(reference) is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault(reference, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    machine_cache.remember(reference, choose.Choice("onnxruntime", "fp32", 1, "because"))
+    assert machine_cache.recall(reference) is None
+    machine_cache.remember_verdict(reference, "int8-cpu", Verdict(1.0, 0.0))
+    assert not machine_cache.passed_before(reference, "int8-cpu")
+
+
+@pytest.fixture
+def golden_runs(monkeypatch, tmp_path) -> list[Verdict]:
+    """The verdicts of golden.npz as far as it was tried, in an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tried: list[Verdict] = []
+
+    def reproduces(engine, bundle) -> Verdict:
+        tried.append(Verdict(0.9999, 0.0))
+        return tried[-1]
+
+    monkeypatch.setattr(engines, "reproduces", reproduces)
+    return tried
+
+
+def test_golden_is_tried_once_per_model_processor_and_version(reference, golden_runs, monkeypatch) -> None:
+    wanted = config.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
+    for _ in range(3):
+        assert isinstance(session.engine(wanted, reference), OrtEngine)
+    assert len(golden_runs) == 1
+    for file in ("golden", "int8-cpu"):
+        entries = {**reference.manifest["files"], "golden": reference.manifest["golden"]}
+        changed = {**entries, file: {**entries[file], "sha256": "0" * 64}}
+        other = {**reference.manifest, "golden": changed.pop("golden"), "files": changed}
+        assert not machine_cache.passed_before(bundles.Bundle(reference.folder, other), "int8-cpu"), file
+    assert not machine_cache.passed_before(reference, "fp16")
+    for name in ("_engine_version", "_processor"):
+        with monkeypatch.context() as patch:
+            patch.setattr(machine_cache, name, lambda *_: "another")
+            assert not machine_cache.passed_before(reference, "int8-cpu"), name
+    assert machine_cache.passed_before(reference, "int8-cpu")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '{"min_cosine": "1", "label_changes": 0}'])
+def test_a_damaged_verdict_is_as_none(reference, golden_runs, tmp_path, text: str) -> None:
+    machine_cache.remember_verdict(reference, "int8-cpu", Verdict(1.0, 0.0))
+    next((tmp_path / "cache" / "emotion-edge").iterdir()).write_text(text)
+    assert not machine_cache.passed_before(reference, "int8-cpu")
+
+
+def test_what_is_wrong_is_refused_at_every_start(reference, golden_runs, monkeypatch) -> None:
+    wanted = config.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
+    monkeypatch.setattr(engines, "reproduces", lambda *_: Verdict(0.5, 0.0))
+    for _ in range(2):
+        with pytest.raises(BundleError, match=r"does not reproduce golden\.npz"):
+            session.engine(wanted, reference)
