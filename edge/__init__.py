@@ -1,3 +1,3 @@
 """emotion-edge: one recurrent step per tracked face, from camera to apparent expression."""
 
-__version__ = "0.1.0"
+from edge.version import __version__ as __version__

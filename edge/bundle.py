@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge.errors import BundleError
+from edge.manifest import Manifest, StateTensor, parse, upgraded
+from edge.system.hashing import sha256
 from edge.system.json_schema import problems
+
+__all__ = ["REFERENCE", "Bundle", "StateTensor", "check_hash", "load", "manifest_schema"]
 
 _HERE = Path(__file__).parent
 REFERENCE = _HERE / "models" / "reference"
-
-
-@dataclass(frozen=True)
-class StateTensor:
-    """One recurrent state: input and output name in the graph, shape of one row."""
-
-    input: str
-    output: str
-    shape: tuple[int, ...]
+EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -30,58 +25,55 @@ class Bundle:
     """A bundle whose manifest fits the schema and whose files have the hashes it names."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
+    inline: Mapping[str, Any] = field(default_factory=dict)  # the record of a manifest of format 1
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self.manifest["labels"])
+        return self.manifest.labels
 
     @property
     def state(self) -> tuple[StateTensor, ...]:
-        return tuple(
-            StateTensor(row["input"], row["output"], tuple(row["shape"])) for row in self.manifest["state"]
-        )
+        return self.manifest.state
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        return tuple(self.manifest["files"])
+        return tuple(self.manifest.files)
 
     def model(self, precision: str) -> Path:
         """Path of the ONNX file of one precision; BundleError names the ones there are."""
-        entry = self.manifest["files"].get(precision)
+        entry = self.manifest.files.get(precision)
         if entry is None:
             raise BundleError(
                 f"bundle {self.folder} has no precision {precision!r}; it has {', '.join(self.precisions)}"
             )
-        return self.folder / entry["path"]
+        return self.folder / entry.path
+
+    def record(self) -> dict[str, Any]:
+        """evaluation.json: measured ``figures`` and how the weights were made (``training``), or {}."""
+        if self.manifest.evaluation is None:
+            return dict(self.inline)
+        return _read_json(self.folder / self.manifest.evaluation.path)
 
 
-def load(folder: Path, unchecked: Collection[str] = ()) -> Bundle:
-    """Read and check a bundle; no file but the manifest is parsed before its hash was right.
+def load(folder: Path | None = None, unchecked: Collection[str] = ()) -> Bundle:
+    """Read and check the bundle in ``folder`` (default: the reference bundle that ships).
 
-    ``unchecked`` names entries of the manifest ("card") whose files may be missing or changed.
+    No file but the manifest is parsed before its hash was right. ``unchecked`` names entries of the manifest
+    ("card") whose files may be missing or changed. BundleError names the file, the fault and the fix.
     """
+    folder = REFERENCE if folder is None else Path(folder)
     path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        missing = f"no bundle at {folder}: manifest.json is missing"
-        raise BundleError(f"{missing}; name the folder of a bundle") from error
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error
+    if not path.exists():
+        raise BundleError(f"no bundle at {folder}: manifest.json is missing; name the folder of a bundle")
     schema = manifest_schema()
-    for problem in problems(manifest, schema, schema):
+    document, inline = upgraded(_read_json(path))
+    for problem in problems(document, schema, schema):
         raise BundleError(f"{path}: {problem}; export the bundle again")
-    bundle = Bundle(folder, manifest)
-    for entry in entries(manifest, unchecked):
-        check_hash(folder / entry["path"], entry["sha256"])
+    bundle = Bundle(folder, parse(document), inline)
+    for entry in bundle.manifest.listed(unchecked):
+        check_hash(folder / entry.path, entry.sha256)
     return bundle
-
-
-def entries(manifest: dict[str, Any], but: Collection[str] = ()) -> list[dict[str, str]]:
-    """The "path" and "sha256" of every file that a manifest names, ``but`` for some."""
-    single = [key for key in ("golden", "card", "picture", "per_frame") if key in manifest and key not in but]
-    return [*manifest["files"].values(), *(manifest[key] for key in single)]
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -103,6 +95,8 @@ def check_hash(path: Path, expected: str) -> None:
         )
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error

@@ -237,7 +237,7 @@ def demo(config: Config, folder: Path) -> None:
 
 def _say_licence(bundle: Bundle) -> None:
     about = bundle.manifest
-    log.info("bundle %s %s; licence of its weights: %s", about["name"], about["version"], about["license"])
+    log.info("bundle %s %s; licence of its weights: %s", about.name, about.version, about.license)
 
 
 def _say_speed(frames: int, dropped: int, seconds: float) -> None:

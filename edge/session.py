@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 
 from edge import bundle as bundles
-from edge.bundle import Bundle, sha256
+from edge.bundle import Bundle
 from edge.capture.addresses import Followed
 from edge.capture.opencv import OpenCVSource, is_camera
 from edge.capture.reconnect.latest_frame import NewestFrames
@@ -29,6 +29,7 @@ from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 from edge.sinks.jsonl import JsonlSink
 from edge.system.clock import WallClock
+from edge.system.hashing import sha256
 
 __all__ = ["bundle", "decision", "detector", "engine", "frames", "pipeline", "sinks", "source"]
 
@@ -210,8 +211,8 @@ def decision(config: Config, loaded: Bundle) -> Decision:
     threshold = config.decision.abstain_below
     return Decision(
         labels=loaded.labels,
-        temperature=loaded.manifest["temperature"],
-        abstain_below=loaded.manifest["abstain_below"] if threshold is None else threshold,
+        temperature=loaded.manifest.temperature,
+        abstain_below=loaded.manifest.abstain_below if threshold is None else threshold,
         min_face_px=config.decision.min_face_px,
     )
 

@@ -21,7 +21,7 @@ from edge.protocols import Engine
 def check(config: Config) -> None:
     """Build everything, try every precision, run one frame through, and print what was found."""
     bundle = session.bundle(config)
-    print(f"bundle    {bundle.manifest['name']} {bundle.manifest['version']}, all hashes right")
+    print(f"bundle    {bundle.manifest.name} {bundle.manifest.version}, all hashes right")
     for precision in bundle.precisions:
         print(f"network   {precision}: {_try_precision(bundle, precision)}")
     if config.bundle.precision == "auto":

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.data import Float32
 from edge.errors import BundleError
-from edge.faces.crop import normalise_crops
+from edge.preprocess import normalize_crops
 from edge.protocols import Engine
 
 MIN_COSINE = 0.999
@@ -45,7 +45,7 @@ def roll(engine: Engine, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Float3
     state = {t.input: np.zeros((len(crops), *t.shape), np.float32) for t in bundle.state}
     logits = []
     for at in range(crops.shape[1]):
-        out = engine.run({"face": normalise_crops(crops[:, at], bundle.manifest), **state})
+        out = engine.run({"face": normalize_crops(crops[:, at], bundle.manifest), **state})
         state = {t.input: out[t.output] for t in bundle.state}
         logits.append(out["logits"])
     return np.stack(logits, axis=1)
@@ -62,10 +62,10 @@ def compare(found: Float32, expected: Float32) -> Verdict:
 
 def reproduces(engine: Engine, bundle: Bundle) -> Verdict:
     """Run golden.npz through ``engine``; BundleError where the bundle carries none."""
-    entry = bundle.manifest.get("golden")
+    entry = bundle.manifest.golden
     if entry is None:
         raise BundleError(f"bundle {bundle.folder} has no golden.npz; export it again")
-    with np.load(bundle.folder / entry["path"]) as golden:
+    with np.load(bundle.folder / entry.path) as golden:
         crops, logits = golden["crops"], golden["logits"]
     parts = [roll(engine, bundle, crops[at : at + _AT_ONCE]) for at in range(0, len(crops), _AT_ONCE)]
     return compare(np.concatenate(parts), logits)

@@ -55,7 +55,7 @@ def passed_before(bundle: Bundle, precision: str) -> bool:
 
 def _choice_key(bundle: Bundle, traits: Sequence[str]) -> list[str]:
     """Bundle, machine and version of the engine."""
-    hashes = [entry["sha256"] for entry in bundle.manifest["files"].values()]
+    hashes = [entry.sha256 for entry in bundle.manifest.files.values()]
     processor = _processor("model name", "CPU part")
     return [*hashes, *_machine(), str(os.cpu_count()), processor, _engine_version(), *traits]
 
@@ -63,7 +63,7 @@ def _choice_key(bundle: Bundle, traits: Sequence[str]) -> list[str]:
 def _verdict_key(bundle: Bundle, precision: str) -> list[str]:
     """Model, golden.npz, processor and versions: all that the logits depend on."""
     # The whole manifest, because it says how crops are normalised, too; it holds the hashes of all files.
-    about = json.dumps(bundle.manifest, sort_keys=True)
+    about = json.dumps(bundle.manifest.to_dict(), sort_keys=True)
     # With its features: a virtual machine that moves keeps the name of its processor, but not all of them.
     processor = _processor("model name", "flags", "CPU part", "CPU variant", "Features")
     return [about, precision, *_machine(), processor, _engine_version(), __version__]

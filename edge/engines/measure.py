@@ -110,9 +110,9 @@ def _thread_counts() -> list[int]:
 
 
 def _feeds(bundle: Bundle) -> dict[str, Float32]:
-    spec = bundle.manifest["input"]
+    spec = bundle.manifest.input
     rng = np.random.default_rng(0)
-    face = rng.standard_normal((1, spec["channels"], spec["size"], spec["size"])).astype(np.float32)
+    face = rng.standard_normal((1, spec.channels, spec.size, spec.size)).astype(np.float32)
     return {"face": face, **{t.input: np.zeros((1, *t.shape), np.float32) for t in bundle.state}}
 
 

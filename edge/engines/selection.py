@@ -71,8 +71,8 @@ def wanted(config: Config, loaded: Bundle) -> tuple[str, str, int]:
 
 def _fitting(loaded: Bundle, built: OrtEngine) -> OrtEngine:
     """``built``; BundleError where the manifest describes another graph."""
-    about, labels = loaded.manifest["input"], len(loaded.labels)
-    face = (about["channels"], about["size"], about["size"])
+    about, labels = loaded.manifest.input, len(loaded.labels)
+    face = (about.channels, about.size, about.size)
     inputs = {"face": face, **{tensor.input: tensor.shape for tensor in loaded.state}}
     outputs = {"logits": (labels,), **{tensor.output: tensor.shape for tensor in loaded.state}}
     for found, wanted in ((built.inputs, inputs), (built.outputs, outputs)):

@@ -9,7 +9,7 @@ The face square
     measured; they stand in its own file.
 
 Geometry of the manifest
-    ``manifest["input"]["crop"] = {"scale": 1.0, "align": "eyes"}``: scale is side of the crop over
+    ``manifest.input.crop``, {"scale": 1.0, "align": "eyes"}: scale is side of the crop over
     side of the face square; align "eyes" turns the crop about the centre of the square until the
     eyes are level, "none" leaves it upright. These two values are the defaults.
 
@@ -19,37 +19,35 @@ Coordinates are continuous: pixel i covers i..i+1, so a frame of width W ends at
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from edge.data import Face, Float32, Frame
 from edge.errors import BundleError
+from edge.manifest import FaceInput
+from edge.preprocess import UInt8, normalize
 
-UInt8 = npt.NDArray[np.uint8]
-
-FLAT_GREY = 128  # what a degenerate box gives: standardised it is all zeros, so it claims nothing
+FLAT_GREY = 128  # what a degenerate box gives: standardized it is all zeros, so it claims nothing
 MAX_OVERSAMPLING = 4  # the warp makes at most 4 x 4 samples per pixel of the crop, whatever the face's size
 MAX_ROLL = math.radians(45)  # beyond this the landmarks are more often wrong than the head is tilted
 MIN_EYE_DISTANCE = 0.1  # of the side; nearer eyes are a profile, and their line tells no roll
 
 
-def face_batch(frame: Frame, faces: Sequence[Face], manifest: dict[str, Any]) -> Float32:
+def face_batch(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> Float32:
     """Crop ``faces`` as the network's input: ``(N,C,S,S)`` float32; ``(0,C,S,S)`` for none."""
-    return normalise_crops(crop_faces(frame, faces, manifest), manifest)
+    return normalize(crop_faces(frame, faces, face_input), face_input)
 
 
-def crop_faces(frame: Frame, faces: Sequence[Face], manifest: dict[str, Any]) -> UInt8:
-    """Crop ``faces`` as ``(N,S,S)`` uint8 full-range grey, before they are normalised.
+def crop_faces(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> UInt8:
+    """Crop ``faces`` as ``(N,S,S)`` uint8 full-range grey, before they are normalized.
 
     Beyond the frame its border is repeated. A box that is not finite, has no side or is more than
     20 frames large gives a flat crop of 128.
     """
-    size = int(manifest["input"]["size"])
-    scale, align = _geometry(manifest)
+    size = face_input.size
+    scale, align = _geometry(face_input)
     crops = np.full((len(faces), size, size), FLAT_GREY, np.uint8)
     for crop, face in zip(crops, faces, strict=True):
         x0, y0, x1, y1 = face.box_xyxy.tolist()
@@ -83,9 +81,8 @@ def square(centre_x: float, centre_y: float, side: float) -> Float32:
     return np.array([centre_x - half, centre_y - half, centre_x + half, centre_y + half], np.float32)
 
 
-def _geometry(manifest: dict[str, Any]) -> tuple[float, bool]:
-    spec = manifest["input"].get("crop", {})
-    scale, align = float(spec.get("scale", 1.0)), spec.get("align", "eyes")
+def _geometry(face_input: FaceInput) -> tuple[float, bool]:
+    scale, align = face_input.crop.scale, face_input.crop.align
     if not (math.isfinite(scale) and scale > 0):
         raise BundleError(f"manifest input.crop.scale is {scale}; give a positive number such as 1.0")
     if align not in ("eyes", "none"):
@@ -132,48 +129,5 @@ def _span(middle: float, reach: float, length: int) -> tuple[int, int]:
     return start, max(min(math.ceil(middle + reach), length), start + 1)
 
 
-def normalise_crops(images: npt.NDArray[np.uint8], manifest: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """Make grey face crops the network's input: the last part of the one preprocessing.
-
-    ``images`` is ``(N,H,W)`` uint8; the result is ``(N,C,S,S)`` float32 with C and S from
-    ``manifest["input"]``. Crops of another size are resized (area when shrinking, else linear).
-    A network with three channels gets the grey picture in each of them.
-    """
-    spec = manifest["input"]
-    size, channels = spec["size"], spec["channels"]
-    if images.shape[1:] != (size, size):
-        how = cv2.INTER_AREA if min(images.shape[1:]) > size else cv2.INTER_LINEAR
-        images = np.stack([cv2.resize(image, (size, size), interpolation=how) for image in images])
-    levels = _LEVELS[spec["normalisation"]]
-    faces = np.empty((len(images), channels, size, size), np.float32)
-    for image, face in zip(images, faces, strict=True):
-        face[:] = cv2.LUT(image, levels(image))  # one look-up a pixel: there are only 256 grey levels
-    if spec["normalisation"] == "imagenet":
-        if channels != 3:
-            raise BundleError(f"manifest input.normalisation is imagenet with {channels} channel; it needs 3")
-        faces = (faces - _IMAGENET_MEAN) / _IMAGENET_STD
-    return faces
-
-
-def _standardised(image: UInt8) -> Float32:
-    mean, std = (float(v[0, 0]) for v in cv2.meanStdDev(image))
-    # One grey level as the floor: a flat crop becomes zeros, not amplified sensor noise.
-    return ((_GREY - mean) / max(std, 1.0)).astype(np.float32)
-
-
 # BT.601 and BT.709 luma: 16 is black, 235 is white.
 _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
-
-# Of red, green and blue, for pixels in 0..1; Russakovsky et al., IJCV 115 (2015), as torchvision uses them.
-_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
-_IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
-
-# What each grey level becomes, for one crop.
-_GREY = np.arange(256, dtype=np.float64)
-_LEVELS: dict[str, Callable[[UInt8], Float32]] = {
-    "none": lambda _: _GREY.astype(np.float32),
-    "unit": lambda _: (_GREY / 255).astype(np.float32),
-    "signed": lambda _: (_GREY / 127.5 - 1).astype(np.float32),
-    "imagenet": lambda _: (_GREY / 255).astype(np.float32),
-    "standardise": _standardised,
-}

@@ -79,14 +79,14 @@ class Recognizer:
         self.step_share = 1.0  # of the bundle's step_hz, where the machine is to be spared
         self.engine = engine
         self._manifest = bundle.manifest
-        self._turns = Turns(most_faces, self._manifest["warm_steps"], self._manifest["reset_after_s"])
+        self._turns = Turns(most_faces, self._manifest.warm_steps, self._manifest.reset_after_s)
         self._last_s = -inf  # the frame before
         self._state = bundle.state
         self._decision = decision
 
     def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
         """Estimates of all tracks: fresh where the network ran on this frame, else the last one."""
-        step_hz = self.step_share * self._manifest["step_hz"]
+        step_hz = self.step_share * self._manifest.step_hz
         due = [track for track in tracks if is_due(track.last_step_s, frame.timestamp_s, step_hz)]
         # A camera that is slower than the step sets the pace.
         period_s, self._last_s = max(1 / step_hz, frame.timestamp_s - self._last_s), frame.timestamp_s
@@ -96,7 +96,7 @@ class Recognizer:
 
     def _step(self, frame: Frame, due: list[Track]) -> None:
         for track in due:
-            if track.last_step_s is None or self._gap(track, frame) > self._manifest["reset_after_s"]:
+            if track.last_step_s is None or self._gap(track, frame) > self._manifest.reset_after_s:
                 track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
                 track.steps = 0
         feeds: dict[str, Any] = {"face": self.crop(frame, [track.face for track in due])}
@@ -106,7 +106,7 @@ class Recognizer:
 
     def crop(self, frame: Frame, faces: Sequence[Face]) -> Float32:
         """The network's input ``(N,C,S,S)``."""
-        return face_batch(frame, faces, self._manifest)
+        return face_batch(frame, faces, self._manifest.input)
 
     def decide(self, frame: Frame, due: Sequence[Track], outputs: Mapping[str, Any]) -> None:
         """Give each track its row of the new states and of the answer."""
@@ -128,7 +128,7 @@ class Recognizer:
             box_xyxy=box,
             probabilities=probabilities,
             label=self._decision.label(probabilities, float(box[2] - box[0])),
-            warm=track.steps >= self._manifest["warm_steps"],
+            warm=track.steps >= self._manifest.warm_steps,
             fresh=True,
         )
 

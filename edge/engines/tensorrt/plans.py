@@ -19,12 +19,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.bundle import Bundle, sha256
+from edge.bundle import Bundle
 from edge.engines.tensorrt.builder import BUILDER_MB, WORKSPACE_MB, library, memory_fault
 from edge.errors import EdgeError
 from edge.faces.fetch import cache_folder
 from edge.system.atomic_write import replace
 from edge.system.device import gpu, jetpack
+from edge.system.hashing import sha256
 from edge.system.process import START
 
 
@@ -70,7 +71,7 @@ def key_of(bundle: Bundle, precision: str, faces: int, capability: str = "") -> 
         capability=here.capability if here else capability,
         jetpack=jetpack(),
         machine=machine_id(),
-        model_sha256=bundle.manifest["files"][precision]["sha256"],
+        model_sha256=bundle.manifest.files[precision].sha256,
         precision=precision,
         faces=faces,
     )
