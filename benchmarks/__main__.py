@@ -14,7 +14,7 @@ from benchmarks.core.report import Report, check_writable, missed, show, write
 from benchmarks.machine.sensors import Sampler, Sensors
 from edge.errors import ConfigError, require
 from edge.system import journal
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
 from edge.system.command import finish
 
 # Each is a module with HELP, add_options(parser) and run(args) -> report.
@@ -69,7 +69,7 @@ def _measure(kind: str, run: Any, args: argparse.Namespace) -> int:
     if args.html:
         from benchmarks.pages.page import page
 
-        replace(args.html, page(made).encode())
+        atomic_write(args.html, page(made).encode())
     return int(kind == "selftest" and bool(missed(made)))
 
 

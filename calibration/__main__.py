@@ -83,7 +83,7 @@ def _collect(args: argparse.Namespace) -> None:
 
 def _name(source: str) -> str:
     """What the set says of where a sequence comes from."""
-    from edge.capture.rtsp import without_password
+    from edge.capture.addresses import without_password
 
     return without_password(source) if "://" in source else Path(source).name
 

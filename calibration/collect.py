@@ -12,7 +12,7 @@ import numpy.typing as npt
 from calibration import calibration_set
 from calibration.sequences import SequenceRecipe, generate
 from edge import config, session
-from edge.capture.rtsp import without_password
+from edge.capture.addresses import without_password
 from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import crop_faces
 from edge.protocols import FaceDetector

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 UNCERTAIN = "uncertain"
+SCHEMA = "emotion-edge/1"  # of an estimate as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,21 @@ class Frame:
 class Face:
     """One detected face."""
 
-    box_xyxy: Float32  # (4,) the face square in frame pixels, see edge.faces.crop
-    score: float  # 0..1
-    landmarks: Float32 | None = (
-        None  # (5,2) frame pixels: right eye, left eye, nose, right, left mouth corner
-    )
+    box_xyxy: Float32  # (4,) the face square in frame pixels, see edge.faces.square
+    score: float = 1.0  # 0..1
+    # (5,2) frame pixels: right eye, left eye, nose, right and left corner of the mouth
+    landmarks: Float32 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How thorough one detection has to be; a detector that cannot save time by it ignores it."""
+
+    smallest: float | None = None  # side of the smallest face looked for / width of the frame; None: any
+    width_share: float = 1.0  # of the usual input width, where the machine is to be spared
+
+
+ANY_FACE = Search()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +52,27 @@ class EmotionEstimate:
     track_id: int
     timestamp_s: float  # seconds, time of the frame
     box_xyxy: Float32  # (4,) frame pixels
-    probabilities: Float32  # (K,) sum 1, in the order of the bundle's labels
-    label: str  # one of the bundle's labels, or "uncertain"
+    probabilities: Float32  # (K,) sum 1, in the order of ``labels``
+    labels: tuple[str, ...]  # (K,) those of the bundle
+    label: str  # one of ``labels``, or "uncertain"
     warm: bool  # False while the recurrent state is still filling
     fresh: bool  # True where the network ran on this very frame
+    still: bool = False  # True for a single picture, shown to the network several times
+
+    def to_dict(self) -> dict[str, Any]:
+        """The estimate as JSON takes it: rounded seconds and pixels, label names to probabilities."""
+        shares = zip(self.labels, self.probabilities, strict=True)
+        return {
+            "schema": SCHEMA,
+            "timestamp_s": round(float(self.timestamp_s), 4),
+            "track_id": self.track_id,
+            "box": [round(float(value), 1) for value in self.box_xyxy],
+            "label": self.label,
+            "probabilities": {name: round(float(share), 4) for name, share in shares},
+            "warm": self.warm,
+            "fresh": self.fresh,
+            **({"still": True} if self.still else {}),
+        }
 
 
 @dataclass(slots=True)
@@ -53,7 +81,6 @@ class Track:
 
     id: int
     face: Face
-    last_seen_s: float  # seconds, last frame in which the detector found it
     last_step_s: float | None = None  # seconds, last frame on which the network ran
     state: tuple[Any, ...] = ()  # one row (D...) per state tensor as the engine gave it; empty = zero state
     steps: int = 0  # network steps since birth or reset

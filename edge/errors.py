@@ -42,6 +42,13 @@ class RestartNeeded(EdgeError):
     exit_code = 75
 
 
+class SinkClosed(Exception):
+    """The reader of an output has gone (``emotion-edge run | head``): a normal end, not a fault.
+
+    The main loop catches it, closes everything and exits with 0.
+    """
+
+
 def require(module: str, hint: str) -> ModuleType:
     """Import an optional library, or raise DependencyError that says how to install it."""
     try:

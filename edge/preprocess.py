@@ -1,4 +1,4 @@
-"""The last part of the one preprocessing: grey face crops become the network's input."""
+"""The last part of the one preprocessing: gray face crops become the network's input."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ UInt8 = npt.NDArray[np.uint8]
 
 
 def normalize_crops(images: npt.NDArray[np.uint8], manifest: Manifest) -> Float32:
-    """Make grey face crops the network's input: the last part of the one preprocessing.
+    """Make gray face crops the network's input: the last part of the one preprocessing.
 
     ``images`` is ``(N,H,W)`` uint8; the result is ``(N,C,S,S)`` float32 with C and S from
     ``manifest.input``. Crops of another size are resized (area when shrinking, else linear).
-    A network with three channels gets the grey picture in each of them.
+    A network with three channels gets the gray picture in each of them.
     """
     return normalize(images, manifest.input)
 
@@ -34,7 +34,7 @@ def normalize(images: UInt8, face: FaceInput) -> Float32:
     levels = _LEVELS[face.normalization]
     faces = np.empty((len(images), channels, size, size), np.float32)
     for image, planes in zip(images, faces, strict=True):
-        planes[:] = cv2.LUT(image, levels(image))  # one look-up a pixel: there are only 256 grey levels
+        planes[:] = cv2.LUT(image, levels(image))  # one look-up a pixel: there are only 256 gray levels
     if face.normalization == "imagenet":
         if channels != 3:
             raise BundleError(f"manifest input.normalization is imagenet with {channels} channel; it needs 3")
@@ -44,7 +44,7 @@ def normalize(images: UInt8, face: FaceInput) -> Float32:
 
 def _standardized(image: UInt8) -> Float32:
     mean, std = (float(v[0, 0]) for v in cv2.meanStdDev(image))
-    # One grey level as the floor: a flat crop becomes zeros, not amplified sensor noise.
+    # One gray level as the floor: a flat crop becomes zeros, not amplified sensor noise.
     return ((_GREY - mean) / max(std, 1.0)).astype(np.float32)
 
 
@@ -52,7 +52,7 @@ def _standardized(image: UInt8) -> Float32:
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
 
-# What each grey level becomes, for one crop.
+# What each gray level becomes, for one crop.
 _GREY = np.arange(256, dtype=np.float64)
 _LEVELS: dict[str, Callable[[UInt8], Float32]] = {
     "none": lambda _: _GREY.astype(np.float32),

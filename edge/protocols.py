@@ -1,4 +1,4 @@
-"""What the pipeline asks of a camera, a detector, an engine and a sink. All are context managers."""
+"""What the pipeline asks of a camera, a detector, an engine and an output. All are context managers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from edge.data import EmotionEstimate, Face, Frame, TensorSpec
+from edge.data import EmotionEstimate, Face, Frame, Search, TensorSpec
+from edge.events import Event
 
 
 @runtime_checkable
@@ -23,19 +24,10 @@ class Source(AbstractContextManager["Source"], Protocol):
 
 @runtime_checkable
 class FaceDetector(AbstractContextManager["FaceDetector"], Protocol):
-    """Finds faces.
+    """Finds faces."""
 
-    ``width_share``: of its usual input width, where the machine is to be spared. ``starts_at``: the score
-    from which a face may begin a track; one that scores less may only continue one. ``expects``: side of
-    the smallest face that is looked for, over the frame's width; None for all faces. It may save time.
-    """
-
-    width_share: float
-    expects: float | None
-    starts_at: float
-
-    def detect(self, frame: Frame) -> list[Face]:
-        """Faces of one frame, best score first; an empty list where there is none."""
+    def detect(self, frame: Frame, search: Search = ...) -> list[Face]:
+        """Faces of one frame as face squares, best score first; an empty list where there is none."""
         ...
 
 
@@ -55,18 +47,23 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """Precision and library, for logs and health."""
         ...
 
-    def tick(self) -> None:
-        """Called between two frames, whether a face was there or not."""
-        ...
-
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch; what is returned belongs to the caller."""
         ...
 
 
 @runtime_checkable
-class Sink(AbstractContextManager["Sink"], Protocol):
-    """Takes the estimates away."""
+class EventSink(AbstractContextManager["EventSink"], Protocol):
+    """Takes events away: the only kind of output that other packages may add."""
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Take the events of one frame; may be called with none."""
+        ...
+
+
+@runtime_checkable
+class PictureSink(AbstractContextManager["PictureSink"], Protocol):
+    """Makes a picture or a clip of what was seen; a service refuses it unless output.pictures is true."""
 
     def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
         """Take one frame and the estimates of all its tracks; may be called with none."""

@@ -44,7 +44,7 @@ def check_detector(detector: FaceDetector, frame: Frame) -> list[Face]:
         again = detector.detect(frame)
         empty = detector.detect(Frame(np.full_like(frame.image, 128), frame.timestamp_s, frame.index))
     assert np.array_equal(frame.image, before), "detect wrote into the frame"
-    assert empty == [], f"{len(empty)} faces in a flat grey picture"
+    assert empty == [], f"{len(empty)} faces in a flat gray picture"
     assert len(again) == len(faces), "the same frame gave another number of faces"
     for face in faces:
         x0, y0, x1, y1 = face.box_xyxy

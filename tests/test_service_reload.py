@@ -162,7 +162,7 @@ def test_settings_that_cannot_be_read_interrupt_nothing(run: Run) -> None:
     run.process.send_signal(signal.SIGHUP)
     run.until(lambda: "the old configuration stays: output.health" in run.log())
     run.flows()
-    assert run.log().count("licence of its weights") == 1, "nothing was built again"
+    assert run.log().count("license of its weights") == 1, "nothing was built again"
     assert "RELOADING=1" not in run.told()
 
 

@@ -73,8 +73,8 @@ class Haar:
         self._cascade = load_cascade("haarcascade_frontalface_default.xml")
 
     def __call__(self, picture: UInt8) -> Any:
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-        return self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5)
+        gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        return self._cascade.detectMultiScale(gray, scaleFactor=1.1, minNeighbors=5)
 
 
 class YuNet:

@@ -23,7 +23,7 @@ Work = dict[str, Callable[[], object]]
 def own_network(engine: Engine, bundle: Bundle, precision: str, notes: list[str]) -> Work:
     """Our network alone: one step; a window of 16 frames again for each frame; its CNN with smoothing."""
     one, many = step_feeds(bundle, 1), step_feeds(bundle, WINDOW)
-    notes.append(f"the window of {WINDOW} frames goes through our step graph as one batch, in its favour")
+    notes.append(f"the window of {WINDOW} frames goes through our step graph as one batch, in its favor")
     return {
         "our step, alone": lambda: engine.run(one),
         f"network: a window of {WINDOW} frames again": lambda: engine.run(many),

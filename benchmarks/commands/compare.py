@@ -131,7 +131,7 @@ def _family(pairs: list[Pair], turn: int, seed: int) -> list[dict[str, Any]]:
 
 def _row(pair: Pair, turn: int, seed: int, permutations: int) -> dict[str, Any]:
     old, new = pair
-    before, after = _centres(*(stats.witnesses(one["rounds"], turn) for one in pair))
+    before, after = _centers(*(stats.witnesses(one["rounds"], turn) for one in pair))
     change = 100 * (after - before) / abs(before) if before else 100 * (inf if after > 0 else -inf)
     return {
         "name": old["name"], "unit": old["unit"], "judged": _is_judged(pair),
@@ -140,7 +140,7 @@ def _row(pair: Pair, turn: int, seed: int, permutations: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _centres(*sides: stats.Floats) -> list[float]:
+def _centers(*sides: stats.Floats) -> list[float]:
     """Geometric means, which the logarithms of the test compare; plain ones where a round is 0 or less."""
     if min(side.min() for side in sides) > 0:
         return [exp(float(np.log(side).mean())) for side in sides]

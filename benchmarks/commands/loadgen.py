@@ -86,7 +86,7 @@ def _bar(system: System, name: str, least_s: float | None, clips: int) -> Bar:
 def _settings(lg: Any, name: str, mode: str, seconds: float, fastest_s: float) -> Any:
     """LoadGen prepares queries for these times: with too few, a run ends early and is INVALID.
 
-    Streams therefore expect a quarter of the fastest batch, as neighbours may leave, and Offline 1.3 times
+    Streams therefore expect a quarter of the fastest batch, as neighbors may leave, and Offline 1.3 times
     its rate, because it answers all that was prepared.
     """
     made, scenario = lg.TestSettings(), SCENARIOS[name]
@@ -173,7 +173,7 @@ def run(args: argparse.Namespace) -> Report:
     notes = [
         f"{precision}, threads {args.threads}; a clip is {clips.steps} steps; at least {args.seconds:g} s a "
         f"scenario, official results take {OFFICIAL_SECONDS} s and a review by MLCommons",
-        "faces are cropped and normalised before; the golden sequences go to and fro until a clip is full",
+        "faces are cropped and normalized before; the golden sequences go to and fro until a clip is full",
     ]
     made = harness.ran(bundle=bundle)
     made["setup"] = {"engine": engine.serves, "threads": args.threads}

@@ -109,7 +109,7 @@ def _about(pipeline: Pipeline, luma: bool, notes: list[str]) -> None:
     """What the reader has to know of our side."""
     notes.append(f"ours: {pipeline.recognizer.engine.serves}, a step of the network in each frame")
     if luma:
-        notes.append("ours gets the luma plane, as from a camera (--luma); the peers get colour")
+        notes.append("ours gets the luma plane, as from a camera (--luma); the peers get color")
     if isinstance(pipeline.detector, HaarDetector):
         notes.append("OpenCV's Haar cascade stands in for our detector: pass --detector ONNX")
 

@@ -37,7 +37,7 @@ AGE_DETECTOR_MS, AGE_FPS = 4.0, 30.0  # with the network 5 ms in a frame period 
 BUSY_MS, BUSY_FPS, BUSY_FRAMES = 50.0, 60.0, 60  # three periods a frame: two of three are dropped
 SLOW_SHARE, SLOW_MS = 0.05, 10.0  # of the calls, which p99 has to show
 _MANIFEST = {
-    "input": {"size": 48, "channels": 1, "normalisation": "standardise"},
+    "input": {"size": 48, "channels": 1, "normalization": "standardize"},
     "step_hz": 30, "reset_after_s": 1.0, "warm_steps": 1,
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=harness.positive, default=0.1, help="of each case a round (default: %(default)g)"
     )
-    parser.add_argument("--bgr", action="store_true", help="frames in colour instead of luma")
+    parser.add_argument("--bgr", action="store_true", help="frames in color instead of luma")
 
 
 def faces(text: str) -> int:
@@ -90,7 +90,7 @@ def with_room(wanted: Config, most: int) -> Config:
 
 
 def _work(
-    stack: ExitStack, base: Config, wanted: list[Case], colour: bool, notes: list[str]
+    stack: ExitStack, base: Config, wanted: list[Case], color: bool, notes: list[str]
 ) -> tuple[dict[Case, Callable[[], int]], dict[str, Any]]:
     """One frame a call for each case, and the fingerprint."""
     pictures: dict[tuple[str, int], list[Frame]] = {}
@@ -102,7 +102,7 @@ def _work(
         shown = case.size, case.faces
         if shown not in pictures:  # one scene for all numbers of threads: each takes megabytes
             made = frames.crowd(case.faces, *_pixels(case.size), FRAMES)
-            pictures[shown] = made if colour else frames.luma(made)
+            pictures[shown] = made if color else frames.luma(made)
         work[case] = harness.stepper(pipeline, pictures[shown], bundle.manifest["step_hz"])
         if getattr(pipeline.recognizer.engine, "threads", None) != case.threads:
             notes.append(f"{case}: {pipeline.recognizer.engine.serves} has threads of its own")

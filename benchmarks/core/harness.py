@@ -106,7 +106,7 @@ def take_turns(
 ) -> dict[str, list[list[float]]]:
     """Milliseconds of a call by name and round; a sample is the mean of ``calls[name]`` calls, else of one.
 
-    All take turns within a round, because clocks and neighbours change by the second; each has ``seconds`` a
+    All take turns within a round, because clocks and neighbors change by the second; each has ``seconds`` a
     round, and ``least`` samples. The first calls, which fill caches, are not counted.
     """
     found: dict[str, list[list[float]]] = {name: [] for name in work}

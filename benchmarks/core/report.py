@@ -18,7 +18,7 @@ from benchmarks.core import stats
 from benchmarks.pages.formatting import asked as wanted_of
 from benchmarks.pages.formatting import plain
 from edge.errors import ConfigError, EdgeError
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
 from edge.system.json_schema import problems
 
 SCHEMA = "emotion-bench/1"
@@ -130,7 +130,7 @@ def check_writable(path: Path | None) -> None:
 
 def write(path: Path, made: Report) -> None:
     """Keep a report, whole or not at all."""
-    replace(path, json.dumps(made, allow_nan=False).encode())
+    atomic_write(path, json.dumps(made, allow_nan=False).encode())
 
 
 def verdict(entry: Mapping[str, Any]) -> tuple[bool, str] | None:

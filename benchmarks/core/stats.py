@@ -1,6 +1,6 @@
 """What latencies can be said to be: quantiles, ratios, differences and slopes, each with its doubt.
 
-Latencies of one run are no independent draws: clocks, temperature and neighbours drift, so one slow frame
+Latencies of one run are no independent draws: clocks, temperature and neighbors drift, so one slow frame
 announces the next. An interval that counts every frame as a witness of its own is too narrow. The functions
 here that compare resample or shuffle *blocks*, runs of consecutive samples, and take one number of a block as
 one witness. A *round* of an interleaved measurement is such a block already.
@@ -140,7 +140,7 @@ def _drawn_medians(rounds: list[Floats], draws: NDArray[np.int64]) -> Floats:
 def permutation_p(a: Samples, b: Samples, seed: int = 0, permutations: int = 10_000, turn: int = 1) -> float:
     """How often a shuffle sets ``a`` and ``b`` as far apart as they are: two-sided, Monte Carlo.
 
-    Whole blocks are shuffled, because single samples are not exchangeable: neighbours in time resemble each
+    Whole blocks are shuffled, because single samples are not exchangeable: neighbors in time resemble each
     other, and shuffling them one by one finds a "significant" difference between any two runs. What remains
     between blocks (a drift over several rounds) makes p too small still; whoever raises an alarm needs a
     floor on the size of the change as well. ``witnesses`` are compared as logarithms, as latencies vary in
@@ -168,7 +168,7 @@ def slope(x: ArrayLike, y: ArrayLike, block: int = 10) -> dict[str, float]:
     """``value``, ``low`` and ``high`` of the least squares slope of ``y`` over ``x``, in order of time.
 
     The interval of 95 % is a moving-block bootstrap (Künsch 1989; Politis & Romano 1992 and 1994): pairs are
-    drawn as runs of ``block`` neighbours, which keeps their correlation. Few blocks make it too narrow: ask
+    drawn as runs of ``block`` neighbors, which keeps their correlation. Few blocks make it too narrow: ask
     for ten blocks or more. Raises ValueError where there are not two blocks, or ``x`` does not vary.
     """
     xs, ys = _finite(x), _finite(y)
@@ -180,8 +180,8 @@ def slope(x: ArrayLike, y: ArrayLike, block: int = 10) -> dict[str, float]:
 
 
 def _slopes(x: Floats, y: Floats) -> Floats:
-    centred = x - x.mean(-1, keepdims=True)
-    return np.asarray((centred * y).sum(-1) / (centred**2).sum(-1))
+    centerd = x - x.mean(-1, keepdims=True)
+    return np.asarray((centerd * y).sum(-1) / (centerd**2).sum(-1))
 
 
 def _interval(value: float, drawn: Floats) -> dict[str, float]:

@@ -47,14 +47,14 @@ class Rails:
 
     def __init__(self, root: Path) -> None:
         chips = hwmon(root, "ina3221")
-        labelled = [
+        labeled = [
             (chip, channel, label)
             for chip in chips
             for channel in _CHANNELS
             if (label := text(chip / f"in{channel}_label")) and label != "NC"
         ]
-        names = distinct([f"{plain(label)}_w" for _, _, label in labelled])
-        self._rails = {name: row[:2] for name, row in zip(names, labelled, strict=True)}
+        names = distinct([f"{plain(label)}_w" for _, _, label in labeled])
+        self._rails = {name: row[:2] for name, row in zip(names, labeled, strict=True)}
         # Alone, an INA238 may measure anything that somebody wired to it.
         self._input = next(iter(hwmon(root, "ina238")), None) if chips else None
         self.rails = (*self._rails, *(["vin_w"] if self._input else []))
@@ -152,7 +152,7 @@ def source(root: Path, run: Run | None, now: Callable[[], float]) -> PowerSource
 def energy_j(samples: Sequence[float | None], times: Sequence[float]) -> float | None:
     """Joules between the first and the last reading of ``samples`` (W) at ``times`` (s), by trapezoids.
 
-    A missing reading is bridged by its neighbours. None for fewer than two readings: nothing is known then.
+    A missing reading is bridged by its neighbors. None for fewer than two readings: nothing is known then.
     """
     known = _known(samples, times)
     if len(known) < 2:

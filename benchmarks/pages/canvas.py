@@ -18,9 +18,9 @@ Drawn = Iterator[tuple[str, Any]]  # a title and a matplotlib figure
 
 POINTS = 500  # of one curve: more cannot be seen and would make a page of megabytes
 _WIDTH = 736  # the 46 rem of the page; one unit of a plot is one CSS pixel
-INK = "#010203"  # stands for the page's own colour of text, which follows its dark mode
-# Okabe and Ito's colours, which the colour-blind tell apart, the ones too pale for white paper last.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+INK = "#010203"  # stands for the page's own color of text, which follows its dark mode
+# Okabe and Ito's colors, which the color-blind tell apart, the ones too pale for white paper last.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STYLE = {
     "svg.fonttype": "none", "font.family": "DejaVu Sans", "text.parse_math": False,
     "font.size": 12, "legend.fontsize": 11.5, "legend.title_fontsize": 11.5,

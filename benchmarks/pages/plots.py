@@ -32,8 +32,8 @@ def plots(report: dict[str, Any]) -> list[tuple[str, str]]:
 def _distributions(report: dict[str, Any]) -> canvas.Drawn:
     found = [entry for entry in report["measurements"] if entry["group"] in ("latency", "age")]
     for unit, entries in canvas.by_unit(found).items():
-        for start in range(0, len(entries), len(canvas.COLOURS)):
-            part = entries[start : start + len(canvas.COLOURS)]
+        for start in range(0, len(entries), len(canvas.COLORS)):
+            part = entries[start : start + len(canvas.COLORS)]
             title = "Distribution of " + " and ".join(dict.fromkeys(entry["group"] for entry in part))
             if len(entries) > len(part):
                 title += f", {start + 1} to {start + len(part)} of {len(entries)}"
@@ -44,14 +44,14 @@ def _cdf(entries: list[dict[str, Any]], unit: str) -> Any:
     """Shares on a logit axis: half of the plot belongs to the tails, in which a p99 lives."""
     figure, (axes,) = canvas.panels(330)
     ends = []
-    for colour, entry in zip(canvas.COLOURS, entries, strict=False):
+    for color, entry in zip(canvas.COLORS, entries, strict=False):
         samples = np.sort(np.concatenate([np.asarray(part, float) for part in entry["rounds"]]))
         kept = _evenly(len(samples))
         kept = kept[samples[kept] > 0]  # a log axis has no place for others; the shares still count them
         marks = {share: value_of(entry["summary"][name]) for name, share in (("p50", 0.5), ("p99", 0.99))}
         label = f"{plain(entry['name'], 34)}: {short(marks[0.5])}, {short(marks[0.99])}"
-        axes.plot(samples[kept], _logit((kept + 0.5) / len(samples)), color=colour, label=canvas.shown(label))
-        axes.plot(marks.values(), [_logit(share) for share in marks], "o", color=colour)
+        axes.plot(samples[kept], _logit((kept + 0.5) / len(samples)), color=color, label=canvas.shown(label))
+        axes.plot(marks.values(), [_logit(share) for share in marks], "o", color=color)
         ends += [*samples[kept][[0, -1]], *marks.values()] if len(kept) else []
     most = max(sum(map(len, entry["rounds"])) for entry in entries)
     tails = [share for share in (0.1, 0.01, 1e-3, 1e-4) if share * most >= 1]
@@ -84,7 +84,7 @@ def _stages(report: dict[str, Any]) -> canvas.Drawn:
         late = np.array([value_of(entry["summary"]["p99"]) for entry in entries])
         figure, (axes,) = canvas.panels(70 + 34 * len(entries))
         at = np.arange(len(entries))
-        axes.barh(at, middle, 0.55, color=canvas.COLOURS[0])
+        axes.barh(at, middle, 0.55, color=canvas.COLORS[0])
         axes.errorbar(middle, at, xerr=[0 * middle, np.maximum(late - middle, 0)],
                       fmt="none", ecolor=canvas.INK, elinewidth=1.2, capsize=3.5)  # fmt: skip
         canvas.rows(axes, [entry["name"] for entry in entries])
@@ -109,10 +109,10 @@ def _sweep(report: dict[str, Any]) -> canvas.Drawn:
         figure, (axes,) = canvas.panels(320)
         drawn = {name: sorted(rows) for (of, name), rows in lines.items() if of == unit}
         for index, (name, rows) in enumerate(drawn.items()):
-            # The colours come round again with another mark.
-            colour = canvas.COLOURS[index % len(canvas.COLOURS)]
-            mark = "osD^v"[index // len(canvas.COLOURS) % 5]
-            axes.plot(*zip(*rows, strict=True), marker=mark, color=colour, label=canvas.shown(name))
+            # The colors come round again with another mark.
+            color = canvas.COLORS[index % len(canvas.COLORS)]
+            mark = "osD^v"[index // len(canvas.COLORS) % 5]
+            axes.plot(*zip(*rows, strict=True), marker=mark, color=color, label=canvas.shown(name))
         axes.set_xticks(sorted({faces for rows in drawn.values() for faces, _ in rows}))
         axes.set_ylim(bottom=0)
         axes.set_xlabel("faces in the picture")
@@ -127,14 +127,14 @@ def _accuracy(report: dict[str, Any]) -> canvas.Drawn:
         return
     figure, (axes,) = canvas.panels(320)
     for index, row in enumerate(rows):
-        colour, value = canvas.COLOURS[index % len(canvas.COLOURS)], 100 * row["accuracy"]
+        color, value = canvas.COLORS[index % len(canvas.COLORS)], 100 * row["accuracy"]
         ends = [100 * row[end] if row.get(end) is not None else value for end in ("low", "high")]
         axes.errorbar(row["ms"], value, yerr=[[max(value - ends[0], 0)], [max(ends[1] - value, 0)]],
-                      fmt="o", color=colour, capsize=4, elinewidth=1.4)  # fmt: skip
+                      fmt="o", color=color, capsize=4, elinewidth=1.4)  # fmt: skip
         axes.annotate(plain(row["precision"], 24), (row["ms"], value), (8, 5), textcoords="offset points")
         if row.get("uar") is not None:
             axes.plot(
-                row["ms"], 100 * row["uar"], "D", color=colour, markerfacecolor="none", markeredgewidth=1.6
+                row["ms"], 100 * row["uar"], "D", color=color, markerfacecolor="none", markeredgewidth=1.6
             )
     canvas.log_axis(axes, [row["ms"] for row in rows], room=1.25)
     axes.set_xlabel("median latency, ms (log scale): left is faster")
@@ -151,13 +151,13 @@ def _peers(report: dict[str, Any]) -> canvas.Drawn:
     figure, (axes,) = canvas.panels(80 + 44 * len(rows))
     ends = [1.0]
     for at, row in enumerate(rows):
-        axes.plot([row["low"], row["high"]], [at, at], color=canvas.COLOURS[0], linewidth=3, alpha=0.55)
-        axes.plot(row["value"], at, "s", color=canvas.COLOURS[0])
+        axes.plot([row["low"], row["high"]], [at, at], color=canvas.COLORS[0], linewidth=3, alpha=0.55)
+        axes.plot(row["value"], at, "s", color=canvas.COLORS[0])
         canvas.beside(axes, at, f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]")
         ends += [row["low"], row["high"]]
         goal = asked(row)
         if goal and goal[1] > 0:
-            axes.plot(goal[1], at, "|", color=canvas.COLOURS[1], markersize=20, markeredgewidth=2.4)
+            axes.plot(goal[1], at, "|", color=canvas.COLORS[1], markersize=20, markeredgewidth=2.4)
             ends.append(goal[1])
     axes.axvline(1, color=canvas.INK, alpha=0.6, linewidth=0.9, linestyle=(0, (4, 3)))
     canvas.rows(axes, [row["name"] for row in rows])

@@ -65,11 +65,11 @@ def _envelope(axes: Any, times: list[float], values: list[Any], name: str, index
     at, found = np.asarray(times, float), np.asarray(values, float)
     middle = [at[piece].mean() for piece in pieces]
     low, median, high = ([of(found[p]) for p in pieces] for of in (np.nanmin, np.nanmedian, np.nanmax))
-    colour = canvas.COLOURS[index % len(canvas.COLOURS)]
-    axes.fill_between(middle, low, high, color=colour, alpha=0.45, linewidth=0.8)
+    color = canvas.COLORS[index % len(canvas.COLORS)]
+    axes.fill_between(middle, low, high, color=color, alpha=0.45, linewidth=0.8)
     label = f"{plain(name, 30)}: median and range of {each} values each" if each > 1 else name
-    axes.plot(middle, median, color=colour, linewidth=1.3, label=canvas.shown(label),
-              linestyle=("-", "--", ":")[index // len(canvas.COLOURS) % 3])  # fmt: skip
+    axes.plot(middle, median, color=color, linewidth=1.3, label=canvas.shown(label),
+              linestyle=("-", "--", ":")[index // len(canvas.COLORS) % 3])  # fmt: skip
 
 
 def _changes(panels: Any, times: list[float], columns: dict[str, list[Any]]) -> None:

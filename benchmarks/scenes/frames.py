@@ -21,7 +21,7 @@ from edge.errors import SourceError
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of what ``chosen`` gives."""
     parser.add_argument("--video", type=Path, metavar="FILE", help="its first frames instead of the scene")
-    parser.add_argument("--bgr", action="store_true", help="frames in colour instead of luma")
+    parser.add_argument("--bgr", action="store_true", help="frames in color instead of luma")
 
 
 def chosen(args: argparse.Namespace) -> list[Frame]:

@@ -15,14 +15,14 @@ from edge.data import Float32
 from edge.engines import golden
 from edge.engines.ort import OrtEngine
 from edge.errors import BundleError, EdgeError
-from edge.faces.crop import normalise_crops
+from edge.preprocess import normalize_crops
 from edge.protocols import Engine
 
 DEFAULT_STEPS = 16  # of a clip, where a bundle does not say how long it was trained
 
 
 class Clips:
-    """The golden sequences, normalised and as long as those of the training."""
+    """The golden sequences, normalized and as long as those of the training."""
 
     def __init__(self, bundle: Bundle) -> None:
         if "golden" not in bundle.manifest:
@@ -30,7 +30,7 @@ class Clips:
         with np.load(bundle.folder / bundle.manifest["golden"]["path"]) as kept:
             crops, self._logits = kept["crops"], kept["logits"]
         self._bundle = bundle
-        self._faces = [normalise_crops(crops[:, at], bundle.manifest) for at in range(crops.shape[1])]
+        self._faces = [normalize_crops(crops[:, at], bundle.manifest) for at in range(crops.shape[1])]
         self.steps = int(bundle.manifest.get("trained_window", DEFAULT_STEPS))
         # To and fro: the golden sequences are shorter than the clips and must not jump.
         turns = [*range(len(self._faces)), *range(len(self._faces) - 2, 0, -1)]

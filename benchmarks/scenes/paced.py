@@ -23,7 +23,7 @@ from edge.data import Frame
 from edge.errors import EdgeError
 from edge.pipeline import Pipeline
 from edge.protocols import Source
-from edge.recognition.recognizer import is_due
+from edge.recognition.scheduling import is_due
 
 Opened = Recovering | NewestFrames
 

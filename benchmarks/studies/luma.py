@@ -40,8 +40,8 @@ def pairs(clip: str, settings: Config) -> list[Pair]:
         parts = [
             (session.engine(settings, bundle), session.detector(settings, bundle.folder)) for _ in range(2)
         ]
-        colour, grey = (session.pipeline(settings, bundle, finder, step, []) for step, finder in parts)
-        return [pair for frame in source.frames() for pair in _pairs(colour, grey, frame)]
+        color, gray = (session.pipeline(settings, bundle, finder, step, []) for step, finder in parts)
+        return [pair for frame in source.frames() for pair in _pairs(color, gray, frame)]
 
 
 def compare(clip: str, settings: Config) -> tuple[int, int, int]:
@@ -66,10 +66,10 @@ def _row(found: Sequence[Pair]) -> list[int]:
     return [len(found), len(kept), _same(found), len(warm), _same(warm), likeliest]
 
 
-def _pairs(colour: Pipeline, grey: Pipeline, frame: Frame) -> list[Pair]:
-    others = grey.step(as_luma(frame))
+def _pairs(color: Pipeline, gray: Pipeline, frame: Frame) -> list[Pair]:
+    others = gray.step(as_luma(frame))
     found: list[Pair] = []
-    for estimate in colour.step(frame):
+    for estimate in color.step(frame):
         if estimate.fresh:
             by_overlap = sorted(others, key=lambda other: iou(other.box_xyxy, estimate.box_xyxy))
             best = by_overlap[-1] if by_overlap else None

@@ -1,4 +1,4 @@
-"""The name under which a camera is found again after it was unplugged."""
+"""Addresses of sources: which one is a camera, its name after a replug, and no password in a log line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,23 @@ from pathlib import Path
 from edge.config import SourceConfig
 
 Links = dict[Path, Path]  # node -> udev's link to it
+_CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two outlive a replugging
 _NUMBERED = re.compile(r"(?:/dev/video)?([0-9]+)|mjpeg:///dev/video([0-9]+)", re.ASCII)
+
+
+def is_camera(address: str) -> bool:
+    """Whether ``address`` names a camera: a number, a ``/dev/video`` node or a stable link to one."""
+    return (address.isascii() and address.isdigit()) or address.startswith(_CAMERA_NODES)
+
+
+def without_password(address: str) -> str:
+    """``address`` with ``***`` for the password in ``scheme://user:password@`` and in ``?password=``.
+
+    What lies between the first colon and the last @ is hidden, whatever it holds. An address without a
+    password that has a colon and later an @ is therefore shortened, too.
+    """
+    hidden = re.sub(r"^([^:/?#]*://[^:]*:).*@", r"\1***@", address, flags=re.DOTALL)
+    return re.sub(r"((?:passw(?:or)?d|pwd)=)[^&]*", r"\1***", hidden, flags=re.DOTALL | re.IGNORECASE)
 
 
 class Followed:

@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from edge.data import Float32, Frame
 from edge.errors import DependencyError
+from edge.system.closing import Closing
 
 WIDTH, HEIGHT, FPS = 640, 480, 15.0
 FACE_PX = 130.0  # side of a face square in the scene
@@ -35,14 +35,14 @@ class Actor:
     name: str
     package: str
     file: str
-    face: tuple[float, float, float]  # centre x, y and side of the face square in the photograph
-    place: tuple[float, float]  # of the face's centre in the scene
+    face: tuple[float, float, float]  # center x, y and side of the face square in the photograph
+    place: tuple[float, float]  # of the face's center in the scene
     side: int  # -1 comes from the left, +1 from the right
     arrives_s: float  # seconds, start of its slide in
     departs_s: float  # seconds, start of its slide out
     expression: str  # what the bundle's labels call it
 
-    def centre(self, time_s: float) -> tuple[float, float]:
+    def center(self, time_s: float) -> tuple[float, float]:
         """Where its face is in the scene, in pixels."""
         outside = 1 - _ease((time_s - self.arrives_s) / SLIDE_S) + _ease((time_s - self.departs_s) / SLIDE_S)
         return self.place[0] + self.side * 420 * outside, self.place[1]
@@ -67,7 +67,7 @@ ACTORS = (
 )
 
 
-class DemoSource:
+class DemoSource(Closing):
     """Frames (480,640,3) of the scene at 15 per second; raises DependencyError without the photographs."""
 
     live = False
@@ -78,14 +78,6 @@ class DemoSource:
         self._cutouts = [cutout(actor) for actor in ACTORS]
         self._room = room()
 
-    def __enter__(self) -> DemoSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass  # nothing is held
-
     def frames(self) -> Iterator[Frame]:
         """Yield the whole scene once."""
         for index in range(self.frame_count or 0):
@@ -94,7 +86,7 @@ class DemoSource:
     def _picture(self, time_s: float) -> npt.NDArray[np.uint8]:
         scene = self._room.copy()
         for actor, (photo, alpha) in zip(ACTORS, self._cutouts, strict=True):
-            paste(scene, photo, alpha, actor.centre(time_s))
+            paste(scene, photo, alpha, actor.center(time_s))
         gain = 1.0 + 0.25 * math.sin(2 * math.pi * time_s / 6.0)
         moved = cv2.warpAffine(scene, camera(time_s), (WIDTH, HEIGHT))
         return np.asarray(np.clip(moved * gain, 0, 255), np.uint8)
@@ -111,8 +103,8 @@ def camera(time_s: float) -> npt.NDArray[np.float64]:
 
 
 def face_square(actor: Actor, time_s: float) -> tuple[float, float, float]:
-    """Centre x, y and side of the actor's face in the picture, in pixels; it may lie outside."""
-    x, y = actor.centre(time_s)
+    """Center x, y and side of the actor's face in the picture, in pixels; it may lie outside."""
+    x, y = actor.center(time_s)
     matrix = camera(time_s)
     x, y = matrix @ (x + _MARGIN, y + _MARGIN, 1)
     return float(x), float(y), float(FACE_PX * matrix[0, 0])
@@ -178,10 +170,10 @@ def room() -> Float32:
     return room
 
 
-def paste(scene: Float32, photo: Float32, alpha: Float32, centre: tuple[float, float]) -> None:
-    """Blend a cut-out into the scene, its middle at ``centre``; parts outside are left out."""
+def paste(scene: Float32, photo: Float32, alpha: Float32, center: tuple[float, float]) -> None:
+    """Blend a cut-out into the scene, its middle at ``center``; parts outside are left out."""
     height, width = alpha.shape[:2]
-    left, top = round(centre[0] + _MARGIN - width / 2), round(centre[1] + _MARGIN - height / 2)
+    left, top = round(center[0] + _MARGIN - width / 2), round(center[1] + _MARGIN - height / 2)
     x0, x1 = max(left, 0), min(left + width, scene.shape[1])
     y0, y1 = max(top, 0), min(top + height, scene.shape[0])
     if x0 >= x1 or y0 >= y1:

@@ -6,19 +6,19 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 
 from edge.data import Frame
 from edge.errors import SourceError
+from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-class ImageFolderSource:
+class ImageFolderSource(Closing):
     """Images of one folder in natural order, ``fps`` to the second; no descent into subfolders.
 
     An unreadable image is skipped with a warning and leaves a gap in index and time.
@@ -35,14 +35,6 @@ class ImageFolderSource:
         self.fps = fps
         self._paths = _images_of(self.folder)
         self.frame_count: int | None = len(self._paths)
-
-    def __enter__(self) -> ImageFolderSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is held open between two images."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield the images; the time of image i is i / fps seconds."""

@@ -7,14 +7,15 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 
+from edge.capture.addresses import is_camera
 from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
 from edge.capture.raw_frames import luma_frame, padded_row, unconverted
 from edge.data import Frame
 from edge.errors import SourceError
+from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
 _LONGEST_GAP_S = 3600.0  # a container time further ahead than this is garbage
@@ -24,15 +25,14 @@ _OLDEST_S = 10.0  # a frame that its driver stamped further back than this carri
 # only let a slow reader see older frames.
 _BUFFERS = 2
 _SIZE = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)
-_CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two outlive a replugging
 
 
-class OpenCVSource:
+class OpenCVSource(Closing):
     """Frames of a video file, every one in order, or of a camera.
 
     A camera is ``/dev/video0``, ``"0"``, or a link in ``/dev/v4l/by-id`` or ``by-path``. ``width``,
     ``height`` (pixels) and ``fps`` are wishes to it; what it gives instead is logged. Its frames are luma
-    (H,W), taken from what it sends without a conversion, unless ``colour`` asks for BGR (H,W,3) or its
+    (H,W), taken from what it sends without a conversion, unless ``color`` asks for BGR (H,W,3) or its
     format holds no luma. One that cannot be decoded, a broken JPEG, is given as a picture of 1 x 1.
     A file keeps its size and is always BGR; ``fps`` serves only where the file carries no usable times.
     Raises SourceError where the address cannot be opened, and from ``frames`` where a camera stops.
@@ -45,7 +45,7 @@ class OpenCVSource:
         height: int | None = None,
         fps: float | None = None,
         *,
-        colour: bool = False,
+        color: bool = False,
     ) -> None:
         """Open ``address`` at once, so that a wrong one is known before anything else starts."""
         silence_opencv()
@@ -53,8 +53,8 @@ class OpenCVSource:
         self.live = is_camera(address)
         self._raw: str | None = None  # format of frames that come as the camera sends them
         if self.live:
-            capture = _open_camera(address, width, height, fps, colour)
-            self._raw = None if colour else unconverted(capture)
+            capture = _open_camera(address, width, height, fps, color)
+            self._raw = None if color else unconverted(capture)
             height_px, width_px = (capture.get(key) for key in _SIZE)
             self._size = int(height_px), int(width_px)
             self.frame_count: int | None = None
@@ -64,12 +64,8 @@ class OpenCVSource:
         self.fps = fps or nominal_fps(capture)  # frames per second
         self._capture = GuardedCapture(capture)
 
-    def __enter__(self) -> OpenCVSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Release the file or camera; from another thread this ends a running ``frames``."""
         self._capture.close()
 
     def frames(self) -> Iterator[Frame]:
@@ -106,11 +102,6 @@ class OpenCVSource:
         if is_short(read, promised) or _lacks_gif_trailer(Path(self.address)):
             of = f" of {promised}" if promised > read else ""
             _log.warning("%s breaks off after frame %d%s (%.2f s)", self.address, read, of, last_s)
-
-
-def is_camera(address: str) -> bool:
-    """Whether ``address`` names a camera: a number, a ``/dev/video`` node or a stable link to one."""
-    return (address.isascii() and address.isdigit()) or address.startswith(_CAMERA_NODES)
 
 
 def container_time(position_ms: float, last_s: float | None, fps: float) -> float:
@@ -158,7 +149,7 @@ def _open_file(path: Path) -> cv2.VideoCapture:
 
 
 def _open_camera(
-    address: str, width: int | None, height: int | None, fps: float | None, colour: bool
+    address: str, width: int | None, height: int | None, fps: float | None, color: bool
 ) -> cv2.VideoCapture:
     node = Path(f"/dev/video{address}" if address.isdigit() else address)
     if not node.exists():
@@ -171,7 +162,7 @@ def _open_camera(
         )
     # Uncompressed pictures wider than this do not fit through USB 2 at full rate.
     codec = cv2.VideoWriter.fourcc(*"MJPG") if width and width > 640 else None
-    if codec is None and not colour:
+    if codec is None and not color:
         # Where a driver offers BGR, OpenCV takes that before anything that holds luma.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"YUYV"))
     wishes = {

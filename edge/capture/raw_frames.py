@@ -1,4 +1,4 @@
-"""The luma of what a V4L2 camera sends, without a conversion of colours."""
+"""The luma of what a V4L2 camera sends, without a conversion of colors."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _decoded(raw: UInt8, height: int, width: int) -> UInt8 | None:
     if _jpeg_size(raw.tobytes()) != (height, width):
         return None
     try:
-        # As grey, the blocks that hold the colours are not worked out.
+        # As gray, the blocks that hold the colors are not worked out.
         image = cv2.imdecode(raw.reshape(-1), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         return None

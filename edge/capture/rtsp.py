@@ -7,15 +7,17 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import cv2
 
+from edge.capture.addresses import without_password
 from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
 from edge.data import Frame
 from edge.errors import SourceError
+from edge.system.closing import Closing
 
 if TYPE_CHECKING:  # what asks a camera for its fault is imported when it is asked
     import socket
@@ -29,7 +31,7 @@ _TCP = "rtsp_transport;tcp|fpsprobesize;0"  # without the latter, opening counts
 _ENCODE = "write @ : / % # ? in a user or password as %40 %3A %2F %25 %23 %3F"
 
 
-class RtspSource:
+class RtspSource(Closing):
     """Frames of ``rtsp://user:password@host:port/path``, over TCP.
 
     The camera itself decides on size and rate: ``width``, ``height`` (pixels) and ``fps`` only make the log
@@ -66,12 +68,8 @@ class RtspSource:
         report_mode(self.name, capture, wishes, "set that in the camera itself")
         self._capture = GuardedCapture(capture)
 
-    def __enter__(self) -> RtspSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Free the connection; a running read frees it when it returns."""
         self._capture.close()
 
     def frames(self) -> Iterator[Frame]:
@@ -79,7 +77,7 @@ class RtspSource:
 
         ``timestamp_s`` is CLOCK_MONOTONIC when the frame was decoded. The latency of camera, network and
         decoder is not in it: the scene is older by one period at least. What piled up while FFmpeg
-        analysed the stream is skipped.
+        analyzed the stream is skipped.
         """
         if self._capture.closed:
             raise SourceError(f"{self.name} is closed already; open a new source to read it again")
@@ -115,16 +113,6 @@ def parameters(library: ModuleType) -> list[int]:
     # OpenCV 4.6, which Debian 12 has, cannot be told so, and refuses a parameter that it does not know.
     threads = getattr(library, "CAP_PROP_N_THREADS", None)
     return limits if threads is None else [*limits, threads, 1]
-
-
-def without_password(address: str) -> str:
-    """``address`` with ``***`` for the password in ``scheme://user:password@`` and in ``?password=``.
-
-    What lies between the first colon and the last @ is hidden, whatever it holds. An address without a
-    password that has a colon and later an @ is therefore shortened, too.
-    """
-    hidden = re.sub(r"^([^:/?#]*://[^:]*:).*@", r"\1***@", address, flags=re.DOTALL)
-    return re.sub(r"((?:passw(?:or)?d|pwd)=)[^&]*", r"\1***", hidden, flags=re.DOTALL | re.IGNORECASE)
 
 
 def _split(address: str) -> SplitResult:

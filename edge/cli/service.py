@@ -1,4 +1,4 @@
-"""Options of ``emotion-edge service``; what needs OpenCV is imported when it is used."""
+"""``emotion-edge service``: start at boot and stay up, with systemd."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import config as settings
+from edge import config_file
+from edge.capture.sources import help_text
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.deploy.install import Service
 
+HELP = "start at boot and stay up, with systemd"
 
-def add_service_options(parser: argparse.ArgumentParser) -> None:
+
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Actions and options of ``service``."""
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
     for name, what in (("install", "write the systemd units and start at boot"), ("print-unit", "show them")):
         action = actions.add_parser(name, help=what)
-        action.add_argument("source", nargs="?", metavar="SOURCE", help=settings.SOURCE_HELP)
+        action.add_argument("source", nargs="?", metavar="SOURCE", help=help_text())
         action.add_argument("-c", "--config", type=Path, metavar="FILE.toml", help="read again at SIGHUP")
         action.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE")
         action.add_argument(
@@ -35,26 +38,27 @@ def add_service_options(parser: argparse.ArgumentParser) -> None:
     _add_root(actions.add_parser("uninstall", help="stop it and remove the units"))
 
 
-def run_service(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """One action of ``service``."""
-    from edge.deploy import install as service
+    from edge.deploy import install
 
     if args.action == "status":
-        service.status()
+        install.status()
     elif args.action == "uninstall":
-        service.uninstall(args.root)
+        install.uninstall(args.root)
     elif args.action == "install":
-        service.install(_service(args))
+        install.install(_service(args))
     else:
-        service.print_unit(_service(args))
+        install.print_unit(_service(args))
 
 
 def _service(args: argparse.Namespace) -> Service:
     """The options as ``run`` gets them, with absolute paths."""
-    from edge import session
+    from edge.capture import sources
     from edge.deploy import permissions
     from edge.deploy.install import Service
     from edge.health.endpoint import port_of
+    from edge.sinks import outputs
 
     file = Path(os.path.abspath(args.config)) if args.config else None
     source = args.source
@@ -62,12 +66,14 @@ def _service(args: argparse.Namespace) -> Service:
         source = os.path.abspath(source)  # keeps a link in /dev/v4l/by-id
     inside = args.root / file.relative_to("/") if file else None
     named = {"source": {"address": source}, "output": {"health": args.health}}
-    config = settings.merge(settings.load(inside, args.set), named)
-    session.source_kind(config.source.address)  # refuses what `run` would refuse
+    config = config_file.merge(config_file.load(inside, args.set), named)
+    sources.find(config.source.address)  # refuses what `run` would refuse
     port_of(config.output.health)  # so does this
-    for kind in ("annotate", "trajectory"):
-        if getattr(config.output, kind):
-            raise ConfigError(f"output.{kind} is drawn when a run ends, and a service runs on; leave it out")
+    for part in outputs.wanted(config.output):
+        if part.pictures and not config.output.pictures:
+            raise ConfigError(
+                f"output.{part.name} is drawn when a run ends, and a service runs on; leave it out"
+            )
     arguments = [
         *([source] if source else []),
         *(["-c", str(file)] if file else []),

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge.capture.rtsp import without_password
+from edge.capture.addresses import without_password
+from edge.capture.sources import is_live
 from edge.config import Config
 from edge.deploy.units import groups
 from edge.errors import ConfigError
-from edge.session import is_live
 
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # ProtectHome= and PrivateTmp=
 
@@ -43,7 +43,7 @@ def refuse_password(config: Config, arguments: Sequence[str]) -> None:
 
 def notes(config: Config, config_file: Path | None) -> Iterator[str]:
     """What is no fault, but worth a line."""
-    if not is_live(config):
+    if not is_live(config.source.address):
         yield f"the source {config.source.address} ends; the service then begins anew"
     address = config.source.address
     if config_file and without_password(address) != address and config_file.stat().st_mode & stat.S_IROTH:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.deploy.units import MARKER
 from edge.errors import EdgeError
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
 
 UNITS = "etc/systemd/system"
 _WANTED = "multi-user.target.wants"
@@ -28,7 +28,7 @@ def write(path: Path, text: str) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EdgeError(f"cannot make {path.parent} ({error.strerror}); run as root") from error
-    replace(path, text.encode())
+    atomic_write(path, text.encode())
     path.chmod(0o644)
     print(f"wrote      {path}")
     return True

@@ -41,7 +41,7 @@ class Verdict:
 
 
 def roll(engine: Engine, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Float32:
-    """Logits (M,T,K) of M sequences of grey crops (M,T,S,S), all rolled forward from the zero state."""
+    """Logits (M,T,K) of M sequences of gray crops (M,T,S,S), all rolled forward from the zero state."""
     state = {t.input: np.zeros((len(crops), *t.shape), np.float32) for t in bundle.state}
     logits = []
     for at in range(crops.shape[1]):

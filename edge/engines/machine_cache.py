@@ -21,8 +21,8 @@ from edge.bundle import Bundle
 from edge.engines.golden import Verdict
 from edge.engines.measure import Choice
 from edge.errors import EdgeError
-from edge.faces.fetch import cache_folder
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
+from edge.system.cache import cache_folder
 
 log = logging.getLogger("edge")
 
@@ -62,7 +62,7 @@ def _choice_key(bundle: Bundle, traits: Sequence[str]) -> list[str]:
 
 def _verdict_key(bundle: Bundle, precision: str) -> list[str]:
     """Model, golden.npz, processor and versions: all that the logits depend on."""
-    # The whole manifest, because it says how crops are normalised, too; it holds the hashes of all files.
+    # The whole manifest, because it says how crops are normalized, too; it holds the hashes of all files.
     about = json.dumps(bundle.manifest.to_dict(), sort_keys=True)
     # With its features: a virtual machine that moves keeps the name of its processor, but not all of them.
     processor = _processor("model name", "flags", "CPU part", "CPU variant", "Features")
@@ -73,7 +73,7 @@ def _keep(kind: str, key: Sequence[str], record: dict[str, Any]) -> None:
     try:
         path = _path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, json.dumps(record).encode())
+        atomic_write(path, json.dumps(record).encode())
     except (OSError, EdgeError) as error:
         log.info("%s is not kept: %s", kind, error)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -16,19 +16,14 @@ from typing import Any
 import numpy as np
 
 from edge.bundle import Bundle
+from edge.config import EngineConfig
 from edge.data import Float32
+from edge.engines.backends import BackendPart
 from edge.engines.golden import reproduces
 from edge.errors import EdgeError
 from edge.protocols import Engine
 
-# By engine: its precisions, best hope first, and whether its number of threads matters.
-CANDIDATES: dict[str, tuple[tuple[str, ...], bool]] = {
-    "onnxruntime": (("fp32", "int8-cpu"), True),
-    "onnxruntime-cuda": (("fp32", "fp16"), False),
-    "tensorrt": (("int8-trt", "fp16", "fp32"), False),
-}
 BUDGET_S = 4.0  # of timing, for all candidates together
-MakeEngine = Callable[[str, str, int], Engine]  # engine, precision, threads
 
 
 @dataclass(frozen=True)
@@ -48,21 +43,19 @@ Key = tuple[str, str, int]  # engine, precision, threads
 
 
 def measure(
-    bundle: Bundle, make: MakeEngine, kinds: Sequence[str] = ("onnxruntime",), budget_s: float = BUDGET_S
+    bundle: Bundle, settings: EngineConfig, parts: Sequence[BackendPart], budget_s: float = BUDGET_S
 ) -> Choice:
-    """The fastest of engines, precisions and threads on one face, among those that reproduce golden.npz.
+    """The fastest of backends, precisions and threads on one face, among those that reproduce golden.npz.
 
-    ``kinds`` are the engines that this machine has. EdgeError where nothing is right here.
+    ``parts`` are the backends that this machine has. EdgeError where nothing is right here.
     """
     left_out: list[str] = []
     with ExitStack() as stack:
         engines: dict[Key, Engine] = {}
-        for kind in kinds:
-            precisions, threaded = CANDIDATES[kind]
-            for precision in precisions:
+        for part in parts:
+            for precision in part.measured:
                 if precision in bundle.precisions:
-                    counts = _thread_counts() if threaded else [1]
-                    engines |= _right(stack, bundle, make, kind, precision, counts, left_out)
+                    engines |= _right(stack, bundle, settings, part, precision, left_out)
         if not engines:
             raise EdgeError(
                 f"no precision of {bundle.folder} runs here: {'; '.join(left_out)}; export it again"
@@ -78,16 +71,16 @@ def measure(
 def _right(
     stack: ExitStack,
     bundle: Bundle,
-    make: MakeEngine,
-    kind: str,
+    settings: EngineConfig,
+    part: BackendPart,
     precision: str,
-    counts: list[int],
     left_out: list[str],
 ) -> dict[Key, Engine]:
     """The engine of one precision on each number of threads, or a line in ``left_out``."""
-    name = precision if kind == "onnxruntime" else f"{precision} on {kind}"
+    name = precision if part.threaded else f"{precision} on {part.name}"
+    counts = _thread_counts() if part.threaded else [1]
     try:
-        first = stack.enter_context(make(kind, precision, counts[0]))
+        first = stack.enter_context(part.load(settings, bundle, precision, counts[0]))
         verdict = reproduces(first, bundle)
     except EdgeError as error:
         left_out.append(f"{name} does not run here ({error})")
@@ -95,8 +88,11 @@ def _right(
     if not verdict.passed:
         left_out.append(f"{name} does not reproduce golden.npz here ({verdict})")
         return {}
-    rest = {(kind, precision, count): make(kind, precision, count) for count in counts[1:]}
-    return {(kind, precision, counts[0]): first} | {k: stack.enter_context(e) for k, e in rest.items()}
+    engines = {(part.name, precision, counts[0]): first}
+    for count in counts[1:]:
+        engine = stack.enter_context(part.load(settings, bundle, precision, count))
+        engines[part.name, precision, count] = engine
+    return engines
 
 
 def _name(key: Key) -> str:

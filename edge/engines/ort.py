@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from edge.data import TensorSpec
-from edge.errors import BundleError, DependencyError, EdgeError, require
+from edge.errors import BundleError, DependencyError, EdgeError
+from edge.system.closing import Closing
+from edge.system.ort_session import onnxruntime, session_options
 
-PROCESSOR, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+PROCESSOR = "CPUExecutionProvider"
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
-class OrtEngine:
+class OrtEngine(Closing):
     """One ONNX step graph. ``threads`` 0 leaves the number to ONNX Runtime (all cores).
 
     ``provider`` "CUDAExecutionProvider" runs it on the GPU where ONNX Runtime was built for that.
@@ -27,7 +28,7 @@ class OrtEngine:
     def __init__(
         self, model: Path, threads: int = 1, optimize: bool = True, provider: str = PROCESSOR
     ) -> None:
-        ort, options = require("onnxruntime", "pip install 'emotion-edge[cpu]'"), session_options(threads)
+        ort, options = onnxruntime(), session_options(threads)
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if provider not in ort.get_available_providers():
@@ -56,34 +57,6 @@ class OrtEngine:
             for name, value in feeds.items()
         }
         return dict(zip(self.outputs, self._session.run(None, arrays), strict=True))
-
-    def tick(self) -> None:
-        """Nothing to do between two frames."""
-
-    def __enter__(self) -> OrtEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass  # the session frees itself
-
-
-def session_options(threads: int = 1) -> Any:
-    """ONNX Runtime's options as every session here begins with them."""
-    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Without it, x86 before VNNI saturates sums of u8 x s8 products and answers nonsense.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    options.log_severity_level = 3  # its warnings concern the exporter, not the user
-    return options
-
-
-def cuda_provider() -> bool:
-    """Whether this ONNX Runtime was built for NVIDIA GPUs."""
-    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
-    return CUDA in ort.get_available_providers()
 
 
 def _specs(nodes: Any) -> dict[str, TensorSpec]:

@@ -1,16 +1,8 @@
 """The one crop: frame and face in, network input out, for training, calibration and runtime alike.
 
-The face square
-    Every detector gives the same square, so that the network sees one framing. It is the frame of a
-    FER2013 still, the pictures the reference model learns from: on an upright frontal face the
-    midpoint of the eyes lies at (0.49, 0.39) of the side, the eyes are 0.36 of the side apart and
-    the mouth corners lie at 0.74 (medians of YuNet over 1,414 stills). The square is upright in the
-    frame and may reach beyond it. A detector whose box differs maps it with constants that were
-    measured; they stand in its own file.
-
 Geometry of the manifest
     ``manifest.input.crop``, {"scale": 1.0, "align": "eyes"}: scale is side of the crop over
-    side of the face square; align "eyes" turns the crop about the centre of the square until the
+    side of the face square; align "eyes" turns the crop about the center of the square until the
     eyes are level, "none" leaves it upright. These two values are the defaults.
 
 Coordinates are continuous: pixel i covers i..i+1, so a frame of width W ends at x = W.
@@ -26,13 +18,12 @@ import numpy as np
 
 from edge.data import Face, Float32, Frame
 from edge.errors import BundleError
+from edge.faces.square import eye_roll
 from edge.manifest import FaceInput
 from edge.preprocess import UInt8, normalize
 
 FLAT_GREY = 128  # what a degenerate box gives: standardized it is all zeros, so it claims nothing
 MAX_OVERSAMPLING = 4  # the warp makes at most 4 x 4 samples per pixel of the crop, whatever the face's size
-MAX_ROLL = math.radians(45)  # beyond this the landmarks are more often wrong than the head is tilted
-MIN_EYE_DISTANCE = 0.1  # of the side; nearer eyes are a profile, and their line tells no roll
 
 
 def face_batch(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> Float32:
@@ -41,7 +32,7 @@ def face_batch(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> Fl
 
 
 def crop_faces(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> UInt8:
-    """Crop ``faces`` as ``(N,S,S)`` uint8 full-range grey, before they are normalized.
+    """Crop ``faces`` as ``(N,S,S)`` uint8 full-range gray, before they are normalized.
 
     Beyond the frame its border is repeated. A box that is not finite, has no side or is more than
     20 frames large gives a flat crop of 128.
@@ -60,27 +51,6 @@ def crop_faces(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> UI
     return crops
 
 
-def eye_roll(landmarks: Float32 | None, side: float) -> float:
-    """Angle of the eye line in radians, clockwise in the picture; 0 where it cannot be believed.
-
-    ``landmarks`` is ``(5,2)`` in pixels, eyes first; ``side`` is that of the face square in pixels.
-    """
-    if landmarks is None:
-        return 0.0
-    (x0, y0), (x1, y1) = landmarks[:2].tolist()
-    dx, dy = x1 - x0, y1 - y0
-    if not math.hypot(dx, dy) >= MIN_EYE_DISTANCE * side:  # also true of NaN
-        return 0.0
-    roll = math.atan2(dy, dx)
-    return roll if abs(roll) <= MAX_ROLL else 0.0
-
-
-def square(centre_x: float, centre_y: float, side: float) -> Float32:
-    """Build the ``(4,)`` float32 box x0, y0, x1, y1 of a square."""
-    half = side / 2
-    return np.array([centre_x - half, centre_y - half, centre_x + half, centre_y + half], np.float32)
-
-
 def _geometry(face_input: FaceInput) -> tuple[float, bool]:
     scale, align = face_input.crop.scale, face_input.crop.align
     if not (math.isfinite(scale) and scale > 0):
@@ -90,17 +60,17 @@ def _geometry(face_input: FaceInput) -> tuple[float, bool]:
     return scale, align == "eyes"
 
 
-def _crop_one(frame: Frame, centre: tuple[float, float], side: float, roll: float, out: UInt8) -> None:
+def _crop_one(frame: Frame, center: tuple[float, float], side: float, roll: float, out: UInt8) -> None:
     size = out.shape[0]
     # A large face is sampled k times as finely and then averaged: bilinear samples alone would alias.
     k = min(max(math.ceil(side / size), 1), MAX_OVERSAMPLING)
-    view, left, top = _surroundings(frame.image, centre, side)
-    if view.ndim == 3:  # before the warp: so a camera's luma plane and its picture in colour give one crop
+    view, left, top = _surroundings(frame.image, center, side)
+    if view.ndim == 3:  # before the warp: so a camera's luma plane and its picture in color give one crop
         view = cv2.cvtColor(view, cv2.COLOR_BGR2GRAY)
     step = side / (k * size)
     along, across = step * math.cos(roll), step * math.sin(roll)
     middle = (k * size - 1) / 2  # index of the middle of the crop
-    x, y = centre[0] - 0.5 - left, centre[1] - 0.5 - top  # and where it lies, as index into the view
+    x, y = center[0] - 0.5 - left, center[1] - 0.5 - top  # and where it lies, as index into the view
     x, y = x - middle * (along - across), y - middle * (along + across)
     to_view = np.array([[along, -across, x], [across, along, y]])
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -111,15 +81,15 @@ def _crop_one(frame: Frame, centre: tuple[float, float], side: float, roll: floa
     out[:] = _FULL_RANGE[patch] if limited else patch
 
 
-def _surroundings(image: UInt8, centre: tuple[float, float], side: float) -> tuple[UInt8, int, int]:
+def _surroundings(image: UInt8, center: tuple[float, float], side: float) -> tuple[UInt8, int, int]:
     """View of the part of ``image`` that a turned square can touch, with its left and top.
 
     OpenCV copies a view with unusual strides as a whole; so it copies the face and not the frame.
     """
     reach = side * 0.75 + 2  # half the diagonal is 0.71 of the side
     height, width = image.shape[:2]
-    left, right = _span(centre[0], reach, width)
-    top, bottom = _span(centre[1], reach, height)
+    left, right = _span(center[0], reach, width)
+    top, bottom = _span(center[1], reach, height)
     return image[top:bottom, left:right], left, top
 
 

@@ -1,17 +1,18 @@
 """The face detector's file: fetched once, checked by size and SHA-256, kept in the user's cache.
 
-YuNet comes from the OpenCV Zoo (MIT licence); Wu, Peng, Yu: YuNet, Machine Intelligence Research 20 (2023).
-The file is not part of this package, so a device without a network takes it from a stick or its neighbour.
+YuNet comes from the OpenCV Zoo (MIT license); Wu, Peng, Yu: YuNet, Machine Intelligence Research 20 (2023).
+The file is not part of this package, so a device without a network takes it from a stick or its neighbor.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from pathlib import Path
 
 from edge.errors import EdgeError
+from edge.system import hashing
+from edge.system.cache import cache_folder
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models"
 YUNET_NAME = "face_detection_yunet_2023mar.onnx"
@@ -22,25 +23,6 @@ YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4
 _CHUNK_BYTES = 65_536
 
 log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/emotion-edge``, or ``~/.cache/emotion-edge``; it need not exist.
-
-    A relative ``$XDG_CACHE_HOME`` is ignored, as the XDG Base Directory Specification asks.
-
-    Raises:
-        EdgeError: the user has no home folder and no ``$XDG_CACHE_HOME``.
-    """
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if named.is_absolute():
-        return named / "emotion-edge"
-    try:
-        return Path.home() / ".cache" / "emotion-edge"
-    except RuntimeError as error:
-        raise EdgeError(
-            f"no home folder for the cache ({error}); set XDG_CACHE_HOME to an absolute path"
-        ) from error
 
 
 def cached_detector() -> Path | None:
@@ -97,7 +79,7 @@ def _fault(path: Path, size: int, sha256: str) -> str | None:
         found = path.stat().st_size
         if found != size:
             return f"{found} bytes, expected {size}"
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashing.sha256(path)
     except OSError as error:
         return error.strerror or str(error)
     return None if digest == sha256 else f"SHA-256 {digest}, expected {sha256}"

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Face, Frame
+from edge.data import ANY_FACE, Face, Frame, Search
 from edge.errors import DependencyError
-from edge.faces.crop import square
+from edge.faces.square import square
 from edge.faces.yunet import shrink
+from edge.system.closing import Closing
 
 # Chosen among the three frontal cascades on 162 sampled frames of eight clips and two photographs, at
 # widths of 320 and 480 with faces from 24 px up. False alarms: alt2 none, alt 4, default 16. On the
@@ -26,9 +26,9 @@ from edge.faces.yunet import shrink
 CASCADE = "haarcascade_frontalface_alt2.xml"
 
 # The face square in terms of alt2's square, measured against YuNet's face square on the same frames.
-# Side: medians per clip 0.97 to 1.16 at 480, and up to 10 % less at 320. Centre: 0.01 lower.
+# Side: medians per clip 0.97 to 1.16 at 480, and up to 10 % less at 320. Center: 0.01 lower.
 SIDE_PER_BOX = 1.10
-CENTRE_DOWN = 0.01  # of alt2's side
+CENTER_DOWN = 0.01  # of alt2's side
 
 # alt2's weight is the sum of its last stage. The stage's threshold (in the XML file) becomes score 0; the
 # faces of the clips had 54.5 to 58.2, which this width spreads over 0.4 to 0.95.
@@ -36,13 +36,13 @@ SCORE_ZERO = 53.7556
 SCORE_WIDTH = 1.5
 
 SCALE_STEP = 1.1
-NEIGHBOURS = 4
+NEIGHBORS = 4
 
 # Debian's python3-opencv has no cv2.data; its package opencv-data puts the cascades here.
 SYSTEM_FOLDERS = ("/usr/share/opencv4/haarcascades", "/usr/share/opencv/haarcascades")
 
 
-class HaarDetector:
+class HaarDetector(Closing):
     """Upright frontal faces by OpenCV's cascade, on the frame downscaled to ``input_width`` pixels.
 
     ``min_side`` is the smallest face as a fraction of the shorter side of the frame: what is smaller
@@ -53,27 +53,17 @@ class HaarDetector:
     def __init__(self, min_side: float = 0.1, input_width: int = 480) -> None:
         self._min_side = min_side
         self._input_width = input_width
-        self.width_share, self.starts_at = 1.0, 0.0
-        self.expects: float | None = None  # the cascade has one speed
         self._cascade = load_cascade(CASCADE)
 
-    def __enter__(self) -> HaarDetector:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
         """Faces of ``frame`` as face squares without landmarks, best score first."""
-        small = shrink(frame.image, round(self.width_share * self._input_width))
-        grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY) if small.ndim == 3 else small
-        least = max(round(self._min_side / SIDE_PER_BOX * min(grey.shape)), 20)  # alt2's window has 20 px
+        small = shrink(frame.image, round(search.width_share * self._input_width))
+        gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY) if small.ndim == 3 else small
+        least = max(round(self._min_side / SIDE_PER_BOX * min(gray.shape)), 20)  # alt2's window has 20 px
         boxes, _, weights = self._cascade.detectMultiScale3(
-            grey, SCALE_STEP, NEIGHBOURS, 0, (least, least), outputRejectLevels=True
+            gray, SCALE_STEP, NEIGHBORS, 0, (least, least), outputRejectLevels=True
         )
-        back = frame.image.shape[1] / grey.shape[1]
+        back = frame.image.shape[1] / gray.shape[1]
         found = zip(boxes, np.ravel(weights).tolist(), strict=True)
         faces = [_to_face(np.asarray(box) * back, float(weight)) for box, weight in found]
         return sorted(faces, key=lambda face: (-face.score, float(face.box_xyxy[0])))
@@ -98,4 +88,4 @@ def load_cascade(name: str) -> cv2.CascadeClassifier:
 def _to_face(box: npt.NDArray[np.float64], weight: float) -> Face:
     x, y, side = (float(v) for v in box[:3])
     score = 1 - math.exp(-max(weight - SCORE_ZERO, 0.0) / SCORE_WIDTH)
-    return Face(square(x + side / 2, y + side * (0.5 + CENTRE_DOWN), SIDE_PER_BOX * side), score)
+    return Face(square(x + side / 2, y + side * (0.5 + CENTER_DOWN), SIDE_PER_BOX * side), score)

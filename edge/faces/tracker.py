@@ -29,7 +29,7 @@ class _Candidate:
     hits: int = 1
     visible: bool = True  # found by the latest detection
     track: Track | None = None
-    velocity: Float32 = field(default_factory=lambda: np.zeros(2, np.float32))  # px/s of the centre
+    velocity: Float32 = field(default_factory=lambda: np.zeros(2, np.float32))  # px/s of the center
 
     def expected(self, timestamp_s: float) -> list[Float32]:
         """Boxes where the face may be: carried on, and, while it is out of sight, where it was."""
@@ -37,16 +37,13 @@ class _Candidate:
         moved: Float32 = (self.face.box_xyxy + way).astype(np.float32)
         return [moved] if self.visible else [moved, self.face.box_xyxy]
 
-    def see(self, face: Face, timestamp_s: float, smoothing: float) -> None:
+    def see(self, face: Face, timestamp_s: float) -> None:
         elapsed = timestamp_s - self.seen_s
         if elapsed > 0:
-            speed = (_centre(face.box_xyxy) - _centre(self.face.box_xyxy)) / elapsed
+            speed = (_center(face.box_xyxy) - _center(self.face.box_xyxy)) / elapsed
             # The first speed is taken whole; later ones are averaged, because a box jitters.
             mixed = speed if self.hits == 1 else (self.velocity + speed) / 2
             self.velocity = mixed.astype(np.float32)
-        if smoothing > 0:
-            blended = (1 - smoothing) * face.box_xyxy + smoothing * self.expected(timestamp_s)[0]
-            face = Face(blended.astype(np.float32), face.score, face.landmarks)
         self.face, self.seen_s, self.visible = face, timestamp_s, True
         self.hits += 1
 
@@ -58,8 +55,7 @@ class Tracker:
     like size may also overlap less. ``lost_s``: seconds after the last detection at which a track
     dies. ``confirm``: detections, each within ``lost_s`` of the last, before a face becomes a track; 2
     keeps the single-frame false alarms of a cascade out. ``starts_at``: least score of the faces that begin a
-    track; any may continue one (Zhang et al., ByteTrack, ECCV 2022). ``smoothing`` in 0..1: how much of the
-    expected box enters the new one; 0 leaves boxes as detected.
+    track; any may continue one (Zhang et al., ByteTrack, ECCV 2022).
     """
 
     def __init__(
@@ -67,14 +63,12 @@ class Tracker:
         iou_threshold: float = 0.3,
         lost_s: float = 1.0,
         confirm: int = 2,
-        smoothing: float = 0.0,
         starts_at: float = 0.0,
     ) -> None:
         self._starts_at = starts_at
         self._iou_threshold = iou_threshold
         self.lost_s = lost_s
         self._confirm = confirm
-        self._smoothing = smoothing
         self._ids = itertools.count(1)
         self._candidates: list[_Candidate] = []
 
@@ -111,7 +105,7 @@ class Tracker:
         for candidate in self._candidates:
             candidate.visible = False
         for index, candidate in pairs:
-            candidate.see(faces[index], timestamp_s, self._smoothing)
+            candidate.see(faces[index], timestamp_s)
         matched = {index for index, _ in pairs}
         new = [face for i, face in enumerate(faces) if i not in matched and face.score >= self._starts_at]
         born = [_Candidate(face, timestamp_s) for face in new]
@@ -139,9 +133,9 @@ class Tracker:
 
     def _publish(self, candidate: _Candidate) -> None:
         if candidate.track is not None:
-            candidate.track.face, candidate.track.last_seen_s = candidate.face, candidate.seen_s
+            candidate.track.face = candidate.face
         elif candidate.hits >= self._confirm:
-            candidate.track = Track(next(self._ids), candidate.face, candidate.seen_s)
+            candidate.track = Track(next(self._ids), candidate.face)
 
 
 def iou(a: Float32, b: Float32) -> float:
@@ -157,14 +151,14 @@ def _affinity(a: Float32, b: Float32, iou_threshold: float) -> float:
     """How well two boxes agree in place and size; minus infinity where they cannot be one face."""
     side_a, side_b = float(a[2] - a[0]), float(b[2] - b[0])
     size = abs(math.log(side_a / side_b))
-    shift = float(np.hypot(*(_centre(a) - _centre(b)))) * 2 / (side_a + side_b)
+    shift = float(np.hypot(*(_center(a) - _center(b)))) * 2 / (side_a + side_b)
     overlap = iou(a, b)
     if size > math.log(MAX_SIZE_RATIO) or (overlap < iou_threshold and shift > MAX_SHIFT):
         return -math.inf
     return overlap - shift - size
 
 
-def _centre(box: Float32) -> Float32:
+def _center(box: Float32) -> Float32:
     return np.asarray((box[:2] + box[2:]) / 2, np.float32)
 
 

@@ -9,40 +9,38 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Face, Frame
-from edge.faces.crop import eye_roll, square
+from edge.data import ANY_FACE, Face, Frame, Search
+from edge.faces.square import LANDMARKS_BELOW_CENTER, eye_roll, square
 from edge.faces.yunet_network import YuNetNetwork
+from edge.system.closing import Closing
 
 # The face square in terms of YuNet's box and landmarks. Measured on 1,500 FER2013 stills, enlarged to
 # 100, 160 and 240 px with a repeated border; YuNet found 1,326, 1,414 and 1,449 of them.
 # Side of the still / sqrt(box width * box height): median 1.19, 1.15 and 1.10. The geometric mean of the
 # two sides spreads less from still to still than box height, eye distance or eye-to-mouth distance.
 SIDE_PER_BOX = 1.15
-# The mean of the five landmarks lies this far below the centre of the still (0.074, 0.074, 0.081). It
-# spreads less than the centre of the box, which drifts with the size and the turn of the head.
-LANDMARKS_BELOW_CENTRE = 0.076
-
-# Of 110 scores above 0.8 on a clip with turned heads, plain grey kept 44 %, a tint 72 %, with gamma 1.2 75 %.
+# The mean of the five landmarks lies this far below the center of the still (0.074, 0.074, 0.081). It
+# spreads less than the center of the box, which drifts with the size and the turn of the head.
+# Of 110 scores above 0.8 on a clip with turned heads, plain gray kept 44 %, a tint 72 %, with gamma 1.2 75 %.
 _CURVE = 255 * (np.arange(256) / 255) ** 1.2
 _TINT = np.clip(_CURVE[:, None] * [0.8, 0.95, 1.15], 0, 255).astype(np.uint8)[:, None]
 # Luma scores less. On pictures of seven clips made small, dark, blurred or tilted, 76 luma scores lay between
-# 0.5 and 0.6; 52 were of faces that colour sees, at a median of 0.22 more. Beginning a track stays as strict:
-# of what colour does not see even at 0.5, luma gave 8 scores above 0.75 and only 1 above 0.8.
+# 0.5 and 0.6; 52 were of faces that color sees, at a median of 0.22 more. Beginning a track stays as strict:
+# of what color does not see even at 0.5, luma gave 8 scores above 0.75 and only 1 above 0.8.
 _LUMA_KEEPS_LOWER = 0.1
 # Sides of face squares, in pixels of the network's input, at which it lost no face on eight clips that it had
-# found on larger inputs: 17 in colour, here with a margin for eyes and mouth; on luma turned heads need more.
+# found on larger inputs: 17 in color, here with a margin for eyes and mouth; on luma turned heads need more.
 _SURE_PX, _SURE_LUMA_PX = 32, 64
 _LEAST_WIDTH, _WIDTH_STEP = 128, 32
 
 
-class YuNetDetector:
+class YuNetDetector(Closing):
     """Faces by YuNet: one small network on the frame downscaled to ``input_width`` pixels.
 
     ``model`` is the 2023mar ONNX file of the OpenCV Zoo. A face may begin a track from ``score_threshold``
@@ -57,25 +55,15 @@ class YuNetDetector:
         score_threshold: float = 0.7,
         keep_threshold: float | None = None,
     ) -> None:
-        self.width_share, self.starts_at = 1.0, score_threshold
-        self.expects: float | None = None
         self.model, self._input_width = model, input_width
         self._lowest = score_threshold if keep_threshold is None else min(keep_threshold, score_threshold)
         lowest_luma = max(self._lowest - _LUMA_KEEPS_LOWER, 0.0)
-        every_grey = np.arange(256, dtype=np.uint8)[None]  # a tint depends on nothing but the grey
-        self._network = YuNetNetwork(Path(model), lowest_luma, luma=_tinted(every_grey)[0])
+        every_gray = np.arange(256, dtype=np.uint8)[None]  # a tint depends on nothing but the gray
+        self._network = YuNetNetwork(Path(model), lowest_luma, luma=_tinted(every_gray)[0])
 
-    def __enter__(self) -> YuNetDetector:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
         """Faces of ``frame`` as face squares with five landmarks, best score first."""
-        small = shrink(frame.image, self._width(luma=frame.image.ndim == 2))
+        small = shrink(frame.image, self._width(search, luma=frame.image.ndim == 2))
         height, width = small.shape[:2]
         back = (frame.image.shape[1] / width, frame.image.shape[0] / height)
         rows = self._network.detect(small)
@@ -83,12 +71,12 @@ class YuNetDetector:
             rows = [row for row in rows if row[14] >= self._lowest]
         return [face for row in rows if (face := _to_face(row, back)) is not None]
 
-    def _width(self, luma: bool) -> int:
+    def _width(self, search: Search, luma: bool) -> int:
         """Pixels of the input; fewer where only faces are expected that are large enough in fewer."""
-        most = round(self.width_share * self._input_width)
-        if self.expects is None:
+        most = round(search.width_share * self._input_width)
+        if search.smallest is None:
             return most
-        sure = (_SURE_LUMA_PX if luma else _SURE_PX) / self.expects
+        sure = (_SURE_LUMA_PX if luma else _SURE_PX) / search.smallest
         return min(most, max(_LEAST_WIDTH, _WIDTH_STEP * math.ceil(sure / _WIDTH_STEP)))
 
 
@@ -113,7 +101,7 @@ def shrink(image: npt.NDArray[np.uint8], width: int) -> npt.NDArray[Any]:
 
 
 def _tinted(luma: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Luma (H,W) as BGR (H,W,3) in a faint skin tone: YuNet learnt on colour, and plain grey scores less."""
+    """Luma (H,W) as BGR (H,W,3) in a faint skin tone: YuNet learnt on color, and plain gray scores less."""
     return cv2.LUT(cv2.cvtColor(luma, cv2.COLOR_GRAY2BGR), _TINT.reshape(1, 256, 3))
 
 
@@ -125,7 +113,7 @@ def _to_face(row: Sequence[float], back: tuple[float, float]) -> Face | None:
     side = SIDE_PER_BOX * math.sqrt(row[2] * across * row[3] * down)
     landmarks = np.array(row[4:14], np.float32).reshape(5, 2) * np.array(back, np.float32)
     # Up along the face, not along the frame: so a tilted head, once levelled, is framed like an upright one.
-    roll, up = eye_roll(landmarks, side), LANDMARKS_BELOW_CENTRE * side
+    roll, up = eye_roll(landmarks, side), LANDMARKS_BELOW_CENTER * side
     x, y = across * sum(row[4:14:2]) / 5, down * sum(row[5:14:2]) / 5
     box = square(x + up * math.sin(roll), y - up * math.cos(roll), side)
     return Face(box, min(max(float(row[14]), 0.0), 1.0), landmarks)

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import BundleError, require
+from edge.errors import BundleError
+from edge.system.ort_session import onnxruntime, session_options
 
 NMS_IOU = 0.3
 TOP_K = 50  # candidates before suppression; a board that meets more faces has other worries
@@ -38,7 +39,7 @@ _DIM_VALUE, _UNKNOWN = 1 << 3, 15 << 3
 class YuNetNetwork:
     """YuNet 2023mar, or a file with the same twelve outputs, on one thread; for pictures of any size.
 
-    Keeps candidates that score ``lowest`` (0..1) or more. ``luma`` (256,3) is the BGR colour of each grey.
+    Keeps candidates that score ``lowest`` (0..1) or more. ``luma`` (256,3) is the BGR color of each gray.
     Raises BundleError where ``model`` is missing or another network, DependencyError without ONNX Runtime.
     """
 
@@ -46,7 +47,7 @@ class YuNetNetwork:
         fix = "fetch face_detection_yunet_2023mar.onnx with `emotion-edge fetch` or set detector.model"
         if not model.is_file():
             raise BundleError(f"face detector {model} is missing; {fix}")
-        ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
+        ort = onnxruntime()
         self._floor = lowest * lowest
         self._luma = [np.ascontiguousarray(shades, np.float32)[None] for shades in luma.T]
         self._shape = (0, 0)
@@ -142,9 +143,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _session(ort: Any, model: bytes) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # its warnings concern the exporter, not the user
+    options = session_options()
     # The arena would keep memory for the largest input of the day, and is no faster.
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import ConfigError, EdgeError
 from edge.health.metrics import Health
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
+from edge.system.closing import Closing
 
 if TYPE_CHECKING:  # only a port needs the server, and with it half of the standard library
     from http.server import BaseHTTPRequestHandler
@@ -21,25 +20,21 @@ FILE_S = 5.0  # from one writing to the next; on a memory card that is 10 MB a d
 _LOOPBACK = "127.0.0.1"
 
 
-class Outlet(AbstractContextManager["Outlet"]):
+class Endpoint(Closing):
     """Tells nobody: the base of the two that do."""
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Called after every frame, and while there is none."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
-
-class HealthFile(Outlet):
-    """Writes the figures to ``path`` every few seconds, whenever ``tell`` is called; best in /run."""
+class HealthFile(Endpoint):
+    """Writes the figures to ``path`` every few seconds, whenever ``publish`` is called; best in /run."""
 
     def __init__(self, path: Path, health: Health) -> None:
         self._path, self._health, self._last_s = path, health, float("-inf")
         self._write()  # a path that cannot be written is known before anything else starts
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Write if it is time; a disk that is full now is tried again next time."""
         if time.monotonic() - self._last_s >= FILE_S:
             try:
@@ -49,19 +44,18 @@ class HealthFile(Outlet):
 
     def _write(self) -> None:
         try:
-            replace(self._path, json.dumps(self._health.snapshot()).encode())
+            atomic_write(self._path, json.dumps(self._health.snapshot()).encode())
             self._path.chmod(0o644)  # under a strict umask nobody else could read it
         except EdgeError as error:
             raise ConfigError(f"health: {error}") from error
         self._last_s = time.monotonic()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Take the figures back."""
         self._path.unlink(missing_ok=True)  # figures of a run that is over would mislead
 
 
-class HealthPort(Outlet):
+class HealthPort(Endpoint):
     """Answers ``GET /health`` on 127.0.0.1; nobody outside of this machine can ask."""
 
     def __init__(self, port: int, health: Health) -> None:
@@ -78,9 +72,8 @@ class HealthPort(Outlet):
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True)
         self._thread.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Take the figures back."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(1.0)
@@ -107,10 +100,10 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def outlet(target: str, health: Health) -> Outlet:
+def endpoint(target: str, health: Health) -> Endpoint:
     """The file or the port (1 to 65535) that ``target`` names; an empty one names nothing."""
     if not target:
-        return Outlet()
+        return Endpoint()
     port = port_of(target)
     return HealthFile(Path(target), health) if port is None else HealthPort(port, health)
 

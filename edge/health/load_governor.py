@@ -33,7 +33,7 @@ class Level:
 LEVELS = (Level(1.0, 1, 1.0), Level(1.0, 2, 1.0), Level(0.5, 3, 0.75), Level(0.5, 5, 0.5))
 
 
-class Governor:
+class LoadGovernor:
     """Chooses the level. Budgets: ``cpu_percent`` of one core and ``celsius``; None sets no limit."""
 
     def __init__(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import EdgeError
-from edge.faces.fetch import cache_folder
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
+from edge.system.cache import cache_folder
 
 log = logging.getLogger("edge")
 SOON_S = 600.0  # a second restart for the same reason within this time was of no use
@@ -31,7 +31,7 @@ def note_restart(folder: Path, now_s: float, boot_id: str, reason: str = "") -> 
     about = {"boot_id": boot_id, "at_s": now_s, "count": int(last.get("count", 0)) + 1, "reason": reason}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace(folder / _FILE, json.dumps(about).encode())
+        atomic_write(folder / _FILE, json.dumps(about).encode())
     except (OSError, EdgeError) as error:
         log.warning("a restart cannot be remembered: %s", error)
     return bool(soon)

@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.errors import require
-from edge.sinks import check_writable
+from edge.system.atomic_write import check_writable
+from edge.system.closing import Closing
 
-# One colour a class (Paul Tol's bright scheme and black), the same in every picture.
-COLOURS = ("#777777", "#ccbb44", "#66ccee", "#4477aa", "#ee6677", "#228833", "#aa3377", "#000000")
+# One color a class (Paul Tol's bright scheme and black), the same in every picture.
+COLORS = ("#777777", "#ccbb44", "#66ccee", "#4477aa", "#ee6677", "#228833", "#aa3377", "#000000")
 
 
 _PANELS = 16  # a picture of hundreds of panels would be past matplotlib's limit of 65,536 pixels
@@ -35,23 +35,18 @@ class TrackSummary:
     mean_probability: float  # of that label; of the strongest one where the label is "uncertain"
 
 
-class TrajectorySink:
+class TrajectorySink(Closing):
     """Collect fresh estimates and draw one panel per track, the 16 longest, into a .png when closed."""
 
-    def __init__(self, path: str, labels: Sequence[str]) -> None:
-        """``labels`` are the K names of the probabilities. ConfigError where ``path`` cannot be written."""
+    def __init__(self, path: str) -> None:
+        """ConfigError where the path cannot be written."""
         self._path = Path(path)
         check_writable(self._path, (".png",))
         require("matplotlib", "pip install 'emotion-edge[demo]'")
-        self._labels = tuple(labels)
         self._tracks: dict[int, list[EmotionEstimate]] = {}
 
-    def __enter__(self) -> TrajectorySink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Draw the picture."""
         self._draw()
 
     def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
@@ -62,7 +57,7 @@ class TrajectorySink:
 
     def summary(self) -> list[TrackSummary]:
         """One row for each track, in the order of their numbers."""
-        return [_summary(number, self._tracks[number], self._labels) for number in sorted(self._tracks)]
+        return [_summary(number, self._tracks[number]) for number in sorted(self._tracks)]
 
     def _draw(self) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -91,8 +86,9 @@ class TrajectorySink:
         rows = self._tracks[row.track_id]
         times = [estimate.timestamp_s for estimate in rows]
         shares = np.stack([estimate.probabilities for estimate in rows], axis=1)
-        colours = [COLOURS[k % len(COLOURS)] for k in range(len(self._labels))]
-        panel.stackplot(times, shares, labels=self._labels, colors=colours, alpha=0.85, linewidth=0)
+        labels = rows[0].labels
+        colors = [COLORS[k % len(COLORS)] for k in range(len(labels))]
+        panel.stackplot(times, shares, labels=labels, colors=colors, alpha=0.85, linewidth=0)
         cold = [estimate.timestamp_s for estimate in rows if not estimate.warm]
         if cold:
             panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor="white", hatch="///", alpha=0.6)
@@ -103,11 +99,11 @@ class TrajectorySink:
             panel.spines[side].set_visible(False)
 
 
-def _summary(number: int, rows: list[EmotionEstimate], labels: Sequence[str]) -> TrackSummary:
+def _summary(number: int, rows: list[EmotionEstimate]) -> TrackSummary:
     label = Counter(estimate.label for estimate in rows).most_common(1)[0][0]
     if label == UNCERTAIN:
         shares = [float(estimate.probabilities.max()) for estimate in rows]
     else:
-        shares = [float(estimate.probabilities[labels.index(label)]) for estimate in rows]
+        shares = [float(estimate.probabilities[estimate.labels.index(label)]) for estimate in rows]
     first, last = rows[0].timestamp_s, rows[-1].timestamp_s
     return TrackSummary(number, first, last, len(rows), label, float(np.mean(shares)))

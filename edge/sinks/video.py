@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -13,41 +12,37 @@ import numpy.typing as npt
 
 from edge.data import UNCERTAIN, EmotionEstimate, Float32, Frame
 from edge.errors import ConfigError
-from edge.sinks import check_writable
+from edge.system.atomic_write import check_writable
+from edge.system.closing import Closing
 
 Picture = npt.NDArray[np.uint8]
 
-# BGR, told apart by people with any colour vision (Okabe and Ito, 2008); a track keeps its colour.
-COLOURS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
+# BGR, told apart by people with any color vision (Okabe and Ito, 2008); a track keeps its color.
+COLORS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
 GREY = (150, 150, 150)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WAITING = 12  # frames whose times tell the clip's rate: one gap alone may be odd, as in many .mov files
 _BARS = 3
 
 
-class VideoSink:
+class VideoSink(Closing):
     """Write every frame with its estimates to an .mp4.
 
     The clip appears under its name when the sink is closed, so a half file never stands there. Frames
     of another size than the first are resized. The rate comes from the times of the first frames.
     """
 
-    def __init__(self, path: str, labels: Sequence[str]) -> None:
-        """``labels`` are the K names of the probabilities. ConfigError where ``path`` cannot be written."""
+    def __init__(self, path: str) -> None:
+        """ConfigError where the path cannot be written."""
         self._path = Path(path)
         check_writable(self._path, (".mp4",))
         self._part = self._path.with_name(f".{self._path.stem}.part.mp4")
-        self._labels = tuple(labels)
         self._waiting: list[tuple[float, Picture]] = []
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 
-    def __enter__(self) -> VideoSink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Finish the clip and give it its name."""
         if self._writer is None and self._waiting:
             self._start(_rate([stamp_s for stamp_s, _ in self._waiting]))
         if self._writer is not None:
@@ -56,7 +51,7 @@ class VideoSink:
 
     def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
         """Draw the estimates onto a copy of the frame and append it."""
-        picture = draw(frame, estimates, self._labels)
+        picture = draw(frame, estimates)
         if self._writer is not None:
             self._append(picture)
             return
@@ -94,7 +89,7 @@ def _rate(stamps_s: Sequence[float]) -> float:
     return round(min(max(1 / gap_s, 1.0), 120.0), 2)
 
 
-def draw(frame: Frame, estimates: Sequence[EmotionEstimate], labels: Sequence[str]) -> Picture:
+def draw(frame: Frame, estimates: Sequence[EmotionEstimate]) -> Picture:
     """A BGR copy (H,W,3) of what the frame has to draw on, with a box, a title and bars for each estimate."""
     shown = frame.image if frame.drawn is None else frame.drawn
     picture = np.asarray(
@@ -104,34 +99,38 @@ def draw(frame: Frame, estimates: Sequence[EmotionEstimate], labels: Sequence[st
     across, down = shown.shape[1] / frame.image.shape[1], shown.shape[0] / frame.image.shape[0]
     ratio = np.array((across, down, across, down), np.float32)
     for estimate in estimates:
-        _draw_one(picture, estimate, estimate.box_xyxy * ratio, labels)
+        _draw_one(picture, estimate, estimate.box_xyxy * ratio)
     return picture
 
 
-def _draw_one(picture: Picture, estimate: EmotionEstimate, box_xyxy: Float32, labels: Sequence[str]) -> None:
+def _draw_one(picture: Picture, estimate: EmotionEstimate, box_xyxy: Float32) -> None:
     scale = max(picture.shape[0] / 480, 0.5)
     known = estimate.label != UNCERTAIN
-    colour = COLOURS[estimate.track_id % len(COLOURS)] if known else GREY
+    color = COLORS[estimate.track_id % len(COLORS)] if known else GREY
     x0, y0, x1, y1 = (round(float(value)) for value in box_xyxy)
-    cv2.rectangle(picture, (x0, y0), (x1, y1), colour, max(1, round(2 * scale)))
+    cv2.rectangle(picture, (x0, y0), (x1, y1), color, max(1, round(2 * scale)))
     share = f" {estimate.probabilities.max():.0%}" if known else ""
     line = round(19 * scale)
     _text(
         picture,
         f"#{estimate.track_id} {estimate.label}{share}",
         (x0, y0 - round(6 * scale)),
-        colour,
+        color,
         0.55 * scale,
     )
     for rank, k in enumerate(np.argsort(-estimate.probabilities)[:_BARS]):
         top = y1 + round(5 * scale) + rank * line
         length = round(float(estimate.probabilities[k]) * max(x1 - x0, 1))
-        cv2.rectangle(picture, (x0, top), (x0 + length, top + line - 3), colour, -1)
-        _text(picture, labels[k], (x0 + 4, top + line - round(7 * scale)), (255, 255, 255), 0.42 * scale)
+        cv2.rectangle(picture, (x0, top), (x0 + length, top + line - 3), color, -1)
+        _text(
+            picture,
+            estimate.labels[k],
+            (x0 + 4, top + line - round(7 * scale)),
+            (255, 255, 255),
+            0.42 * scale,
+        )
 
 
-def _text(
-    picture: Picture, text: str, at: tuple[int, int], colour: tuple[int, int, int], size: float
-) -> None:
+def _text(picture: Picture, text: str, at: tuple[int, int], color: tuple[int, int, int], size: float) -> None:
     cv2.putText(picture, text, at, FONT, size, (0, 0, 0), 3, cv2.LINE_AA)  # a rim, legible on any ground
-    cv2.putText(picture, text, at, FONT, size, colour, 1, cv2.LINE_AA)
+    cv2.putText(picture, text, at, FONT, size, color, 1, cv2.LINE_AA)

@@ -31,7 +31,7 @@ def _adjtimex(asked: Any) -> int:
     return int(_LIBC.adjtimex(asked)) if hasattr(_LIBC, "adjtimex") else -1
 
 
-def is_synchronised(file: Path = _SYNCED, adjtimex: Callable[[Any], int] = _adjtimex) -> bool:
+def is_synchronized(file: Path = _SYNCED, adjtimex: Callable[[Any], int] = _adjtimex) -> bool:
     """Whether systemd-timesyncd, chronyd or ntpd keeps the wall clock.
 
     The first leaves a file; all of them tell the kernel, which a sandbox may forbid to be asked.
@@ -46,14 +46,14 @@ class WallClock:
     """UTC of a monotonic stamp, and whether it can be believed.
 
     A board without a battery starts somewhere in the past and jumps when it finds a time server. Times
-    before the first synchronisation, and those of the minute after a jump, are flagged.
+    before the first synchronization, and those of the minute after a jump, are flagged.
     """
 
     def __init__(
         self,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        synced: Callable[[], bool] = is_synchronised,
+        synced: Callable[[], bool] = is_synchronized,
     ) -> None:
         self._wall, self._monotonic, self._synced = wall, monotonic, synced
         self._offset = wall() - monotonic()

@@ -2,7 +2,7 @@
  * What libcamera's virtual camera needs on a machine without a dma-buf heap; it is preloaded.
  *
  * The heap is made of ordinary memory, where /dev/dma_heap/linux,cma is an empty file: allocating gives an
- * anonymous file; naming and synchronising it do nothing.
+ * anonymous file; naming and synchronizing it do nothing.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

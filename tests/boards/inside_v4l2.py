@@ -56,17 +56,17 @@ def without_text() -> None:
     os.close(camera)
 
 
-def opened(address: str = NODE, width: int = WIDTH, colour: bool = False):
+def opened(address: str = NODE, width: int = WIDTH, color: bool = False):
     height = HEIGHT if width == WIDTH else 720
-    settings = SourceConfig(address=address, width=width, height=height, fps=30.0, colour=colour)
+    settings = SourceConfig(address=address, width=width, height=height, fps=30.0, color=color)
     return session.source(Config(source=settings))
 
 
-def mode(records: list[str], width: int = WIDTH, colour: bool = False) -> dict:
+def mode(records: list[str], width: int = WIDTH, color: bool = False) -> dict:
     """The contract suite in one mode."""
     records.clear()
     began = time.monotonic()
-    frames = check_source(opened(width=width, colour=colour), at_most=60 if width == WIDTH else 5)
+    frames = check_source(opened(width=width, color=color), at_most=60 if width == WIDTH else 5)
     ended = time.monotonic()
     last = frames[-1].image
     stamps = [frame.timestamp_s for frame in frames]
@@ -81,8 +81,8 @@ def mode(records: list[str], width: int = WIDTH, colour: bool = False) -> dict:
     }
 
 
-def first(colour: bool) -> np.ndarray:
-    with opened(colour=colour) as source:
+def first(color: bool) -> np.ndarray:
+    with opened(color=color) as source:
         return next(source.frames()).image
 
 
@@ -111,13 +111,13 @@ def from_format(fourcc: str) -> np.ndarray:
 
 
 def formats() -> dict:
-    """How far luma lies from the grey of what OpenCV converts, of one still picture."""
-    bgr = first(colour=True)
-    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
-    found = {"source": differences(full(first(colour=False)), grey)}
+    """How far luma lies from the gray of what OpenCV converts, of one still picture."""
+    bgr = first(color=True)
+    gray = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    found = {"source": differences(full(first(color=False)), gray)}
     for fourcc in ("YUYV", "NV12", "NV21", "YU12", "YV12"):
-        found[fourcc] = differences(from_format(fourcc), grey)
-    # vivid's GREY is the luma of BT.709; that of its other formats, and OpenCV's grey, are of BT.601.
+        found[fourcc] = differences(from_format(fourcc), gray)
+    # vivid's GREY is the luma of BT.709; that of its other formats, and OpenCV's gray, are of BT.601.
     found["GREY"] = differences(from_format("GREY"), bgr @ np.array([0.0722, 0.7152, 0.2126]))
     return found
 
@@ -188,7 +188,7 @@ def main() -> None:
     load()
     seen = {"links": links(), "stable": stable_address(NODE), "luma": mode(records)}
     before = held()
-    seen["colour"] = mode(records, colour=True)
+    seen["color"] = mode(records, color=True)
     seen["no_luma"] = mode(records, width=1280)
     without_text()
     seen["formats"] = formats()

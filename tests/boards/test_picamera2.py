@@ -151,13 +151,13 @@ def test_times_are_monotonic_and_young(seen: dict) -> None:
     assert seen["slow_reader_s"] < 0.5, "a reader who takes 0.2 s for each frame gets old ones: they queue"
 
 
-def test_range_follows_the_colour_space(seen: dict) -> None:
+def test_range_follows_the_color_space(seen: dict) -> None:
     assert seen["ranges"] == ["full", "limited", "limited"]
 
 
 def test_faults_are_named(seen: dict) -> None:
     assert seen["absent"] == "camera picam://7 does not exist; use one of: picam://0 (virtual)"
-    assert seen["colour"].startswith("camera picam://0 gives NV12, not RGB888; ")
+    assert seen["color"].startswith("camera picam://0 gives NV12, not RGB888; ")
     assert len(seen["leaks"]["said"]) == 1
     assert "is in use (Failed to acquire camera: Device or resource busy); " in seen["leaks"]["said"][0]
 

@@ -292,7 +292,7 @@ def test_a_permanent_fault_is_shown_and_mending_it_is_noticed(running: Machine) 
 def test_the_journal_has_priorities(running: Machine) -> None:
     said = running.run("journalctl", "--no-pager", "-o", "json", "-u", "emotion-edge.service")
     entries = [json.loads(line) for line in said.splitlines()]
-    ours = [entry for entry in entries if "licence of its weights" in str(entry.get("MESSAGE"))]
+    ours = [entry for entry in entries if "license of its weights" in str(entry.get("MESSAGE"))]
     assert ours
     assert {entry["PRIORITY"] for entry in ours} == {"6"}
     assert not any(str(entry.get("MESSAGE")).startswith("emotion-edge: INFO") for entry in entries)

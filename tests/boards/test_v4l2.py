@@ -49,9 +49,9 @@ def test_luma_comes_as_the_camera_sends_it(seen: dict) -> None:
     assert luma["strides"] == [1280, 2], "a view of the YUYV picture"
 
 
-def test_colour_is_as_it_was(seen: dict) -> None:
-    colour = seen["colour"]
-    assert (colour["frames"], colour["shape"], colour["range"]) == (60, [360, 640, 3], "full")
+def test_color_is_as_it_was(seen: dict) -> None:
+    color = seen["color"]
+    assert (color["frames"], color["shape"], color["range"]) == (60, [360, 640, 3], "full")
 
 
 def test_a_format_without_luma_is_converted(seen: dict) -> None:
@@ -61,16 +61,16 @@ def test_a_format_without_luma_is_converted(seen: dict) -> None:
     assert (other["shape"], other["range"]) == ([720, 1280, 3], "full")
 
 
-@pytest.mark.parametrize("mode", ["luma", "colour", "no_luma"])
+@pytest.mark.parametrize("mode", ["luma", "color", "no_luma"])
 def test_stamps_are_monotonic_time(seen: dict, mode: str) -> None:
     assert seen[mode]["in_time"]
 
 
 @pytest.mark.parametrize("fourcc", ["source", "YUYV", "NV12", "NV21", "YU12", "YV12", "GREY"])
-def test_luma_is_the_grey_of_the_colours(seen: dict, fourcc: str) -> None:
+def test_luma_is_the_gray_of_the_colors(seen: dict, fourcc: str) -> None:
     found = seen["formats"][fourcc]
     assert found["levels"] >= 7, "the bars of the test picture"
-    assert found["most"] <= 2, "YUV, BGR and grey are each rounded"
+    assert found["most"] <= 2, "YUV, BGR and gray are each rounded"
 
 
 def test_the_link_by_id_is_taken(seen: dict) -> None:

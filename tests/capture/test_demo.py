@@ -44,17 +44,17 @@ def test_haar_finds_each_face_in_its_place(frames: list[Frame], cascade: str) ->
     path = f"{cv2.data.haarcascades}haarcascade_frontalface_{cascade}.xml"
     finder = cv2.CascadeClassifier(path)
     for frame in frames:
-        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
-        found = finder.detectMultiScale(grey, 1.1, 5, minSize=(60, 60))
-        centres = [(x + width / 2, y + height / 2) for x, y, width, height in found]
+        gray = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        found = finder.detectMultiScale(gray, 1.1, 5, minSize=(60, 60))
+        centers = [(x + width / 2, y + height / 2) for x, y, width, height in found]
         true = [demo.face_square(actor, frame.timestamp_s) for actor in demo.ACTORS]
         present = [demo.visible(actor, frame.timestamp_s) for actor in demo.ACTORS]
         for (x, y, side), here in zip(true, present, strict=True):
             # A cascade's box is not the face square: a third of a side is their usual distance.
-            near = [c for c in centres if abs(c[0] - x) < side / 3 and abs(c[1] - y) < side / 3]
+            near = [c for c in centers if abs(c[0] - x) < side / 3 and abs(c[1] - y) < side / 3]
             assert near or not here, f"no face near ({x:.0f}, {y:.0f}) at {frame.timestamp_s:.2f} s"
         if frame.timestamp_s < demo.ACTORS[0].arrives_s:
-            assert not centres, f"faces {centres} in the empty room"
+            assert not centers, f"faces {centers} in the empty room"
 
 
 def test_the_programs_detector_counts_who_is_there(frames: list[Frame]) -> None:
@@ -71,8 +71,8 @@ def test_the_programs_detector_counts_who_is_there(frames: list[Frame]) -> None:
             found = [np.reshape(face.box_xyxy, (2, 2)).mean(axis=0) for face in detector.detect(frame)]
             assert len(found) == sum(inside), f"{len(found)} faces at {frame.timestamp_s:.2f} s"
             for (x, y, _), here in zip(true, inside, strict=True):
-                near = [np.hypot(*(centre - (x, y))) < 15 for centre in found]
-                assert sum(near) == here, f"centres {found}, true ({x:.0f}, {y:.0f})"
+                near = [np.hypot(*(center - (x, y))) < 15 for center in found]
+                assert sum(near) == here, f"centers {found}, true ({x:.0f}, {y:.0f})"
             counts.add(len(found))
     assert counts == {0, 1, 2}, "the sample misses an act"
 

@@ -16,8 +16,8 @@ from edge.capture.images import ImageFolderSource, natural_key
 from edge.errors import SourceError
 
 
-def put(folder: Path, name: str, grey: int = 0) -> None:
-    assert cv2.imwrite(str(folder / name), np.full((20, 30, 3), grey, np.uint8))
+def put(folder: Path, name: str, gray: int = 0) -> None:
+    assert cv2.imwrite(str(folder / name), np.full((20, 30, 3), gray, np.uint8))
 
 
 def test_natural_order_and_times(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def shared(name: str) -> Path:
 def test_every_frame_has_its_own_time(tmp_path: Path) -> None:
     frames = check_source(OpenCVSource(str(make_clip(tmp_path / "clip.mp4"))), at_most=99)
     assert [frame.index for frame in frames] == list(range(30))
-    # The codec is lossy: half the distance of two frames tells neighbours apart.
+    # The codec is lossy: half the distance of two frames tells neighbors apart.
     assert [round(float(frame.image.mean()) / 8) for frame in frames] == list(range(30))
     assert [frame.timestamp_s for frame in frames] == pytest.approx([i / 10 for i in range(30)], abs=0.002)
 
@@ -368,14 +368,14 @@ with session.frames(Config(source=SourceConfig(address="/dev/video77")), lambda:
     assert outages[0] < 4, "2 s are the patience of [recovery]; OpenCV by itself waits for 10 s"
 
 
-@pytest.mark.parametrize("colour", [False, True])
-def test_padded_rows_are_told_of(camera_library: Path, colour: bool) -> None:
+@pytest.mark.parametrize("color", [False, True])
+def test_padded_rows_are_told_of(camera_library: Path, color: bool) -> None:
     program = f"""
 import json
 from edge.capture.opencv import OpenCVSource
 from edge.errors import SourceError
 try:
-    OpenCVSource("/dev/video77", colour={colour})
+    OpenCVSource("/dev/video77", color={color})
 except SourceError as error:
     print(json.dumps(str(error)))
 """
@@ -384,10 +384,10 @@ except SourceError as error:
     assert "; set source.width" in told
 
 
-@pytest.mark.parametrize("wish", ["draw", "colour"])
-def test_a_clip_in_colour_takes_a_camera_in_colour(monkeypatch, wish: str) -> None:
+@pytest.mark.parametrize("wish", ["draw", "color"])
+def test_a_clip_in_color_takes_a_camera_in_color(monkeypatch, wish: str) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(session, "OpenCVSource", lambda *_, colour: asked.append(colour))
+    monkeypatch.setattr(session, "OpenCVSource", lambda *_, color: asked.append(color))
     for value in (False, True):
         session.source(Config(source=SourceConfig("/dev/video0", **{wish: value})))
     assert asked == [False, True]

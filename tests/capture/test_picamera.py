@@ -65,7 +65,7 @@ def test_any_format_that_begins_with_luma_will_do(board, given: str) -> None:
 
 
 @pytest.mark.parametrize("padding", [0, 32])
-def test_drawing_adds_a_large_stream_in_colour(board, padding: int) -> None:
+def test_drawing_adds_a_large_stream_in_color(board, padding: int) -> None:
     board.padding = padding
     frame = first(PicameraSource("picam://0", 1280, 720, draw=True))
     assert frame.image.shape == (360, 640)
@@ -107,8 +107,8 @@ def test_the_luma_beside_is_small_and_even(size: tuple[int, int], luma: tuple[in
     assert small(size) == luma
 
 
-@pytest.mark.parametrize(("streams", "wishes"), [(2, {"colour": True}), (1, {"draw": True})])
-def test_colour_and_a_camera_with_one_stream_give_bgr(board, streams: int, wishes: dict[str, bool]) -> None:
+@pytest.mark.parametrize(("streams", "wishes"), [(2, {"color": True}), (1, {"draw": True})])
+def test_color_and_a_camera_with_one_stream_give_bgr(board, streams: int, wishes: dict[str, bool]) -> None:
     board.streams = streams
     frame = first(PicameraSource("picam://0", 320, 240, **wishes))
     assert frame.image.shape == (240, 320, 3)
@@ -117,10 +117,10 @@ def test_colour_and_a_camera_with_one_stream_give_bgr(board, streams: int, wishe
     assert board.configured[-1]["lores"] is None
 
 
-@pytest.mark.parametrize(("colour", "sizes"), [(False, [(1280, 720), (640, 360)]), (True, [(1280, 720)])])
-def test_a_run_that_draws_asks_for_both_streams(board, colour: bool, sizes: list[tuple[int, int]]) -> None:
-    """Unless it works in colour, as ``source.colour`` says."""
-    source = SourceConfig("picam://0", 1280, 720, colour=colour)
+@pytest.mark.parametrize(("color", "sizes"), [(False, [(1280, 720), (640, 360)]), (True, [(1280, 720)])])
+def test_a_run_that_draws_asks_for_both_streams(board, color: bool, sizes: list[tuple[int, int]]) -> None:
+    """Unless it works in color, as ``source.color`` says."""
+    source = SourceConfig("picam://0", 1280, 720, color=color)
     config = Config(source=source, output=OutputConfig(annotate="out.mp4"))
     with session.frames(config, lambda: live.leave()) as live:
         assert list(live) == [], "the stand-in's flat pictures are no good frames"
@@ -151,7 +151,7 @@ def test_wishes_that_the_camera_does_not_grant_are_named(board, caplog: pytest.L
 
 
 @pytest.mark.parametrize(
-    ("colour_space", "luma_range"),
+    ("color_space", "luma_range"),
     [
         (SimpleNamespace(range=stand_in.Range.Full), "full"),
         (SimpleNamespace(range=stand_in.Range.Limited), "limited"),
@@ -159,8 +159,8 @@ def test_wishes_that_the_camera_does_not_grant_are_named(board, caplog: pytest.L
     ],
 )
 @pytest.mark.parametrize("draw", [False, True])
-def test_luma_range(board, colour_space, luma_range: str, draw: bool) -> None:
-    board.colour_space = colour_space
+def test_luma_range(board, color_space, luma_range: str, draw: bool) -> None:
+    board.color_space = color_space
     assert first(PicameraSource("picam://0", draw=draw)).luma_range == luma_range
 
 

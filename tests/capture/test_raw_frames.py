@@ -17,7 +17,7 @@ from edge.capture.reconnect.frame_checks import BadFrames
 
 HEIGHT, WIDTH = 48, 64
 LUMA = np.random.default_rng(0).integers(16, 236, (HEIGHT, WIDTH), np.uint8)
-COLOURS = {
+COLORS = {
     "YUYV": cv2.COLOR_YUV2BGR_YUYV,
     "NV12": cv2.COLOR_YUV2BGR_NV12,
     "NV21": cv2.COLOR_YUV2BGR_NV21,
@@ -27,7 +27,7 @@ COLOURS = {
 
 
 def sent(fourcc: str) -> np.ndarray:
-    """LUMA as a camera sends it, in the shape in which OpenCV gives it; the chroma is that of grey."""
+    """LUMA as a camera sends it, in the shape in which OpenCV gives it; the chroma is that of gray."""
     if fourcc == "GREY":
         return LUMA.copy()
     if fourcc == "YUYV":
@@ -37,11 +37,11 @@ def sent(fourcc: str) -> np.ndarray:
 
 def jpeg(quality: int = 95) -> np.ndarray:
     smooth = cv2.GaussianBlur(LUMA, (0, 0), 3)
-    colours = np.dstack([smooth, smooth, np.full_like(smooth, 90)])
-    return cv2.imencode(".jpg", colours, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].reshape(1, -1)
+    colors = np.dstack([smooth, smooth, np.full_like(smooth, 90)])
+    return cv2.imencode(".jpg", colors, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].reshape(1, -1)
 
 
-@pytest.mark.parametrize("fourcc", [*COLOURS, "GREY"])
+@pytest.mark.parametrize("fourcc", [*COLORS, "GREY"])
 def test_luma_is_a_view_of_what_was_sent(fourcc: str) -> None:
     raw = sent(fourcc)
     image = luma(raw, fourcc, HEIGHT, WIDTH)
@@ -50,20 +50,20 @@ def test_luma_is_a_view_of_what_was_sent(fourcc: str) -> None:
     assert image.strides == ((2 * WIDTH, 2) if fourcc == "YUYV" else (WIDTH, 1))
 
 
-@pytest.mark.parametrize("fourcc", COLOURS)
+@pytest.mark.parametrize("fourcc", COLORS)
 def test_its_range_is_the_one_that_opencv_converts_from(fourcc: str) -> None:
     frame = luma_frame(Picture(sent(fourcc), 1.5, 0.0), fourcc, (HEIGHT, WIDTH), 7)
     assert (frame.luma_range, frame.timestamp_s, frame.index) == ("limited", 1.5, 7)
-    grey = cv2.cvtColor(cv2.cvtColor(sent(fourcc), COLOURS[fourcc]), cv2.COLOR_BGR2GRAY)
+    gray = cv2.cvtColor(cv2.cvtColor(sent(fourcc), COLORS[fourcc]), cv2.COLOR_BGR2GRAY)
     full = (frame.image.astype(float) - 16) * (255 / 219)
-    assert np.abs(full - grey).max() <= 1, "both round"
+    assert np.abs(full - gray).max() <= 1, "both round"
 
 
-def test_a_jpeg_is_decoded_to_the_grey_of_its_colours() -> None:
+def test_a_jpeg_is_decoded_to_the_gray_of_its_colors() -> None:
     frame = luma_frame(Picture(jpeg(), 1.5, 0.0), "MJPG", (HEIGHT, WIDTH), 0)
-    grey = cv2.cvtColor(cv2.imdecode(jpeg(), cv2.IMREAD_COLOR), cv2.COLOR_BGR2GRAY)
+    gray = cv2.cvtColor(cv2.imdecode(jpeg(), cv2.IMREAD_COLOR), cv2.COLOR_BGR2GRAY)
     assert frame.luma_range == "full"
-    assert np.abs(frame.image.astype(int) - grey).max() <= 2, "colours are rounded and clipped on the way"
+    assert np.abs(frame.image.astype(int) - gray).max() <= 2, "colors are rounded and clipped on the way"
 
 
 @pytest.mark.parametrize("raw", [jpeg()[:, :0], jpeg()[:, :20], np.zeros((1, 5000), np.uint8)])
@@ -108,7 +108,7 @@ def test_what_stands_before_the_size_does_not_hide_it() -> None:
     assert np.array_equal(image, luma(raw, "MJPG", HEIGHT, WIDTH))
 
 
-@given(st.sampled_from([*COLOURS, "GREY"]), st.integers(0, 3 * HEIGHT * WIDTH))
+@given(st.sampled_from([*COLORS, "GREY"]), st.integers(0, 3 * HEIGHT * WIDTH))
 def test_another_number_of_bytes_is_no_picture(fourcc: str, count: int) -> None:
     image = luma(np.zeros((1, count), np.uint8), fourcc, HEIGHT, WIDTH)
     right = count == sent(fourcc).size
@@ -134,7 +134,7 @@ class Camera:
 
 @pytest.mark.parametrize(
     ("fourcc", "obeys", "found"),
-    [*((known, True, known) for known in (*COLOURS, "GREY", "MJPG", "YUY2")), ("YUYV", False, None)],
+    [*((known, True, known) for known in (*COLORS, "GREY", "MJPG", "YUY2")), ("YUYV", False, None)],
 )
 def test_a_camera_that_holds_luma_is_told_to_convert_nothing(
     fourcc: str, obeys: bool, found: str | None

@@ -34,7 +34,7 @@ def check_refusal(done: subprocess.CompletedProcess[str], *parts: str) -> None:
 
 
 def write_clip(path: Path, frames: int = 40, fps: int = 10) -> Path:
-    """A moving grey pattern without a face."""
+    """A moving gray pattern without a face."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, (320, 240))
     for at in range(frames):
         image = np.full((240, 320, 3), 90, np.uint8)
@@ -117,7 +117,7 @@ def test_a_clip_without_faces_gives_no_lines(tmp_path: Path, fast: list[object])
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "40 frames" in done.stderr
-    assert "tests only" in done.stderr, "the licence of the weights is said once"
+    assert "tests only" in done.stderr, "the license of the weights is said once"
 
 
 def test_a_clip_that_breaks_off_gives_what_there_is(tmp_path: Path, fast: list[object]) -> None:

@@ -157,8 +157,8 @@ def test_install_twice_changes_nothing_and_uninstall_leaves_nothing(tmp_path: Pa
     command("install", "0", "--root", root)
     assert installed(root) == first
     assert "wrote" not in capsys.readouterr().out
-    neighbour = root / "etc/systemd/system/other.service"
-    neighbour.write_text("[Service]\n")
+    neighbor = root / "etc/systemd/system/other.service"
+    neighbor.write_text("[Service]\n")
     command("uninstall", "--root", root)
     assert list(installed(root)) == ["etc/systemd/system/other.service"]
     command("uninstall", "--root", root)

@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 
 from edge.data import Face, Frame
 from edge.errors import BundleError
-from edge.faces.crop import crop_faces, eye_roll, face_batch, square
+from edge.faces.crop import crop_faces, face_batch
+from edge.faces.square import eye_roll, square
 
 SIZE = 48
 WIDTH, HEIGHT = 320, 240
 
 
 def manifest(**crop: Any) -> dict[str, Any]:
-    return {"input": {"size": SIZE, "channels": 1, "normalisation": "standardise", "crop": crop}}
+    return {"input": {"size": SIZE, "channels": 1, "normalization": "standardize", "crop": crop}}
 
 
 def picture(seed: int = 0) -> np.ndarray:
-    """Smooth colour noise: it has structure at the scale of a face and no edge that rounding can flip."""
+    """Smooth color noise: it has structure at the scale of a face and no edge that rounding can flip."""
     small = np.random.default_rng(seed).integers(0, 256, (15, 20, 3), np.uint8)
     return cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
 
@@ -52,11 +53,11 @@ def test_shapes_and_types() -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 4])
 def test_an_upright_crop_on_whole_pixels_is_the_area_mean(times: int) -> None:
-    grey = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+    gray = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH), np.uint8)
     side = SIZE * times
-    (crop,) = crop_faces(Frame(grey, 0.0, 0), [Face(square(160, 120, side), 1.0)], manifest())
+    (crop,) = crop_faces(Frame(gray, 0.0, 0), [Face(square(160, 120, side), 1.0)], manifest())
     x, y = 160 - side // 2, 120 - side // 2
-    expected = cv2.resize(grey[y : y + side, x : x + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(gray[y : y + side, x : x + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     assert np.array_equal(crop, expected)
 
 
@@ -98,21 +99,21 @@ def test_a_turned_picture_gives_nearly_the_same_crop(roll: float) -> None:
     turned = cv2.warpAffine(image, turn, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
     upright = crop_faces(Frame(image, 0.0, 0), [face()], manifest())
     level = crop_faces(Frame(turned, 0.0, 0), [face(roll=roll)], manifest())
-    assert differ(upright, level) < 2.5  # two interpolations of 256 grey levels
+    assert differ(upright, level) < 2.5  # two interpolations of 256 gray levels
     if abs(roll) > 0.2:
         left = crop_faces(Frame(turned, 0.0, 0), [face(roll=roll)], manifest(align="none"))
         assert differ(upright, left) > 5, "align none turned the crop"
 
 
-def test_colour_and_luma_agree() -> None:
+def test_color_and_luma_agree() -> None:
     image = picture()
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    limited = np.rint(grey * (219 / 255) + 16).astype(np.uint8)
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    limited = np.rint(gray * (219 / 255) + 16).astype(np.uint8)
     who = [face(roll=0.2)]
-    colour = crop_faces(Frame(image, 0.0, 0), who, manifest())
-    assert differ(crop_faces(Frame(grey, 0.0, 0), who, manifest()), colour) < 1
-    assert differ(crop_faces(Frame(limited, 0.0, 0, "limited"), who, manifest()), colour) < 1.5
-    assert differ(crop_faces(Frame(limited, 0.0, 0, "full"), who, manifest()), colour) > 3
+    color = crop_faces(Frame(image, 0.0, 0), who, manifest())
+    assert differ(crop_faces(Frame(gray, 0.0, 0), who, manifest()), color) < 1
+    assert differ(crop_faces(Frame(limited, 0.0, 0, "limited"), who, manifest()), color) < 1.5
+    assert differ(crop_faces(Frame(limited, 0.0, 0, "full"), who, manifest()), color) > 3
 
 
 def test_scale_widens_the_crop() -> None:
@@ -132,7 +133,7 @@ def test_scale_widens_the_crop() -> None:
         (0, 0, 1e9, 1e9),
     ],
 )
-def test_a_degenerate_box_gives_flat_grey(box: tuple[float, ...]) -> None:
+def test_a_degenerate_box_gives_flat_gray(box: tuple[float, ...]) -> None:
     bad = Face(np.array(box, np.float32), 0.5, np.full((5, 2), np.nan, np.float32))
     frame = Frame(picture(), 0.0, 0)
     crops = crop_faces(frame, [bad, face()], manifest())
@@ -141,10 +142,10 @@ def test_a_degenerate_box_gives_flat_grey(box: tuple[float, ...]) -> None:
     assert (face_batch(frame, [bad], manifest()) == 0).all()
 
 
-@pytest.mark.parametrize("centre", [(-5000, 10), (10, 9000), (100000, 100000)])
-def test_a_face_outside_the_frame_repeats_its_border(centre: tuple[float, float]) -> None:
+@pytest.mark.parametrize("center", [(-5000, 10), (10, 9000), (100000, 100000)])
+def test_a_face_outside_the_frame_repeats_its_border(center: tuple[float, float]) -> None:
     frame = Frame(np.full((HEIGHT, WIDTH), 77, np.uint8), 0.0, 0)
-    crops = crop_faces(frame, [Face(square(*centre, 50), 0.5)], manifest())
+    crops = crop_faces(frame, [Face(square(*center, 50), 0.5)], manifest())
     assert (crops == 77).all()
 
 

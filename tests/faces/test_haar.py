@@ -48,12 +48,12 @@ def test_both_detectors_give_one_face_square(name: str) -> None:
     assert iou(ours.box_xyxy, theirs.box_xyxy) >= 0.8
 
 
-def test_luma_gives_what_colour_gives() -> None:
+def test_luma_gives_what_color_gives() -> None:
     frame = photograph("astronaut")
-    grey = Frame(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), 0.0, 0)
-    (colour,), (luma,) = HaarDetector().detect(frame), HaarDetector().detect(grey)
-    # Shrinking before or after turning grey rounds differently, by a grey level at most.
-    assert iou(colour.box_xyxy, luma.box_xyxy) > 0.9
+    gray = Frame(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), 0.0, 0)
+    (color,), (luma,) = HaarDetector().detect(frame), HaarDetector().detect(gray)
+    # Shrinking before or after turning gray rounds differently, by a gray level at most.
+    assert iou(color.box_xyxy, luma.box_xyxy) > 0.9
 
 
 def test_faces_below_the_smallest_side_are_left_out() -> None:

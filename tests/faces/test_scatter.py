@@ -11,7 +11,7 @@ import pytest
 from edge.capture.demo import ACTORS, Actor, _photograph
 from edge.config import Config
 from edge.data import Frame
-from edge.faces.crop import eye_roll
+from edge.faces.square import eye_roll
 from edge.faces.yunet import YuNetDetector
 
 MODEL = Path(__file__).parents[3] / "shared" / "data" / "models" / "face_detection_yunet_2023mar.onnx"
@@ -37,9 +37,9 @@ def found(
     """Error of the face square: right and down in sides, log of its side; and its roll in degrees."""
     place = (320 + rng.uniform(-20, 20), 240 + rng.uniform(-20, 20))
     faces = detector.detect(pictured(actor, side, tilt, place, rng))
-    centre, wide = (lambda box: (box[:2] + box[2:]) / 2), (lambda box: box[2] - box[0])
-    face = min(faces, key=lambda face: float(np.hypot(*(centre(face.box_xyxy) - place))))
-    shift = (centre(face.box_xyxy) - place) / side
+    center, wide = (lambda box: (box[:2] + box[2:]) / 2), (lambda box: box[2] - box[0])
+    face = min(faces, key=lambda face: float(np.hypot(*(center(face.box_xyxy) - place))))
+    shift = (center(face.box_xyxy) - place) / side
     roll = np.degrees(eye_roll(face.landmarks, wide(face.box_xyxy)))
     return float(shift[0]), float(shift[1]), float(np.log(wide(face.box_xyxy) / side)), float(roll)
 

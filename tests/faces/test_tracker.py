@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.data import Face
-from edge.faces.crop import square
+from edge.faces.square import square
 from edge.faces.tracker import Tracker, iou
 
 STEP = 1 / 15

@@ -47,24 +47,24 @@ def test_the_face_is_framed_like_a_training_still(astronaut: Frame) -> None:
 def test_luma_and_strided_frames_give_the_same_face(astronaut: Frame) -> None:
     detector = YuNetDetector(MODEL)
     (face,) = detector.detect(astronaut)
-    grey = cv2.cvtColor(astronaut.image, cv2.COLOR_BGR2GRAY)
-    wide = np.zeros((grey.shape[0], grey.shape[1] + 64), np.uint8)
-    wide[:, : grey.shape[1]] = grey
-    (luma,) = detector.detect(Frame(wide[:, : grey.shape[1]], 0.0, 0))
-    # Colour moves a box by a few pixels of 120; a wrong scale or offset would be far more.
+    gray = cv2.cvtColor(astronaut.image, cv2.COLOR_BGR2GRAY)
+    wide = np.zeros((gray.shape[0], gray.shape[1] + 64), np.uint8)
+    wide[:, : gray.shape[1]] = gray
+    (luma,) = detector.detect(Frame(wide[:, : gray.shape[1]], 0.0, 0))
+    # Color moves a box by a few pixels of 120; a wrong scale or offset would be far more.
     assert np.abs(luma.box_xyxy - face.box_xyxy).max() < 8
 
 
 @needs_model
 def test_luma_continues_a_track_from_a_lower_score(astronaut: Frame) -> None:
-    grey = Frame(np.asarray(cv2.cvtColor(astronaut.image, cv2.COLOR_BGR2GRAY)), 0.0, 0)
-    for frame, lower in ((astronaut, 0.0), (grey, 0.1)):
+    gray = Frame(np.asarray(cv2.cvtColor(astronaut.image, cv2.COLOR_BGR2GRAY)), 0.0, 0)
+    for frame, lower in ((astronaut, 0.0), (gray, 0.1)):
         (face,) = YuNetDetector(MODEL).detect(frame)
         for beyond, found in ((lower - 0.02, 1), (lower + 0.02, 0)):
             # The score is above 0.9, so that a threshold beyond it has to be allowed to pass 1.
             detector = YuNetDetector(MODEL, score_threshold=2.0, keep_threshold=face.score + beyond)
             assert len(detector.detect(frame)) == found
-            assert detector.starts_at == 2.0, "a track begins as in colour"
+            assert detector.starts_at == 2.0, "a track begins as in color"
 
 
 @needs_model
@@ -102,7 +102,7 @@ def test_shrink_keeps_places_and_brightness(size: tuple[int, int], width: int) -
     assert small.shape == (rows, columns)
     down, across = np.mgrid[:rows, :columns].astype(np.float32)
     wanted = 100 * (across + 0.5) / columns + 100 * (down + 0.5) / rows
-    # One grey level for the truncation above, half a one for each of at most six roundings.
+    # One gray level for the truncation above, half a one for each of at most six roundings.
     assert np.abs(small - wanted).max() <= 4
 
 

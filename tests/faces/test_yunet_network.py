@@ -44,9 +44,9 @@ def theirs() -> cv2.FaceDetectorYN:
 
 
 def same_faces(ours: YuNetNetwork, theirs: cv2.FaceDetectorYN, image: Image) -> int:
-    colour = _tinted(image) if image.ndim == 2 else image
-    theirs.setInputSize(colour.shape[1::-1])
-    _, expected = theirs.detect(colour)
+    color = _tinted(image) if image.ndim == 2 else image
+    theirs.setInputSize(color.shape[1::-1])
+    _, expected = theirs.detect(color)
     found = ours.detect(image)
     if expected is None:
         assert found == []
@@ -58,7 +58,7 @@ def same_faces(ours: YuNetNetwork, theirs: cv2.FaceDetectorYN, image: Image) -> 
 
 
 def variants(picture: Image) -> Iterator[Image]:
-    """In colour and luma, as wide as a board would take it and wider, also with odd sides."""
+    """In color and luma, as wide as a board would take it and wider, also with odd sides."""
     for width in (96, 127, 160, 241, 320, 480):
         small = shrink(picture, width)
         yield small

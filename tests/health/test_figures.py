@@ -21,7 +21,7 @@ from edge.health import endpoint
 from edge.health.load_governor import ENOUGH_S, LEVELS, TOO_MUCH_S, Governor, hottest
 from edge.health.metrics import Health
 from edge.health.restart import SOON_S, note_restart, restarts
-from edge.system.clock import WallClock, is_synchronised
+from edge.system.clock import WallClock, is_synchronized
 
 
 class Clock:
@@ -245,13 +245,13 @@ class Kernel:
 @pytest.mark.parametrize(
     ("answer", "status", "sure"),
     [(0, 0x2001, True), (5, 0x40, False), (0, 0x40, False), (-1, 0, False)],
-    # kept by ntpd; never set; unsynchronised, in a leap second's answer; refused by a sandbox
+    # kept by ntpd; never set; unsynchronized, in a leap second's answer; refused by a sandbox
 )
 def test_any_time_server_counts(tmp_path: Path, answer: int, status: int, sure: bool) -> None:
     file = tmp_path / "synchronized"
-    assert is_synchronised(file, Kernel(answer, status)) is sure
+    assert is_synchronized(file, Kernel(answer, status)) is sure
     file.touch()
-    assert is_synchronised(file, Kernel(answer, status)), "systemd-timesyncd says so"
+    assert is_synchronized(file, Kernel(answer, status)), "systemd-timesyncd says so"
 
 
 def test_a_second_restart_soon_after_the_first_is_of_no_use(tmp_path: Path) -> None:

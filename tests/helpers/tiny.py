@@ -26,7 +26,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "input": {
             "size": 8,
             "channels": 1,
-            "normalisation": "unit",
+            "normalization": "unit",
             "crop": {"scale": 1.0, "align": "none"},
         },
         "state": [{"input": "state_h", "output": "new_state_h", "shape": [2]}],

@@ -13,7 +13,8 @@ from edge import bundle
 from edge.data import Face, Frame, Track
 from edge.engines.ort import OrtEngine
 from edge.recognition.decision import Decision
-from edge.recognition.recognizer import Recognizer, Turns, is_due
+from edge.recognition.recognizer import Recognizer
+from edge.recognition.scheduling import Turns, is_due
 
 GREY = 51  # 0.2 after division by 255
 

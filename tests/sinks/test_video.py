@@ -12,7 +12,7 @@ from contracts import check_sink
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.errors import ConfigError
-from edge.sinks.video import COLOURS, GREY, VideoSink, draw
+from edge.sinks.video import COLORS, GREY, VideoSink, draw
 
 LABELS = ("neutral", "happiness", "sadness", "anger")
 ESTIMATE = EmotionEstimate(
@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[int, float, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("shape", [(240, 320, 3), (240, 320)])
-def test_contract_in_colour_and_luma(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_contract_in_color_and_luma(tmp_path: Path, shape: tuple[int, ...]) -> None:
     check_sink(VideoSink(str(tmp_path / "out.mp4"), LABELS), frame(0, shape=shape), [ESTIMATE])
     assert read(tmp_path / "out.mp4")[0] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
@@ -99,15 +99,15 @@ def test_wrong_paths(tmp_path: Path) -> None:
         VideoSink(str(tmp_path / "folder.mp4"), LABELS)
 
 
-def test_the_box_has_the_tracks_colour_and_grey_where_uncertain() -> None:
+def test_the_box_has_the_tracks_color_and_gray_where_uncertain() -> None:
     still = frame(0)
-    for estimate, colour in (
-        (ESTIMATE, COLOURS[1]),
-        (replace(ESTIMATE, track_id=2), COLOURS[2]),
+    for estimate, color in (
+        (ESTIMATE, COLORS[1]),
+        (replace(ESTIMATE, track_id=2), COLORS[2]),
         (replace(ESTIMATE, label=UNCERTAIN), GREY),
     ):
         picture = draw(still, [estimate], LABELS)
-        assert tuple(picture[80, 60]) == colour, "left edge of the box"
+        assert tuple(picture[80, 60]) == color, "left edge of the box"
     assert np.all(still.image == 80), "the frame itself was drawn upon"
 
 
@@ -133,7 +133,7 @@ def test_the_clip_is_as_large_as_what_is_drawn_on(tmp_path: Path) -> None:
 def test_bars_are_as_long_as_the_probabilities() -> None:
     picture = draw(frame(0, shape=(480, 640, 3)), [ESTIMATE], LABELS)
     row = picture[125]  # the upper edge of the first bar, above the rim of its text
-    assert np.count_nonzero(np.all(row == COLOURS[1], axis=-1)) == pytest.approx(0.7 * 80, abs=2)
+    assert np.count_nonzero(np.all(row == COLORS[1], axis=-1)) == pytest.approx(0.7 * 80, abs=2)
 
 
 def test_a_face_at_the_edge_and_outside_can_be_drawn() -> None:

@@ -36,7 +36,7 @@ def test_the_schema_is_a_schema_and_a_good_manifest_fits() -> None:
 @given(
     st.sampled_from([path for path in paths(complete()) if path]),
     st.sampled_from(
-        [None, True, 0, -1, 1, 7, 2.5, "", "x", "../up", "a/b", [], [1], {}, {"a": 1}, "standardise"]
+        [None, True, 0, -1, 1, 7, 2.5, "", "x", "../up", "a/b", [], [1], {}, {"a": 1}, "standardize"]
     ),
 )
 @example(("format",), True)

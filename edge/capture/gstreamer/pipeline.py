@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from edge.capture.rtsp import without_password
+from edge.capture.addresses import without_password
 from edge.errors import DependencyError, SourceError, require
 
 _HINT = "sudo apt install python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from edge.capture.gstreamer.pipeline import JETSON, Elements, Libraries, description, load, mode_caps, parse
 from edge.data import Frame
 from edge.errors import SourceError
+from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
 _START_S = 8.0  # Argus needs up to 3 s for its first frame
@@ -23,7 +23,7 @@ _LUMA_FIRST = ("NV12", "I420", "GRAY8")  # formats of 8 bits whose first plane i
 _FULL_RANGE = 1  # GST_VIDEO_COLOR_RANGE_0_255, a name with a digit that not every PyGObject spells alike
 
 
-class GStreamerSource:
+class GStreamerSource(Closing):
     """Luma frames of ``csi://0`` (CSI camera by sensor id) or ``mjpeg:///dev/video0`` (USB camera).
 
     ``width``, ``height`` (pixels) and ``fps`` are demands: a camera that lacks the mode is a fault.
@@ -57,14 +57,6 @@ class GStreamerSource:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> GStreamerSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop the camera and free its device; closing again does nothing."""

@@ -31,10 +31,10 @@ _OLDEST_S = 10.0  # a frame stamped further back than this carries a stamp of an
 class PicameraSource:
     """Frames of a libcamera camera: ``picam://0`` is the first one of ``rpicam-hello --list-cameras``.
 
-    The image is the luma plane (H,W) of a YUV420 stream, so nothing converts colours. With ``draw`` there
+    The image is the luma plane (H,W) of a YUV420 stream, so nothing converts colors. With ``draw`` there
     is a second stream for sinks that show the picture: ``drawn`` is BGR (H,W,3), which the camera's own
     hardware converts, and the image the luma of a small stream of the same moment, at most 640 wide. With
-    ``colour``, or ``draw`` on a camera that has but one stream, the image itself is BGR.
+    ``color``, or ``draw`` on a camera that has but one stream, the image itself is BGR.
     ``width``, ``height`` (pixels, of what is drawn if something is) and ``fps`` are wishes, 640x480 at 30
     by default; libcamera rounds them.
     Raises SourceError where the camera cannot be opened, and from ``frames`` where it fails;
@@ -51,7 +51,7 @@ class PicameraSource:
         height: int | None = None,
         fps: float | None = None,
         *,
-        colour: bool = False,
+        color: bool = False,
         draw: bool = False,
     ) -> None:
         """Open and start the camera at once, so that a wrong address is known before anything else starts."""
@@ -63,7 +63,7 @@ class PicameraSource:
         self._camera: Any = opening.opened(self._library, address, number)
         try:
             size = (width or _SIZE[0], height or _SIZE[1])
-            self._image, self._drawn = self._start(size, fps, colour, draw)
+            self._image, self._drawn = self._start(size, fps, color, draw)
         except Exception as error:
             self._close()
             if isinstance(error, SourceError):
@@ -99,10 +99,10 @@ class PicameraSource:
             yield frame
             index, last_s = index + 1, frame.timestamp_s
 
-    def _start(self, size: Size, fps: float | None, colour: bool, draw: bool) -> tuple[Stream, Stream | None]:
+    def _start(self, size: Size, fps: float | None, color: bool, draw: bool) -> tuple[Stream, Stream | None]:
         """Start the streams: what the network sees, and what is drawn on where that is another one."""
         camera = self._camera
-        wanted = picam_streams.asked(camera, size, colour, draw)
+        wanted = picam_streams.asked(camera, size, color, draw)
         configuration = camera.create_preview_configuration(
             **wanted,
             raw=None,
@@ -163,7 +163,7 @@ class PicameraSource:
 
     def _call_off(self, job: Any) -> None:
         self._camera.cancel_all_and_flush()
-        with suppress(Exception):  # cancelled; or it was faster and has a frame to give back
+        with suppress(Exception):  # canceled; or it was faster and has a frame to give back
             job.get_result(timeout=_POLL_S).release()
 
     def _copies(self, request: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:

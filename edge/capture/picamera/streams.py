@@ -39,19 +39,19 @@ class Stream:
     def copy(self, library: ModuleType, request: Any) -> npt.NDArray[np.uint8]:
         """The luma plane (H,W), or BGR (H,W,3), of a request that nobody has released yet."""
         # MappedArray lends the camera's memory, so copy() is the only copy, and one of luma alone;
-        # make_buffer() is one copy too, but of the colour planes and the padding as well.
-        grey = self.format in LUMA_FIRST
-        row, shape = self.width if grey else self.width * 3, (self.height, self.stride)
+        # make_buffer() is one copy too, but of the color planes and the padding as well.
+        gray = self.format in LUMA_FIRST
+        row, shape = self.width if gray else self.width * 3, (self.height, self.stride)
         with library.MappedArray(request, self.name, reshape=False, write=False) as mapped:
             # No view gets a name: memory that is still referred to cannot be unmapped.
             image = mapped.array[: self.height * self.stride].reshape(shape)[:, :row].copy()
-        return image if grey else image.reshape(self.height, self.width, 3)
+        return image if gray else image.reshape(self.height, self.width, 3)
 
 
-def asked(camera: Any, size: Size, colour: bool, draw: bool) -> Asked:
+def asked(camera: Any, size: Size, color: bool, draw: bool) -> Asked:
     """Settings of the streams: one of luma or BGR; with ``draw`` BGR and, small, the luma to work on."""
-    if not draw or colour or not _gives_two(camera):
-        return {"main": {"size": size, "format": BGR if colour or draw else LUMA}}
+    if not draw or color or not _gives_two(camera):
+        return {"main": {"size": size, "format": BGR if color or draw else LUMA}}
     return {"main": {"size": size, "format": BGR}, "lores": {"size": small(size), "format": LUMA}}
 
 
@@ -78,19 +78,19 @@ def given(camera: Any, address: str, wanted: Asked) -> dict[str, Stream]:
     return streams
 
 
-def luma_range(colour_space: Any) -> Literal["full", "limited"]:
-    """Range of luma in a libcamera colour space; the full one, which was asked for, where it names none."""
+def luma_range(color_space: Any) -> Literal["full", "limited"]:
+    """Range of luma in a libcamera color space; the full one, which was asked for, where it names none."""
     # Full range taken for limited would be clipped; limited taken for full only loses some contrast.
-    return "limited" if colour_space is not None and colour_space.range.name == "Limited" else "full"
+    return "limited" if color_space is not None and color_space.range.name == "Limited" else "full"
 
 
 def _stream(camera: Any, name: str, about: dict[str, Any]) -> Stream:
-    # picamera2 names one colour space for all streams, and luma beside BGR has another one.
+    # picamera2 names one color space for all streams, and luma beside BGR has another one.
     index = camera.lores_index if name == "lores" else camera.main_index
     space = camera.libcamera_config.at(index).color_space
     width, height = about["size"]
-    grey = about["format"] in LUMA_FIRST
-    range_ = luma_range(space) if grey else "full"
+    gray = about["format"] in LUMA_FIRST
+    range_ = luma_range(space) if gray else "full"
     return Stream(name, about["format"], width, height, about["stride"], range_)
 
 

@@ -18,10 +18,10 @@ from edge.data import Frame
 STRIDE = 8  # pixels from one that is looked at to the next, at least
 LINES = 60  # that are looked at, about: 480 / STRIDE; more tell nothing more
 BLACK = 16  # limited-range black; sensors without light stay below
-FLAT = 2.0  # grey levels between the darkest and the brightest pixel of a picture that shows nothing
+FLAT = 2.0  # gray levels between the darkest and the brightest pixel of a picture that shows nothing
 FROZEN_S = 2.0  # a sensor's noise never repeats for so long
 MISSING = 0.08  # of the height: fewer lost lines do no harm to a face
-JUMP = 25.0  # grey levels from one line to the next, over the whole width, where two pictures meet
+JUMP = 25.0  # gray levels from one line to the next, over the whole width, where two pictures meet
 BELIEVED = 12  # frames in a row with another size, border or seam before it is taken for the scene
 Lines = npt.NDArray[np.uint8]
 Steps = npt.NDArray[np.uint8]
@@ -89,7 +89,7 @@ def _is_picture(image: npt.NDArray[np.uint8]) -> bool:
 
 
 def _border(lines: Lines) -> int:
-    """How many of the last lines are one and the same even grey: what decoders put where data is missing."""
+    """How many of the last lines are one and the same even gray: what decoders put where data is missing."""
     if (lines[-1] != lines[-1, 0]).any():  # nearly always: the rest is spared
         return 0
     even = (lines == lines[-1, 0]).all(axis=1)
@@ -97,7 +97,7 @@ def _border(lines: Lines) -> int:
 
 
 def _steps(lines: Lines) -> Steps:
-    """How much each line differs from the next over at least half of the width, in grey levels."""
+    """How much each line differs from the next over at least half of the width, in gray levels."""
     steps = cv2.absdiff(lines[1:], lines[:-1])
     half = steps.shape[1] // 2
     steps.partition(half, axis=1)  # the median, of an even number the upper one

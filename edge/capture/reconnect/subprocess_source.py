@@ -26,7 +26,8 @@ import numpy as np
 
 from edge.capture.reconnect.latest_frame import NewestFrames
 from edge.capture.reconnect.source_thread import in_time
-from edge.config import Config, SourceConfig
+from edge.capture.sources import open_source
+from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import EdgeError, RestartNeeded, SourceError
 from edge.system import journal
@@ -158,10 +159,7 @@ def main(settings: str) -> int:
 
 
 def _copy(settings: str, pipe: IO[bytes]) -> None:
-    from edge import session
-
-    made = session.source(Config(source=SourceConfig(**json.loads(settings))))
-    with made as source, NewestFrames(source) as frames:
+    with open_source(SourceConfig(**json.loads(settings))) as source, NewestFrames(source) as frames:
         _say(pipe, OPENED)
         for frame in frames:
             _write(pipe, frame, frames.dropped)

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from edge.errors import DependencyError, EdgeError
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
 from edge.system.command import finish
 from edge.system.process import die_with_parent
 
@@ -108,7 +108,7 @@ def build(
             f"TensorRT {trt.__version__} cannot build {name}: {logger.last or 'no reason given'}"
         )
     if timed and timing_cache is not None:
-        replace(timing_cache, bytes(config.get_timing_cache().serialize()))
+        atomic_write(timing_cache, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             model, args.model.name, args.faces, args.workspace_mb, args.timing_cache, args.capability,
             lambda line: print(line, flush=True),
         )  # fmt: skip
-        replace(args.plan, plan, 0o600)
+        atomic_write(args.plan, plan, 0o600)
 
     return finish("trt_build", work, "no engine was written")
 

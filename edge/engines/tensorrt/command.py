@@ -9,10 +9,19 @@ from pathlib import Path
 
 from edge import bundle as bundles
 from edge.engines.tensorrt import plans
+from edge.engines.tensorrt.options import add_engine_options
 from edge.engines.tensorrt.plans import PRECISIONS
-from edge.errors import ConfigError
+from edge.errors import ConfigError, EdgeError
 from edge.system.command import finish
 from edge.system.process import die_with_parent
+
+
+def run_engine(args: argparse.Namespace) -> None:
+    """``engine`` of both command lines."""
+    try:
+        engine(args)
+    except plans.Refused as error:  # its exit code is for the run that builds beside itself
+        raise EdgeError(str(error)) from error
 
 
 def engine(args: argparse.Namespace) -> None:
@@ -70,8 +79,6 @@ def show(line: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """As ``emotion-edge engine``, for a run that builds beside it: 3 where this precision is refused."""
-    from edge.__main__ import add_engine_options
-
     die_with_parent()
     parser = argparse.ArgumentParser(prog="emotion-edge")
     add_engine_options(parser)

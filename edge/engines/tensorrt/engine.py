@@ -165,9 +165,6 @@ class TrtEngine:
             self._steps.clear()
             self._device.close()
 
-    def tick(self) -> None:
-        """Nothing to do between two frames."""
-
 
 class _Step:
     """The step for one batch size: run once as it is, then recorded and launched as a graph.

@@ -42,6 +42,14 @@ def unusable() -> str:
     return ""
 
 
+def rungs_from(bundle: Bundle, precision: str) -> list[str]:
+    """``precision`` and what is tried after it, as far as ``bundle`` has the files."""
+    rungs = RUNGS[RUNGS.index(precision) :]
+    for missing in (rung for rung in rungs if rung not in bundle.precisions):
+        log.warning("%s on TensorRT is left out: the bundle has no such file", missing)
+    return [rung for rung in rungs if rung in bundle.precisions]
+
+
 def obtain(bundle: Bundle, precision: str, faces: int, folder: Path) -> TrtEngine:
     """The engine of one precision, built first where none is there or the one there is stale."""
     key = plans.key_of(bundle, precision, faces)
@@ -90,8 +98,18 @@ class Serving:
         """What answers now."""
         return self._now.serves
 
-    def tick(self) -> None:
-        """Between two frames: take the engine that was built, or go on without it."""
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Run one batch on whatever serves now; an engine that was built meanwhile is taken first."""
+        self._take_built()
+        if self._now is not self._standby:
+            try:
+                return self._now.run(feeds)
+            except EdgeError as error:
+                self._fail(str(error))
+        return self._standby.run(_on_host(feeds) if self._gpu_failed else feeds)
+
+    def _take_built(self) -> None:
+        """Take the engine that was built, or go on without it."""
         builder = self._builder
         if builder and builder.done():
             self._builder = None
@@ -100,15 +118,6 @@ class Serving:
             else:
                 self._just_built = True
             self._climb()
-
-    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one batch on whatever serves now."""
-        if self._now is not self._standby:
-            try:
-                return self._now.run(feeds)
-            except EdgeError as error:
-                self._fail(str(error))
-        return self._standby.run(_on_host(feeds) if self._gpu_failed else feeds)
 
     def _fail(self, reason: str) -> None:
         log.error("%s; %s takes over and states begin anew", reason, self._standby.serves)

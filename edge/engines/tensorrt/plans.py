@@ -22,8 +22,8 @@ from pathlib import Path
 from edge.bundle import Bundle
 from edge.engines.tensorrt.builder import BUILDER_MB, WORKSPACE_MB, library, memory_fault
 from edge.errors import EdgeError
-from edge.faces.fetch import cache_folder
-from edge.system.atomic_write import replace
+from edge.system.atomic_write import atomic_write
+from edge.system.cache import cache_folder
 from edge.system.device import gpu, jetpack
 from edge.system.hashing import sha256
 from edge.system.process import START
@@ -153,7 +153,7 @@ def make(
             command += ["--capability", key.capability]
         _run(command, say)
         text = json.dumps({**asdict(key), "plan_sha256": sha256(plan)}, indent=1)
-        replace(sidecar, text.encode(), 0o600)
+        atomic_write(sidecar, text.encode(), 0o600)
     return plan
 
 

@@ -50,7 +50,7 @@ def clip(path: Path, pictures: list[np.ndarray]) -> Path:
     return path
 
 
-def grey(path: Path, count: int = 8) -> Path:
+def gray(path: Path, count: int = 8) -> Path:
     return clip(path, [np.full((240, 320, 3), 120, np.uint8)] * count)
 
 
@@ -79,7 +79,7 @@ def test_a_ratio_counts_only_where_as_many_faces_were_found() -> None:
 
 
 def test_nothing_is_compared_on_frames_without_a_face(bundle: Path, tmp_path: Path) -> None:
-    found = figures(run(bundle, *HAAR, "--video", grey(tmp_path / "grey.avi")))
+    found = figures(run(bundle, *HAAR, "--video", gray(tmp_path / "gray.avi")))
     assert found[f"faces found a frame: {peers.OURS}"]["value"] == 0
     assert found[f"{peers.EVERY} / {peers.OURS}"]["value"] is None
     (kept,) = (row for name, row in found.items() if "held" in name)
@@ -146,7 +146,7 @@ def test_a_peer_looks_in_its_turn_and_classifies_in_every_frame() -> None:
 
 
 def test_no_more_frames_than_memory_allows(tmp_path: Path) -> None:
-    path, notes = grey(tmp_path / "grey.avi"), []
+    path, notes = gray(tmp_path / "gray.avi"), []
     each = 240 * 320 * 3
     assert len(peers.video(path, 5, notes)) == 5
     assert len(peers.video(path, 8, notes, 8 * each)) == 8

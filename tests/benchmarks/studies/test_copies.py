@@ -1,4 +1,4 @@
-"""Copies per frame: luma takes less than colour, and the check itself sees what it has to see."""
+"""Copies per frame: luma takes less than color, and the check itself sees what it has to see."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_a_view_with_gaps_is_copied_and_one_with_long_rows_is_not() -> None:
     assert copies.peak(lambda: cv2.resize(rows, (40, 25))) < 3000
 
 
-def test_luma_takes_less_than_colour() -> None:
+def test_luma_takes_less_than_color() -> None:
     table = copies.measure(config.load(None, ["bundle.precision=fp32", "detector.kind=haar"]))
     for camera in ("MJPG", "YUYV", "NV12"):
-        colour, grey = table[f"{camera} as BGR"], table[f"{camera} as luma"]
-        assert grey[0] == colour[0], "the same is sent"
-        assert colour[1] >= 3 * PLANE
-        assert grey[1] <= PLANE + 2000, "at most the one plane, which a decoded JPEG is"
-        assert grey[3] < colour[3]
+        color, gray = table[f"{camera} as BGR"], table[f"{camera} as luma"]
+        assert gray[0] == color[0], "the same is sent"
+        assert color[1] >= 3 * PLANE
+        assert gray[1] <= PLANE + 2000, "at most the one plane, which a decoded JPEG is"
+        assert gray[3] < color[3]

@@ -1,0 +1,118 @@
+"""The table of sources, and which of them an address means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.capture.addresses import is_camera, without_password
+from edge.config import SourceConfig
+from edge.errors import ConfigError
+from edge.parts import Part
+from edge.protocols import Source
+
+
+@dataclass(frozen=True)
+class SourcePart(Part):
+    """A source; where ``name`` stands before ``://`` of an address, that address is its own."""
+
+    address: str = ""  # as one writes it
+    live: bool = True  # runs on regardless, as a camera does
+
+
+def _demo(_: SourceConfig) -> Source:
+    from edge.capture.demo import DemoSource
+
+    return DemoSource()
+
+
+def _opencv(c: SourceConfig) -> Source:
+    from edge.capture.opencv import OpenCVSource
+
+    return OpenCVSource(c.address, c.width, c.height, c.fps, color=c.color or c.draw)
+
+
+def _picamera(c: SourceConfig) -> Source:
+    from edge.capture.picamera.source import PicameraSource
+
+    return PicameraSource(c.address, c.width, c.height, c.fps, color=c.color, draw=c.draw)
+
+
+def _gstreamer(c: SourceConfig) -> Source:
+    from edge.capture.gstreamer.source import GStreamerSource
+
+    return GStreamerSource(c.address, c.width, c.height, c.fps)
+
+
+def _rtsp(c: SourceConfig) -> Source:
+    from edge.capture.rtsp import RtspSource
+
+    return RtspSource(c.address, c.width, c.height, c.fps)
+
+
+def _folder(c: SourceConfig) -> Source:
+    from edge.capture.images import ImageFolderSource
+
+    return ImageFolderSource(c.address, c.fps or 10.0)
+
+
+_OPENCV, _GST = "OpenCV", "GStreamer 1.20 and python3-gi, from apt"
+SOURCES: tuple[SourcePart, ...] = (
+    SourcePart(
+        "camera", _opencv, SourceConfig, _OPENCV, "USB and V4L2 cameras",
+        "/dev/video0, /dev/v4l/by-id/NAME or a camera number",
+    ),
+    SourcePart(
+        "picam", _picamera, SourceConfig, "python3-picamera2, from apt", "Raspberry Pi cameras", "picam://0"
+    ),
+    SourcePart("csi", _gstreamer, SourceConfig, _GST, "CSI cameras of a Jetson, through Argus", "csi://0"),
+    SourcePart(
+        "mjpeg", _gstreamer, SourceConfig, _GST, "USB cameras with the Jetson's JPEG decoder",
+        "mjpeg:///dev/video0",
+    ),
+    SourcePart(
+        "rtsp", _rtsp, SourceConfig, _OPENCV, "network cameras", "rtsp://USER:PASSWORD@HOST/PATH"
+    ),
+    SourcePart("file", _opencv, SourceConfig, _OPENCV, "recorded video", "a video file", live=False),
+    SourcePart(
+        "folder", _folder, SourceConfig, _OPENCV, "pictures in natural order", "a folder of images",
+        live=False,
+    ),
+    SourcePart(
+        "demo", _demo, SourceConfig, "matplotlib and scikit-image, for their photographs",
+        "a first look without a camera", "demo", live=False,
+    ),
+)  # fmt: skip
+
+
+def help_text(parts: Iterable[SourcePart] = SOURCES) -> str:
+    """Every way to write an address, in one line."""
+    *most, last = [part.address for part in parts]
+    return f"{', '.join(most)}, or {last}"
+
+
+def find(address: str, parts: Iterable[SourcePart] = SOURCES) -> SourcePart:
+    """The source that an address means; ConfigError for a scheme that no source has."""
+    table = {part.name: part for part in parts}
+    scheme, is_url, _ = address.partition("://")
+    if is_url:
+        if scheme in table and "://" in table[scheme].address:
+            return table[scheme]
+        raise ConfigError(f"source {without_password(address)!r} is unknown; it is {help_text(parts)}")
+    if address == "demo":
+        return table["demo"]
+    if is_camera(address):
+        return table["camera"]
+    return table["folder" if Path(address).is_dir() else "file"]
+
+
+def is_live(address: str) -> bool:
+    """Whether the source is a camera, which runs on regardless."""
+    return find(address).live
+
+
+def open_source(settings: SourceConfig, parts: Iterable[SourcePart] = SOURCES) -> Source:
+    """The camera, file or folder behind ``settings.address``, opened."""
+    source: Source = find(settings.address, parts).load(settings)
+    return source

@@ -1,0 +1,145 @@
+"""The configuration in force: defaults, then a TOML file, then ``table.key=value``, then named options."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from edge.config import Config
+from edge.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+log = logging.getLogger("edge")
+Settings = TypeVar("Settings")
+# Old name -> new name: both work until version 0.4.
+RENAMED = {"source.colour": "source.color"}
+
+
+class Reader:
+    """A Config that is filled key by key, and where each value that is no default came from."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self.origins: dict[str, str] = {}  # "detector.every" -> "kiosk.toml"
+
+    def file(self, path: Path) -> None:
+        """Every key of a TOML file; ConfigError names what is wrong."""
+        for table, entries in read_toml(path).items():
+            if not isinstance(entries, dict):
+                raise ConfigError(f"{path}: {table} stands outside a table; write it under [table]")
+            for key, value in entries.items():
+                self.set(f"{table}.{key}", value, str(path))
+
+    def override(self, text: str) -> None:
+        """One ``table.key=value``, the value as TOML writes it or as it is."""
+        name, equals, value = text.partition("=")
+        if not (equals and "." in name):
+            raise ConfigError(f"--set {text!r} is not of the form table.key=value")
+        self.set(name.strip(), _parse(value), "--set")
+
+    def set(self, name: str, value: Any, origin: str) -> None:
+        """One key, its type and bounds checked; ConfigError names it."""
+        if name in RENAMED:
+            log.warning("%s is now called %s; the old name works until version 0.4", name, RENAMED[name])
+            name = RENAMED[name]
+        table, _, key = name.partition(".")
+        tables = [entry.name for entry in fields(Config)]
+        if table not in tables:
+            raise ConfigError(f"unknown table {table!r}; there are {', '.join(tables)}")
+        section = getattr(self.config, table)
+        if table == "output" and key not in _keys(type(section)):
+            section = replace(section, sinks=_with_sink(section.sinks, key, value))
+        else:
+            section = _with(section, table, key, value)
+        self.config = replace(self.config, **{table: section})
+        self.origins[name] = origin
+
+
+def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+    """Defaults, then the TOML file, then each ``table.key=value``; ConfigError names the key."""
+    reader = Reader()
+    if path:
+        reader.file(path)
+    for text in overrides:
+        reader.override(text)
+    return reader.config
+
+
+def merge(config: Config, given: Mapping[str, Mapping[str, Any]]) -> Config:
+    """``config`` with the values of ``given[table][key]`` that are neither None nor False."""
+    reader = Reader(config)
+    for table, entries in given.items():
+        for key, value in entries.items():
+            if value is not None and value is not False:
+                reader.set(f"{table}.{key}", value, "")
+    return reader.config
+
+
+def fill(kind: type[Settings], values: Mapping[str, Any], table: str) -> Settings:
+    """The settings dataclass ``kind`` with ``values``; ConfigError names ``table`` and key."""
+    settings = kind()
+    for key, value in values.items():
+        settings = _with(settings, table, key, value)
+    return settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; ConfigError where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+
+
+def _parse(text: str) -> Any:
+    """A TOML value where ``text`` is one, else the text itself, so that paths need no quotes."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return value if isinstance(value, str | int | float | list | dict) else text  # a date may be a file
+
+
+def _keys(kind: type) -> dict[str, Any]:
+    """Key -> type of a settings dataclass."""
+    return {key: hint for key, hint in get_type_hints(kind).items() if key != "sinks"}
+
+
+def _with_sink(sinks: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """``jsonl = PATH``, ``[output.jsonl]`` with keys, or ``jsonl.path = PATH``; an empty path is none."""
+    name, dot, inner = key.partition(".")
+    if dot:
+        value = {**sinks.get(name, {}), inner: value}
+    elif not isinstance(value, dict):
+        value = {"path": value}
+    return {**sinks, name: value}
+
+
+def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
+    """``section`` with one value replaced, its type and bounds checked against the dataclass field."""
+    hints = _keys(type(section))
+    if key not in hints:
+        raise ConfigError(f"unknown key {table}.{key}; [{table}] has {', '.join(hints)}")
+    allowed = get_args(hints[key]) if isinstance(hints[key], UnionType) else (hints[key],)
+    if float in allowed and type(value) is int and abs(value) <= sys.float_info.max:
+        value = float(value)
+    if str in allowed and type(value) is int:
+        value = str(value)  # a camera number
+    if type(value) not in allowed:
+        choices = " or ".join(kind.__name__ for kind in allowed if kind is not type(None))
+        raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {choices}")
+    about = type(section).__dataclass_fields__[key].metadata  # type: ignore[attr-defined]
+    if isinstance(value, int | float) and not about["low"] <= value <= about["high"]:
+        raise ConfigError(f"{table}.{key} is {value}, expected {about['low']:g} to {about['high']:g}")
+    return replace(section, **{key: value})  # type: ignore[type-var]

@@ -1,0 +1,52 @@
+"""What may leave a run: the fields of these records are the allow-list of every event sink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge.data import SCHEMA, EmotionEstimate, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateEvent:
+    """One estimate with the names of its labels, the frame's number and, of a camera, the wall clock."""
+
+    timestamp_s: float  # seconds, CLOCK_MONOTONIC of a camera, container time of a file
+    frame: int
+    track_id: int
+    box: Sequence[float]  # x0, y0, x1, y1 in frame pixels
+    label: str  # a name among ``probabilities``, or "uncertain"
+    probabilities: Mapping[str, float]  # sum 1
+    warm: bool
+    fresh: bool
+    utc: str | None = None  # ISO 8601, to the millisecond
+    utc_sure: bool | None = None  # False while the wall clock cannot be believed
+
+    @classmethod
+    def of(cls, frame: Frame, estimate: EmotionEstimate, wall: tuple[str, bool] | None) -> EstimateEvent:
+        """The event of one ``estimate`` on ``frame``; ``wall`` is UTC and whether it is sure."""
+        about = estimate.to_dict()
+        del about["schema"]
+        utc, utc_sure = wall or (None, None)
+        return cls(frame=frame.index, **about, utc=utc, utc_sure=utc_sure)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object of one JSON line."""
+        wall = {} if self.utc is None else {"utc": self.utc, "utc_sure": self.utc_sure}
+        return {
+            "schema": SCHEMA,
+            "timestamp_s": self.timestamp_s,
+            "frame": self.frame,
+            "track_id": self.track_id,
+            "box": self.box,
+            "label": self.label,
+            "probabilities": self.probabilities,
+            "warm": self.warm,
+            "fresh": self.fresh,
+            **wall,
+        }
+
+
+Event = EstimateEvent  # more kinds come

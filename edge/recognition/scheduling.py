@@ -1,0 +1,61 @@
+"""Which tracks step the network on a frame: at the bundle's pace, and in turns where there are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor, inf
+
+from edge.data import Track
+
+_MARGIN = 0.95  # of reset_after_s, for a camera whose frames do not come on the dot
+
+
+def is_due(last_step_s: float | None, now_s: float, step_hz: float) -> bool:
+    """At most one step per tick of ``step_hz``; ticks keep the mean rate at any frame rate."""
+    if last_step_s is None:
+        return True
+    # A thousandth of a tick forgives container times that are rounded to milliseconds or less.
+    return floor(now_s * step_hz + 1e-3) > floor(last_step_s * step_hz + 1e-3)
+
+
+class Turns:
+    """Which faces a step takes where there are too many: the largest, and in the last place one of the rest.
+
+    The place goes to the one that has waited longest. Where all of the rest have their turn before their
+    states are reset, a turn is one step, and they become and stay warm. Where there are more, it lasts until
+    the face is warm: single steps, each from an empty state, would make none of them warm.
+    """
+
+    def __init__(self, most: int, warm_steps: int, reset_after_s: float) -> None:
+        self._most, self._warm_steps, self._reset_after_s = most, warm_steps, reset_after_s
+        self._arrived_s: dict[int, float] = {}  # track -> since when it waits for its first step
+        self._begun: dict[int, Track] = {}  # turns that last; one for each frame between two steps of a face
+
+    def choose(self, due: list[Track], now_s: float, period_s: float) -> list[Track]:
+        """At most ``most`` of ``due``; ``period_s`` is the time from one step of a face to its next."""
+        arrived_s, self._arrived_s = self._arrived_s, {}
+        if len(due) <= self._most:
+            return due
+        self._arrived_s = {t.id: arrived_s.get(t.id, now_s) for t in due if t.last_step_s is None}
+        by_size = sorted(due, key=lambda track: track.face.box_xyxy[0] - track.face.box_xyxy[2])
+        largest, rest = by_size[: self._most - 1], by_size[self._most - 1 :]
+        lasting = len(rest) * period_s > _MARGIN * self._reset_after_s
+        return [*largest, self._turn(rest, now_s, lasting)]
+
+    def _turn(self, rest: Sequence[Track], now_s: float, lasting: bool) -> Track:
+        self._begun = {i: track for i, track in self._begun.items() if self._is_warming(track, now_s)}
+        if lasting and (begun := [track for track in rest if track.id in self._begun]):
+            return max(begun, key=lambda track: track.steps)
+        longest = min(rest, key=self._since)
+        self._begun[longest.id] = longest
+        return longest
+
+    def _is_warming(self, track: Track, now_s: float) -> bool:
+        last_s = -inf if track.last_step_s is None else track.last_step_s
+        return track.steps < self._warm_steps and now_s - last_s <= self._reset_after_s
+
+    def _since(self, track: Track) -> tuple[float, bool, int]:
+        # A newcomer waits behind those who were there before, or a stream of newcomers would starve them.
+        if track.last_step_s is None:
+            return self._arrived_s[track.id], False, track.id
+        return track.last_step_s, True, track.id

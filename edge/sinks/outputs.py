@@ -1,0 +1,154 @@
+"""The table of outputs, and how a run writes to those that are set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from edge.config import FileOutput, OutputConfig
+from edge.config_file import fill
+from edge.data import EmotionEstimate, Frame
+from edge.errors import ConfigError
+from edge.events import EstimateEvent
+from edge.parts import Part, names
+from edge.protocols import EventSink, PictureSink
+from edge.system.clock import WallClock
+from edge.system.closing import Closing
+
+GROUP = "emotion_edge.sinks"  # entry points of other packages; each names a SinkPart
+
+
+@dataclass(frozen=True)
+class SinkPart(Part):
+    """An output; ``load`` takes its settings and gives an EventSink, or a PictureSink if ``pictures``."""
+
+    pictures: bool = False
+    metavar: str = "PATH"
+
+
+def _jsonl(settings: FileOutput) -> EventSink:
+    from edge.sinks.jsonl import JsonlSink
+
+    return JsonlSink(settings.path)
+
+
+def _annotate(settings: FileOutput) -> PictureSink:
+    from edge.sinks.video import VideoSink
+
+    return VideoSink(settings.path)
+
+
+def _trajectory(settings: FileOutput) -> PictureSink:
+    from edge.sinks.trajectory import TrajectorySink
+
+    return TrajectorySink(settings.path)
+
+
+SINKS: tuple[SinkPart, ...] = (
+    SinkPart("jsonl", _jsonl, FileOutput, "nothing", "JSON lines to a file, - for standard output"),
+    SinkPart(
+        "annotate", _annotate, FileOutput, "OpenCV", "write the video with boxes and labels",
+        pictures=True, metavar="OUT.mp4",
+    ),
+    SinkPart(
+        "trajectory", _trajectory, FileOutput, "matplotlib", "draw each face's probabilities over time",
+        pictures=True, metavar="OUT.png",
+    ),
+)  # fmt: skip
+
+
+def wanted(output: OutputConfig) -> dict[SinkPart, Any]:
+    """Each output that is set, with its settings; ConfigError for one that is not there or not allowed."""
+    found: dict[SinkPart, Any] = {}
+    for name, values in output.sinks.items():
+        part = _part(name)
+        if values.get("path") == "":
+            continue
+        if part.pictures and "NOTIFY_SOCKET" in os.environ and not output.pictures:
+            raise ConfigError(
+                f"output.{name} makes pictures, which a service does not; set output.pictures = true"
+            )
+        found[part] = fill(part.settings, values, f"output.{name}")
+    return found
+
+
+def files(output: OutputConfig) -> dict[str, Path]:
+    """Every file that a run would write, by the key that names it."""
+    paths = {f"output.{part.name}": getattr(about, "path", "") for part, about in wanted(output).items()}
+    paths["output.health"] = output.health
+    return {key: Path(text) for key, text in paths.items() if text not in ("", "-") and not text.isdecimal()}
+
+
+def refuse_overwriting(source: str, output: OutputConfig) -> None:
+    """ConfigError where one output would overwrite another, or the source."""
+    taken = {Path(source).resolve(): "the source"}
+    for key, path in files(output).items():
+        where = path.resolve()
+        if where in taken:
+            raise ConfigError(f"{key} is {path}, which is {taken[where]}; give it a file of its own")
+        taken[where] = f"{key}, too"
+
+
+def open_sinks(output: OutputConfig, live: bool) -> list[PictureSink]:
+    """What a pipeline writes to: one writer for all event sinks, and each picture sink."""
+    made = [(part, part.load(about)) for part, about in wanted(output).items()]
+    events = [sink for part, sink in made if not part.pictures]
+    clock = WallClock() if live else None
+    writers: list[PictureSink] = [EventWriter(events, output.every_frame, clock)] if events else []
+    return writers + [sink for part, sink in made if part.pictures]
+
+
+class EventWriter(Closing):
+    """Makes the events of each frame once and hands them to every event sink."""
+
+    def __init__(
+        self, sinks: Sequence[EventSink], every_frame: bool = False, clock: WallClock | None = None
+    ) -> None:
+        """``every_frame``: estimates of the frames between two steps, too; ``clock``: of a live source."""
+        self._sinks, self._every_frame, self._clock = sinks, every_frame, clock
+        self._stack = ExitStack()
+
+    def __enter__(self) -> EventWriter:
+        with ExitStack() as stack:
+            for sink in self._sinks:
+                stack.enter_context(sink)
+            self._stack = stack.pop_all()
+        return self
+
+    def close(self) -> None:
+        """Close every sink."""
+        self._stack.close()
+
+    def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
+        """Write the fresh estimates of one frame."""
+        events = [
+            EstimateEvent.of(frame, estimate, self._wall(estimate))
+            for estimate in estimates
+            if estimate.fresh or self._every_frame
+        ]
+        for sink in self._sinks:
+            sink.write(events)
+
+    def _wall(self, estimate: EmotionEstimate) -> tuple[str, bool] | None:
+        return None if self._clock is None else self._clock.at(float(estimate.timestamp_s))
+
+
+def _part(name: str) -> SinkPart:
+    table: Mapping[str, SinkPart] = {part.name: part for part in SINKS}
+    if name in table:
+        return table[name]
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            part = entry.load()
+            if not isinstance(part, SinkPart) or part.pictures:
+                raise ConfigError(f"entry point {name} of {GROUP} is {part!r:.60}, expected a SinkPart")
+            return part
+    raise ConfigError(f"unknown key output.{name}; [output] has {names(SINKS)} and {', '.join(_COMMON)}")
+
+
+_COMMON = [key for key in OutputConfig.__dataclass_fields__ if key != "sinks"]

@@ -1,0 +1,31 @@
+"""ONNX Runtime, loaded on demand, and the options with which every session here begins."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from edge.errors import require
+
+HINT = "pip install 'emotion-edge[cpu]'"
+CUDA = "CUDAExecutionProvider"
+
+
+def onnxruntime() -> ModuleType:
+    """The library; DependencyError where it is not installed."""
+    return require("onnxruntime", HINT)
+
+
+def session_options(threads: int = 1) -> Any:
+    """SessionOptions for ``threads`` threads within one operator; 0 takes all cores."""
+    options = onnxruntime().SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # Without it, x86 before VNNI saturates sums of u8 x s8 products and answers nonsense.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.log_severity_level = 3  # its warnings concern the exporter, not the user
+    return options
+
+
+def cuda_provider() -> bool:
+    """Whether this ONNX Runtime was built for NVIDIA GPUs."""
+    return CUDA in onnxruntime().get_available_providers()
