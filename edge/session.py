@@ -99,10 +99,11 @@ class Parts:
         """One more recognizer over the same engine."""
         return Recognizer(self.engine, self.bundle, self.decision, self.config.budget.faces)
 
-    def new_tracker(self) -> Tracker:
-        """One more tracker for the faces of the detector."""
-        about, (part, _) = self.config.tracker, self._detector
-        starts_at = part.starts_tracks_at(self.config.detector)
+    def new_tracker(self, starts_at: float | None = None) -> Tracker:
+        """One more tracker; ``starts_at``: least score that begins a track (default: the detector's)."""
+        about = self.config.tracker
+        if starts_at is None:
+            starts_at = self._detector[0].starts_tracks_at(self.config.detector)
         return Tracker(about.iou_threshold, about.lost_s, about.confirm, starts_at)
 
     @property

@@ -39,10 +39,11 @@ class Recognizer:
         # A camera that is slower than the step sets the pace.
         period_s, self._last_s = max(1 / step_hz, frame.timestamp_s - self._last_s), frame.timestamp_s
         if due:
-            self._step(frame, self._turns.choose(due, frame.timestamp_s, period_s))
+            self.step(frame, self._turns.choose(due, frame.timestamp_s, period_s))
         return [_current(track, frame) for track in tracks if track.estimate is not None]
 
-    def _step(self, frame: Frame, due: list[Track]) -> None:
+    def step(self, frame: Frame, due: list[Track]) -> None:
+        """One step of the network for each of ``due``, in one batch."""
         for track in due:
             if track.last_step_s is None or self._gap(track, frame) > self._manifest.reset_after_s:
                 track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
