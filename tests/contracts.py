@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.data import EmotionEstimate, Face, Frame
-from edge.protocols import Engine, FaceDetector, Sink, Source
+from edge.events import Event
+from edge.protocols import Engine, EventSink, FaceDetector, PictureSink, Source
 
 
 def check_source(source: Source, at_most: int = 20) -> list[Frame]:
@@ -85,9 +86,18 @@ def check_engine(engine: Engine, batch_sizes: Sequence[int] = (1, 2, 5)) -> None
                 assert np.array_equal(array, before[name]), f"run wrote into its input {name}"
 
 
-def check_sink(sink: Sink, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
+def check_event_sink(sink: EventSink, events: Sequence[Event]) -> None:
+    """Events, then none, then events again."""
+    assert isinstance(sink, EventSink), f"{type(sink).__name__} lacks a member of EventSink"
+    with sink:
+        sink.write(events)
+        sink.write([])
+        sink.write(events)
+
+
+def check_picture_sink(sink: PictureSink, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
     """Estimates, then none, then estimates again."""
-    assert isinstance(sink, Sink), f"{type(sink).__name__} lacks a member of Sink"
+    assert isinstance(sink, PictureSink), f"{type(sink).__name__} lacks a member of PictureSink"
     with sink:
         sink.write(frame, estimates)
         sink.write(frame, [])

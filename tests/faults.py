@@ -171,8 +171,6 @@ def resources() -> tuple[int, int]:
 class OneFace:
     """A detector that sees one face in every frame, so that every good frame is worked on."""
 
-    width_share, starts_at, expects = 1.0, 0.0, None
-
     def detect(self, frame: Frame) -> list[Face]:
         return [Face(np.array([8, 8, 88, 88], np.float32), 0.9)]
 

@@ -6,7 +6,9 @@ import pytest
 import tiny
 
 from edge import bundle
+from edge.config import DetectorConfig
 from edge.errors import BundleError
+from edge.faces.detectors import choose
 
 
 def test_a_good_bundle_loads(tmp_path: Path) -> None:
@@ -54,9 +56,7 @@ def test_an_unknown_precision_lists_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_another_detector_in_a_bundle_is_not_parsed(tmp_path: Path) -> None:
-    from edge import config, session
-
     folder = tiny.write(tmp_path / "bundle")
     (folder / "face_detection_yunet_2023mar.onnx").write_bytes(b"another network")
     with pytest.raises(BundleError, match="another file than YuNet"):
-        session.detector(config.Config(), folder)
+        choose(DetectorConfig(), folder)

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import config
+from edge import config, config_file
 from edge.errors import ConfigError
 
 
 def test_file_then_overrides(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text('[source]\naddress = "0"\nfps = 15\n[detector]\nevery = 3\n')
-    loaded = config.load(path, ["detector.every=5", "detector.model=a b.onnx", "source.address=2"])
+    loaded = config_file.load(path, ["detector.every=5", "detector.model=a b.onnx", "source.address=2"])
     assert loaded.source == config.SourceConfig(address="2", fps=15.0)
     assert loaded.detector.every == 5
     assert loaded.detector.model == "a b.onnx"
@@ -35,22 +35,22 @@ def test_file_then_overrides(tmp_path: Path) -> None:
 )
 def test_faults_are_named(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        config.load(None, [override])
+        config_file.load(None, [override])
 
 
 def test_broken_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read the configuration"):
-        config.load(tmp_path / "none.toml")
+        config_file.load(tmp_path / "none.toml")
     path = tmp_path / "c.toml"
     path.write_text("[source\n")
     with pytest.raises(ConfigError, match="no valid TOML"):
-        config.load(path)
+        config_file.load(path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="no valid TOML"):
-        config.load(path)
+        config_file.load(path)
     path.write_text("address = 1\n")
     with pytest.raises(ConfigError, match="outside a table"):
-        config.load(path)
+        config_file.load(path)
 
 
 TABLES = [(table.name, fields(table.default_factory)) for table in fields(config.Config)]
@@ -66,8 +66,8 @@ VALUES = st.one_of(
 @given(st.one_of(st.text(max_size=40), st.builds("{}={}".format, st.sampled_from(KEYS), VALUES)))
 def test_any_text_is_taken_or_refused_in_one_line(text: str) -> None:
     with contextlib.suppress(ConfigError):  # any other exception fails the test
-        assert isinstance(config.load(None, [text]), config.Config)
+        assert isinstance(config_file.load(None, [text]), config.Config)
 
 
 def test_a_file_may_be_named_as_a_date() -> None:
-    assert config.load(None, ["source.address=2024-05-01"]).source.address == "2024-05-01"
+    assert config_file.load(None, ["source.address=2024-05-01"]).source.address == "2024-05-01"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.data import Face, Frame
+from edge.data import Face, Frame, Search
 from edge.faces.tracker import Tracker
 from edge.health.load_governor import Level
 from edge.pipeline import Pipeline
@@ -15,16 +15,14 @@ SMALL = Face(np.array([100, 10, 116, 26], np.float32), 0.9)
 
 
 class Detector:
-    width_share, starts_at, expects = 1.0, 0.0, None
-
     def __init__(self, shows) -> None:
         self.looked: list[int] = []
         self.expected: list[float | None] = []
         self._shows = shows
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, search: Search) -> list[Face]:
         self.looked.append(frame.index)
-        self.expected.append(self.expects)
+        self.expected.append(search.smallest)
         return [FACE] if self._shows(frame.index) else []
 
 
@@ -47,36 +45,36 @@ def run(detector, frames: int = 20, every: int = 5, fps: float = 30, sparing: in
     return pipeline
 
 
-def looks(shows, **how) -> list[int]:
+def detections(shows, **how) -> list[int]:
     detector = Detector(shows)
     run(detector, **how)
     return detector.looked
 
 
 def test_it_looks_in_its_turn_while_nobody_is_there() -> None:
-    assert looks(lambda _: False) == [0, 5, 10, 15]
+    assert detections(lambda _: False) == [0, 5, 10, 15]
 
 
 def test_a_new_face_is_confirmed_at_once() -> None:
-    assert looks(lambda index: index >= 3) == [0, 5, 6, 11, 16]
+    assert detections(lambda index: index >= 3) == [0, 5, 6, 11, 16]
 
 
 def test_a_lost_face_is_looked_for_until_it_is_back_or_given_up() -> None:
-    assert looks(lambda index: not 4 <= index < 7, lost_s=0.4) == [0, 1, 6, 7, 12, 17]
+    assert detections(lambda index: not 4 <= index < 7, lost_s=0.4) == [0, 1, 6, 7, 12, 17]
     # 0.4 s are 12 frames; the last detection was in frame 1, so from frame 14 on nobody is waited for.
-    assert looks(lambda index: index < 4, lost_s=0.4) == [0, 1, *range(6, 15), 19]
+    assert detections(lambda index: index < 4, lost_s=0.4) == [0, 1, *range(6, 15), 19]
 
 
 def test_a_single_false_alarm_calls_one_more_look() -> None:
-    assert looks(lambda index: index == 5) == [0, 5, 6, 11, 16]
+    assert detections(lambda index: index == 5) == [0, 5, 6, 11, 16]
 
 
 def test_where_the_machine_is_to_be_spared_it_takes_longer_turns() -> None:
-    assert looks(lambda index: index % 3 == 0, every=2, sparing=4) == [0, 8, 16]
+    assert detections(lambda index: index % 3 == 0, every=2, sparing=4) == [0, 8, 16]
 
 
 def test_every_frame_is_every_frame() -> None:
-    assert looks(lambda index: index % 2 == 0, frames=6, every=1) == [0, 1, 2, 3, 4, 5]
+    assert detections(lambda index: index % 2 == 0, frames=6, every=1) == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("sparing", [1, 5])
@@ -92,12 +90,12 @@ def test_fewer_pixels_do_while_all_faces_are_large_and_once_a_second_all_are_loo
     detector = Detector(lambda _: True)
     run(detector, frames=75, every=5, fps=32)
     seen = zip(detector.looked, detector.expected, strict=True)
-    assert [index for index, expects in seen if expects is None] == [0, 1, 36, 71]
+    assert [index for index, smallest in seen if smallest is None] == [0, 1, 36, 71]
     assert set(detector.expected) == {None, 80 / 128}
 
 
 def test_a_small_face_counts() -> None:
     detector = Detector(lambda _: True)
-    detector.detect = lambda frame: (detector.expected.append(detector.expects), [FACE, SMALL])[1]
+    detector.detect = lambda frame, search: (detector.expected.append(search.smallest), [FACE, SMALL])[1]
     run(detector, frames=20, every=5)
     assert set(detector.expected) == {None, 16 / 128}

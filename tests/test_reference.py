@@ -13,6 +13,7 @@ import pytest
 from edge import bundle
 from edge.engines.golden import reproduces, roll
 from edge.engines.ort import OrtEngine
+from edge.system.hashing import sha256
 
 README = Path(__file__).parents[1] / "README.md"
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -28,9 +29,9 @@ def reference() -> bundle.Bundle:
 def test_the_bundle_is_small_licensed_and_complete(reference: bundle.Bundle) -> None:
     assert sum(path.stat().st_size for path in reference.folder.iterdir()) <= 16e6
     assert set(reference.precisions) == {"fp32", "int8-cpu", "int8-trt", "fp16"}
-    assert "research and demonstration" in reference.manifest["license"]
-    assert reference.manifest["evaluation"]["macs"] <= 60e6
-    assert (reference.folder / reference.manifest["card"]["path"]).is_file()
+    assert "research and demonstration" in reference.manifest.license
+    assert reference.record()["figures"]["macs"] <= 60e6
+    assert (reference.folder / reference.manifest.card.path).is_file()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8-cpu", "fp16"])
@@ -83,7 +84,7 @@ def test_accuracy_as_the_card_says_and_far_ahead_of_the_peer(
     ours_s = time.perf_counter() - started
     ours, our_uar = figures(logits[:, -1].argmax(axis=1) == labels, labels)
     first, _ = figures(logits[:, 0].argmax(axis=1) == labels, labels)
-    claimed = reference.manifest["evaluation"]["precisions"]["fp32"]
+    claimed = reference.record()["figures"]["precisions"]["fp32"]
     assert abs(ours - claimed["accuracy"]) < 0.002, f"{ours:.4f}, the card says {claimed['accuracy']}"
     assert abs(our_uar - claimed["uar"]) < 0.01, f"{our_uar:.4f}, the card says {claimed['uar']}"
     assert ours >= 0.85
@@ -114,11 +115,11 @@ def test_accuracy_as_the_card_says_and_far_ahead_of_the_peer(
 
 @NEEDS_DATA
 def test_the_bundle_names_the_data_it_was_made_from(reference: bundle.Bundle) -> None:
-    assert reference.manifest["training"]["data_sha256"] == bundle.sha256(DATA / "ferplus_webp.npz")
+    assert reference.record()["training"]["data_sha256"] == sha256(DATA / "ferplus_webp.npz")
 
 
 def test_what_the_card_claims(reference: bundle.Bundle) -> None:
-    evaluation, training = reference.manifest["evaluation"], reference.manifest["training"]
+    evaluation, training = reference.record()["figures"], reference.record()["training"]
     assert evaluation["fold"] == "PublicTest"
     assert not training["trial"]
     assert len(training["over_seeds"]["seeds"]) >= 3
@@ -134,6 +135,6 @@ def test_what_the_card_claims(reference: bundle.Bundle) -> None:
 def test_the_readme_says_what_was_measured(reference: bundle.Bundle) -> None:
     readme = README.read_text("utf-8")
     for name in ("fp32", "int8-cpu"):
-        row = reference.manifest["evaluation"]["precisions"][name]
+        row = reference.record()["figures"]["precisions"][name]
         figures = " | ".join(f"{row[key]:.1%}" for key in ("accuracy", "uar", "accuracy_step_1"))
         assert f"| {name} | {figures} |".replace("%", " %") in readme

@@ -20,7 +20,7 @@ from edge.health.restart import note_restart
 PROGRAM = """
 import sys
 sys.path[:0] = {folder!r}, *{path!r}
-from looped_camera import Detector, build, camera, main
+from looped_camera import Detector, camera, detectors, main, replace_part, sources
 from edge.errors import EdgeError
 
 class Breaks(Detector):
@@ -28,16 +28,16 @@ class Breaks(Detector):
         super().__init__()
         self.left = frames
 
-    def detect(self, frame):
+    def detect(self, frame, search=None):
         self.left -= 1
         if self.left < 0:
             raise EdgeError("the detector broke")
-        return super().detect(frame)
+        return super().detect(frame, search)
 
-build.SOURCES["picam"] = camera
-build.DETECTORS["at-first"] = lambda *_: Breaks(3)
-build.DETECTORS["at-once"] = lambda *_: 1 / 0
-build.DETECTORS["later"] = lambda *_: Breaks(40)
+replace_part(sources, "SOURCES", "picam", camera)
+replace_part(detectors, "DETECTORS", "at-first", lambda *_: Breaks(3))
+replace_part(detectors, "DETECTORS", "at-once", lambda *_: 1 / 0)
+replace_part(detectors, "DETECTORS", "later", lambda *_: Breaks(40))
 sys.exit(main())
 """
 

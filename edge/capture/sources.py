@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,20 +85,20 @@ SOURCES: tuple[SourcePart, ...] = (
 )  # fmt: skip
 
 
-def help_text(parts: Iterable[SourcePart] = SOURCES) -> str:
+def help_text() -> str:
     """Every way to write an address, in one line."""
-    *most, last = [part.address for part in parts]
+    *most, last = [part.address for part in SOURCES]
     return f"{', '.join(most)}, or {last}"
 
 
-def find(address: str, parts: Iterable[SourcePart] = SOURCES) -> SourcePart:
+def find(address: str) -> SourcePart:
     """The source that an address means; ConfigError for a scheme that no source has."""
-    table = {part.name: part for part in parts}
+    table = {part.name: part for part in SOURCES}
     scheme, is_url, _ = address.partition("://")
     if is_url:
         if scheme in table and "://" in table[scheme].address:
             return table[scheme]
-        raise ConfigError(f"source {without_password(address)!r} is unknown; it is {help_text(parts)}")
+        raise ConfigError(f"source {without_password(address)!r} is unknown; it is {help_text()}")
     if address == "demo":
         return table["demo"]
     if is_camera(address):
@@ -112,7 +111,7 @@ def is_live(address: str) -> bool:
     return find(address).live
 
 
-def open_source(settings: SourceConfig, parts: Iterable[SourcePart] = SOURCES) -> Source:
+def open_source(settings: SourceConfig) -> Source:
     """The camera, file or folder behind ``settings.address``, opened."""
-    source: Source = find(settings.address, parts).load(settings)
+    source: Source = find(settings.address).load(settings)
     return source

@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 from contracts import check_source
 
-from edge import session
 from edge.capture.addresses import stable_address
 from edge.capture.cv_capture import GuardedCapture
 from edge.capture.raw_frames import luma_frame, unconverted
 from edge.capture.reconnect.reconnect import Recovering
-from edge.config import Config, SourceConfig
+from edge.capture.sources import open_source
+from edge.config import SourceConfig
 
 NODE = "/dev/video0"
 WIDTH, HEIGHT = 640, 360  # pixels; one of vivid's sizes
@@ -59,7 +59,7 @@ def without_text() -> None:
 def opened(address: str = NODE, width: int = WIDTH, color: bool = False):
     height = HEIGHT if width == WIDTH else 720
     settings = SourceConfig(address=address, width=width, height=height, fps=30.0, color=color)
-    return session.source(Config(source=settings))
+    return open_source(settings)
 
 
 def mode(records: list[str], width: int = WIDTH, color: bool = False) -> dict:

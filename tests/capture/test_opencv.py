@@ -20,10 +20,11 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import session
+from edge.capture import opencv
 from edge.capture.cv_capture import log_level_setter, report_mode
 from edge.capture.opencv import OpenCVSource, container_time, driver_time, is_camera, is_short
-from edge.config import Config, SourceConfig
+from edge.capture.sources import open_source
+from edge.config import SourceConfig
 from edge.errors import SourceError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "video"
@@ -357,7 +358,8 @@ def test_a_silent_camera_is_back_without_a_second_process(camera_library: Path) 
 import json
 from edge import session
 from edge.config import Config, SourceConfig
-with session.frames(Config(source=SourceConfig(address="/dev/video77")), lambda: None) as live:
+with session.parts(Config(source=SourceConfig(address="/dev/video77"))) as parts:
+    live = parts.frames
     for frame in live:
         if live.outages:
             break
@@ -387,7 +389,7 @@ except SourceError as error:
 @pytest.mark.parametrize("wish", ["draw", "color"])
 def test_a_clip_in_color_takes_a_camera_in_color(monkeypatch, wish: str) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(session, "OpenCVSource", lambda *_, color: asked.append(color))
+    monkeypatch.setattr(opencv, "OpenCVSource", lambda *_, color: asked.append(color))
     for value in (False, True):
-        session.source(Config(source=SourceConfig("/dev/video0", **{wish: value})))
+        open_source(SourceConfig("/dev/video0", **{wish: value}))
     assert asked == [False, True]

@@ -121,9 +121,9 @@ def test_color_and_a_camera_with_one_stream_give_bgr(board, streams: int, wishes
 def test_a_run_that_draws_asks_for_both_streams(board, color: bool, sizes: list[tuple[int, int]]) -> None:
     """Unless it works in color, as ``source.color`` says."""
     source = SourceConfig("picam://0", 1280, 720, color=color)
-    config = Config(source=source, output=OutputConfig(annotate="out.mp4"))
-    with session.frames(config, lambda: live.leave()) as live:
-        assert list(live) == [], "the stand-in's flat pictures are no good frames"
+    config = Config(source=source, output=OutputConfig(sinks={"annotate": {"path": "out.mp4"}}))
+    with session.parts(config, lambda: parts.frames.leave()) as parts:
+        assert list(parts.frames) == [], "the stand-in's flat pictures are no good frames"
     asked = board.configured[-1]
     assert [asked[name]["size"] for name in ("main", "lores") if asked[name]] == sizes
 

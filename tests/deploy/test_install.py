@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.cli.service import add_service_options, run_service
-from edge.config import Config, load
+from edge.cli.service import add_options, run
+from edge.config import Config
+from edge.config_file import load
 from edge.deploy import install, permissions, units
 from edge.errors import ConfigError, EdgeError
 
@@ -36,8 +37,8 @@ JETSON = "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\n"
 def command(*words: object) -> None:
     """``emotion-edge service WORDS``."""
     parser = argparse.ArgumentParser()
-    add_service_options(parser)
-    run_service(parser.parse_args(list(map(str, words))))
+    add_options(parser)
+    run(parser.parse_args(list(map(str, words))))
 
 
 def image(folder: Path, *, jetson: bool = False) -> Path:

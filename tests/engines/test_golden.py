@@ -1,5 +1,6 @@
 """The golden check can fail."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from edge import bundle
 from edge.engines.golden import compare, reproduces, roll
 from edge.engines.ort import OrtEngine
 from edge.errors import BundleError
+from edge.manifest import BundleFile
 
 
 def test_compare() -> None:
@@ -32,7 +34,7 @@ def test_a_bundle_reproduces_its_own_golden_and_no_other(tmp_path: Path) -> None
         reproduces(engine, loaded)
     crops = np.random.default_rng(0).integers(0, 256, (19, 5, 8, 8), np.uint8)
     logits = roll(engine, loaded, crops)
-    loaded.manifest["golden"] = {"path": "golden.npz"}
+    loaded = replace(loaded, manifest=replace(loaded.manifest, golden=BundleFile("golden.npz")))
     np.savez(folder / "golden.npz", crops=crops, logits=logits)
     assert reproduces(engine, loaded).passed
     np.savez(folder / "golden.npz", crops=crops, logits=logits * [1, 1, 1] + [0, 0, 3])

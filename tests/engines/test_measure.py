@@ -2,23 +2,39 @@
 
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge import bundle as bundles
-from edge import config, session
-from edge.engines import machine_cache
+from edge import config_file
+from edge.config import EngineConfig
+from edge.engines import machine_cache, selection
 from edge.engines import measure as choose
 from edge.engines import selection as engines
+from edge.engines.backends import BACKENDS, BackendPart
 from edge.engines.golden import Verdict
 from edge.engines.ort import OrtEngine
 from edge.errors import BundleError, EdgeError
+from edge.manifest import BundleFile
 
 
 @pytest.fixture
 def reference():
     return bundles.load(bundles.REFERENCE)
+
+
+SETTINGS = EngineConfig()
+
+
+def backends(make, *more: str) -> list[BackendPart]:
+    """ONNX Runtime and ``more``, whose engines ``make`` gives for a name, a precision and threads."""
+
+    def load(name: str):
+        return lambda settings, bundle, precision, threads: make(name, precision, threads)
+
+    return [replace(part, load=load(part.name)) for part in BACKENDS if part.name in ("onnxruntime", *more)]
 
 
 class Engine:
@@ -46,7 +62,7 @@ def test_the_faster_wins(reference, slow: str, fast: str) -> None:
     def make(kind, precision, threads):
         return Engine(0.004 if precision == slow else 0.0)
 
-    choice = choose.measure(reference, make, budget_s=0.1)
+    choice = choose.measure(reference, SETTINGS, backends(make), budget_s=0.1)
     assert choice.precision == fast
     assert "ms a face" in choice.why
 
@@ -55,7 +71,7 @@ def test_a_faster_one_that_is_wrong_is_named_and_left_out(reference) -> None:
     def make(kind, precision, threads):
         return Engine(0.004) if precision == "fp32" else Engine(error=1.0)
 
-    choice = choose.measure(reference, make, budget_s=0.05)
+    choice = choose.measure(reference, SETTINGS, backends(make), budget_s=0.05)
     assert choice.precision == "fp32"
     assert "int8-cpu does not reproduce golden.npz" in choice.why
 
@@ -68,14 +84,14 @@ def test_the_engine_is_part_of_the_choice(reference) -> None:
             raise EdgeError("the builder refuses it")
         return Engine(0.0 if kind == "tensorrt" else 0.004)
 
-    choice = choose.measure(reference, make, ["onnxruntime", "tensorrt"], budget_s=0.1)
+    choice = choose.measure(reference, SETTINGS, backends(make, "tensorrt"), budget_s=0.1)
     assert (choice.engine, choice.precision) in {("tensorrt", "fp16"), ("tensorrt", "fp32")}
     assert "int8-trt on tensorrt does not run here (the builder refuses it)" in choice.why
 
 
 def test_nothing_right_is_an_error(reference) -> None:
     with pytest.raises(EdgeError, match="no precision"):
-        choose.measure(reference, lambda *_: Engine(error=1.0), budget_s=0.05)
+        choose.measure(reference, SETTINGS, backends(lambda *_: Engine(error=1.0)), budget_s=0.05)
 
 
 def test_it_is_remembered_per_bundle(reference, tmp_path, monkeypatch) -> None:
@@ -87,7 +103,8 @@ def test_it_is_remembered_per_bundle(reference, tmp_path, monkeypatch) -> None:
     folder = tmp_path / "other"
     shutil.copytree(reference.folder, folder)
     other = bundles.load(folder)
-    other.manifest["files"]["fp32"]["sha256"] = "0" * 64
+    files = {**other.manifest.files, "fp32": BundleFile("model.fp32.onnx", "0" * 64)}
+    other = replace(other, manifest=replace(other.manifest, files=files))
     assert machine_cache.recall(other) is None
     file = next((tmp_path / "cache" / "emotion-edge").iterdir())
     file.write_text("{")
@@ -118,15 +135,16 @@ def golden_runs(monkeypatch, tmp_path) -> list[Verdict]:
 
 
 def test_golden_is_tried_once_per_model_processor_and_version(reference, golden_runs, monkeypatch) -> None:
-    wanted = config.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
+    wanted = config_file.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
     for _ in range(3):
-        assert isinstance(session.engine(wanted, reference), OrtEngine)
+        assert isinstance(selection.engine(wanted, reference), OrtEngine)
     assert len(golden_runs) == 1
     for file in ("golden", "int8-cpu"):
-        entries = {**reference.manifest["files"], "golden": reference.manifest["golden"]}
-        changed = {**entries, file: {**entries[file], "sha256": "0" * 64}}
-        other = {**reference.manifest, "golden": changed.pop("golden"), "files": changed}
-        assert not machine_cache.passed_before(bundles.Bundle(reference.folder, other), "int8-cpu"), file
+        manifest = reference.manifest
+        entries = {**manifest.files, "golden": manifest.golden}
+        changed = {**entries, file: replace(entries[file], sha256="0" * 64)}
+        other = replace(manifest, golden=changed.pop("golden"), files=changed)
+        assert not machine_cache.passed_before(replace(reference, manifest=other), "int8-cpu"), file
     assert not machine_cache.passed_before(reference, "fp16")
     for name in ("_engine_version", "_processor"):
         with monkeypatch.context() as patch:
@@ -143,8 +161,8 @@ def test_a_damaged_verdict_is_as_none(reference, golden_runs, tmp_path, text: st
 
 
 def test_what_is_wrong_is_refused_at_every_start(reference, golden_runs, monkeypatch) -> None:
-    wanted = config.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
+    wanted = config_file.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
     monkeypatch.setattr(engines, "reproduces", lambda *_: Verdict(0.5, 0.0))
     for _ in range(2):
         with pytest.raises(BundleError, match=r"does not reproduce golden\.npz"):
-            session.engine(wanted, reference)
+            selection.engine(wanted, reference)

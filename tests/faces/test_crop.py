@@ -15,13 +15,14 @@ from edge.data import Face, Frame
 from edge.errors import BundleError
 from edge.faces.crop import crop_faces, face_batch
 from edge.faces.square import eye_roll, square
+from edge.manifest import CropGeometry, FaceInput
 
 SIZE = 48
 WIDTH, HEIGHT = 320, 240
 
 
-def manifest(**crop: Any) -> dict[str, Any]:
-    return {"input": {"size": SIZE, "channels": 1, "normalization": "standardize", "crop": crop}}
+def manifest(**crop: Any) -> FaceInput:
+    return FaceInput(SIZE, 1, "standardize", CropGeometry(**crop))
 
 
 def picture(seed: int = 0) -> np.ndarray:
@@ -42,8 +43,7 @@ def differ(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_shapes_and_types() -> None:
     frame = Frame(picture(), 0.0, 0)
-    spec = manifest()
-    spec["input"]["channels"] = 3
+    spec = FaceInput(SIZE, 3, "standardize")
     assert crop_faces(frame, [face(), face(40)], spec).shape == (2, SIZE, SIZE)
     batch = face_batch(frame, [face(), face(40)], spec)
     assert (batch.shape, batch.dtype) == ((2, 3, SIZE, SIZE), np.float32)
@@ -157,7 +157,7 @@ def test_rolls_that_cannot_be_believed_are_none() -> None:
     assert eye_roll(np.full((5, 2), np.nan, np.float32), 100) == 0
 
 
-@pytest.mark.parametrize(("crop", "said"), [({"align": "nose"}, "'nose'"), ({"scale": 0}, "0.0")])
+@pytest.mark.parametrize(("crop", "said"), [({"align": "nose"}, "'nose'"), ({"scale": 0.0}, "0.0")])
 def test_a_wrong_geometry_is_named(crop: dict[str, Any], said: str) -> None:
     with pytest.raises(BundleError, match=said):
         crop_faces(Frame(picture(), 0.0, 0), [], manifest(**crop))

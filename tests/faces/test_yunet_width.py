@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.data import Search
 from edge.faces.yunet import YuNetDetector
 
 
-def width(expects: float | None, luma: bool = False, share: float = 1.0, most: int = 480) -> int:
-    detector = SimpleNamespace(width_share=share, _input_width=most, expects=expects)
-    return YuNetDetector._width(detector, luma)
+def width(smallest: float | None, luma: bool = False, share: float = 1.0, most: int = 480) -> int:
+    detector = SimpleNamespace(_input_width=most)
+    return YuNetDetector._width(detector, Search(smallest, share), luma)
 
 
 @pytest.mark.parametrize(
-    ("expects", "luma", "pixels"),
+    ("smallest", "luma", "pixels"),
     [
         (None, False, 480),
         (0.9, False, 128),
@@ -30,10 +31,10 @@ def width(expects: float | None, luma: bool = False, share: float = 1.0, most: i
         (0.1, True, 480),
     ],
 )
-def test_large_faces_need_fewer_pixels_and_on_luma_more(expects, luma: bool, pixels: int) -> None:
-    assert width(expects, luma) == pixels
+def test_large_faces_need_fewer_pixels_and_on_luma_more(smallest, luma: bool, pixels: int) -> None:
+    assert width(smallest, luma) == pixels
 
 
 @given(st.none() | st.floats(1e-6, 10), st.booleans(), st.floats(0.1, 1.0), st.integers(32, 4096))
-def test_never_more_than_is_allowed(expects, luma: bool, share: float, most: int) -> None:
-    assert 0 < width(expects, luma, share, most) <= max(round(share * most), 1)
+def test_never_more_than_is_allowed(smallest, luma: bool, share: float, most: int) -> None:
+    assert 0 < width(smallest, luma, share, most) <= max(round(share * most), 1)

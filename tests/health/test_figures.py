@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError
 from edge.health import endpoint
-from edge.health.load_governor import ENOUGH_S, LEVELS, TOO_MUCH_S, Governor, hottest
+from edge.health.load_governor import ENOUGH_S, LEVELS, TOO_MUCH_S, LoadGovernor, hottest
 from edge.health.metrics import Health
 from edge.health.restart import SOON_S, note_restart, restarts
 from edge.system.clock import WallClock, is_synchronized
@@ -35,7 +35,7 @@ class Clock:
 
 
 def estimate(label: str = "happiness", fresh: bool = True) -> EmotionEstimate:
-    return EmotionEstimate(1, 0.0, np.zeros(4, np.float32), np.zeros(8, np.float32), label, True, fresh)
+    return EmotionEstimate(1, 0.0, np.zeros(4, np.float32), np.zeros(8, np.float32), (), label, True, fresh)
 
 
 def run_of(clock: Clock, frames: int, period_s: float = 0.1, age_s: float = 0.03) -> Health:
@@ -66,7 +66,7 @@ def test_a_port_answers_on_the_loopback_interface_only() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with endpoint.outlet(str(port), run_of(Clock(), 5)) as made:
+    with endpoint.endpoint(str(port), run_of(Clock(), 5)) as made:
         assert made._server.server_address[0] == "127.0.0.1"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
             assert json.load(answer)["frames"] == 5
@@ -74,7 +74,7 @@ def test_a_port_answers_on_the_loopback_interface_only() -> None:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/etc/passwd", timeout=5)
         caught.value.close()
         with pytest.raises(ConfigError, match="choose another"):
-            endpoint.outlet(str(port), run_of(Clock(), 1))
+            endpoint.endpoint(str(port), run_of(Clock(), 1))
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
 
@@ -82,20 +82,20 @@ def test_a_port_answers_on_the_loopback_interface_only() -> None:
 def test_a_file_is_whole_at_any_time_and_gone_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "health.json"
     health = run_of(Clock(), 5)
-    with endpoint.outlet(str(path), health) as made:
+    with endpoint.endpoint(str(path), health) as made:
         assert json.loads(path.read_text())["frames"] == 5
         health.frame(Frame(np.zeros((2, 2), np.uint8), 0, 0), [])
-        made.tell()
+        made.publish()
         assert json.loads(path.read_text())["frames"] == 5, "it is not written again so soon"
         made._last_s = float("-inf")
-        made.tell()
+        made.publish()
         assert json.loads(path.read_text())["frames"] == 6
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match="health: cannot write"):
-        endpoint.outlet(str(tmp_path / "no" / "health.json"), health)
+        endpoint.endpoint(str(tmp_path / "no" / "health.json"), health)
     for port in ("70000", "0", "²", "9" * 5000):
         with pytest.raises(ConfigError, match="1 to 65535"):
-            endpoint.outlet(port, health)
+            endpoint.endpoint(port, health)
 
 
 class Machine:
@@ -103,7 +103,7 @@ class Machine:
 
     def __init__(self, cpu_percent: float | None = 100.0, celsius: float | None = 80.0) -> None:
         self.clock, self.used, self.share, self.heat = Clock(), 0.0, 0.5, 50.0
-        self.governor = Governor(cpu_percent, celsius, lambda: self.heat, self.clock, lambda: self.used)
+        self.governor = LoadGovernor(cpu_percent, celsius, lambda: self.heat, self.clock, lambda: self.used)
 
     def after(self, seconds: float) -> int:
         for _ in range(round(10 * seconds)):

@@ -18,7 +18,7 @@ LABELS = ["calm", "glad", "cross"]
 def manifest(**changes: Any) -> dict[str, Any]:
     """A valid manifest for the tiny model, with ``changes`` on its first level."""
     return {
-        "format": 1,
+        "format": 2,
         "name": "tiny",
         "version": "1",
         "license": "tests only",

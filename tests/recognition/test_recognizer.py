@@ -24,7 +24,7 @@ def frame(time_s: float, value: int = GREY) -> Frame:
 
 
 def track(number: int) -> Track:
-    return Track(number, Face(np.array([8, 8, 56, 56], np.float32), 1.0), 0.0)
+    return Track(number, Face(np.array([8, 8, 56, 56], np.float32), 1.0))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ class Crowd:
 
     def add(self, side: float, now_s: float = 0.0) -> Track:
         number = len(self.tracks)
-        self.tracks.append(Track(number, Face(np.array([0, 0, side, side], np.float32), 1.0), now_s))
+        self.tracks.append(Track(number, Face(np.array([0, 0, side, side], np.float32), 1.0)))
         return self.tracks[-1]
 
     def frame(self, now_s: float) -> list[Track]:

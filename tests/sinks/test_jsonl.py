@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contracts import check_sink
+from contracts import check_event_sink
 
 from edge.data import EmotionEstimate, Frame
-from edge.errors import ConfigError
-from edge.sinks import SinkClosed
+from edge.errors import ConfigError, SinkClosed
+from edge.events import EstimateEvent
 from edge.sinks.jsonl import JsonlSink
+from edge.sinks.outputs import EventWriter
 
 LABELS = ("neutral", "happiness", "überrascht")
 FRAME = Frame(np.zeros((48, 64), np.uint8), 1.23456, 7)
@@ -25,10 +26,12 @@ ESTIMATE = EmotionEstimate(
     timestamp_s=1.23456,
     box_xyxy=np.array([1.26, 2, 30.04, 40], np.float32),
     probabilities=np.array([0.1, 0.65432, 0.24568], np.float32),
+    labels=LABELS,
     label="happiness",
     warm=True,
     fresh=True,
 )
+EVENT = EstimateEvent.of(FRAME, ESTIMATE, None)
 EXPECTED = {
     "schema": "emotion-edge/1",
     "timestamp_s": 1.2346,
@@ -45,7 +48,7 @@ EXPECTED = {
 def test_contract_and_form(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("of an earlier run\n")
-    check_sink(JsonlSink(str(path), LABELS), FRAME, [ESTIMATE])
+    check_event_sink(JsonlSink(str(path)), [EVENT])
     assert [json.loads(line) for line in path.read_text().splitlines()] == [EXPECTED, EXPECTED]
 
 
@@ -53,7 +56,7 @@ def test_contract_and_form(tmp_path: Path) -> None:
 def test_stale_estimates_are_left_out_unless_asked_for(
     every_frame: bool, lines: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with JsonlSink("-", LABELS, every_frame) as sink:
+    with EventWriter([JsonlSink("-")], every_frame) as sink:
         sink.write(FRAME, [ESTIMATE, replace(ESTIMATE, track_id=4, fresh=False)])
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["track_id"] for row in written] == lines
@@ -61,15 +64,15 @@ def test_stale_estimates_are_left_out_unless_asked_for(
 
 
 def test_a_line_is_there_at_once(tmp_path: Path) -> None:
-    with JsonlSink(str(tmp_path / "out.jsonl"), LABELS) as sink:
-        sink.write(FRAME, [ESTIMATE])
+    with JsonlSink(str(tmp_path / "out.jsonl")) as sink:
+        sink.write([EVENT])
         assert json.loads((tmp_path / "out.jsonl").read_text()) == EXPECTED
 
 
 def test_an_existing_file_stands_until_the_run_begins(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("of an earlier run\n")
-    JsonlSink(str(path), LABELS)
+    JsonlSink(str(path))
     assert path.read_text() == "of an earlier run\n"
 
 
@@ -81,8 +84,8 @@ def test_under_a_supervisor_the_file_goes_on(
     path = tmp_path / "out.jsonl"
     path.write_text(left)
     for _ in range(2):
-        with JsonlSink(str(path), LABELS) as sink:
-            sink.write(FRAME, [ESTIMATE])
+        with JsonlSink(str(path)) as sink:
+            sink.write([EVENT])
     *before, first, second = path.read_text().splitlines()
     assert before == left.splitlines()
     assert json.loads(first) == json.loads(second) == EXPECTED
@@ -90,35 +93,35 @@ def test_under_a_supervisor_the_file_goes_on(
 
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mkdir -p"):
-        JsonlSink(str(tmp_path / "none" / "out.jsonl"), LABELS)
+        JsonlSink(str(tmp_path / "none" / "out.jsonl"))
     with pytest.raises(ConfigError, match="is a folder"):
-        JsonlSink(str(tmp_path), LABELS)
+        JsonlSink(str(tmp_path))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_named() -> None:
-    with pytest.raises(ConfigError, match="No space left"), JsonlSink("/dev/full", LABELS) as sink:
-        sink.write(FRAME, [ESTIMATE])
+    with pytest.raises(ConfigError, match="No space left"), JsonlSink("/dev/full") as sink:
+        sink.write([EVENT])
 
 
 def test_a_pipe_without_a_reader_ends_the_run(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    with JsonlSink(str(fifo), LABELS) as sink:
+    with JsonlSink(str(fifo)) as sink:
         os.close(reader)
         with pytest.raises(SinkClosed):
-            sink.write(FRAME, [ESTIMATE])
+            sink.write([EVENT])
 
 
 def test_stdout_into_head_leaves_no_complaint() -> None:
     program = f"""
 import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
-from test_jsonl import ESTIMATE, FRAME, LABELS, JsonlSink, SinkClosed
+from test_jsonl import EVENT, JsonlSink, SinkClosed
 try:
-    with JsonlSink("-", LABELS) as sink:
+    with JsonlSink("-") as sink:
         while True:
-            sink.write(FRAME, [ESTIMATE])
+            sink.write([EVENT])
 except SinkClosed:
     sys.exit(0)
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from contracts import check_sink
+from contracts import check_picture_sink
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.errors import ConfigError
@@ -21,7 +21,7 @@ def estimate(
     track: int, at_s: float, label: str, *shares: float, fresh: bool = True, warm: bool = True
 ) -> EmotionEstimate:
     box = np.array([0, 0, 10, 10], np.float32)
-    return EmotionEstimate(track, at_s, box, np.array(shares, np.float32), label, warm, fresh)
+    return EmotionEstimate(track, at_s, box, np.array(shares, np.float32), LABELS, label, warm, fresh)
 
 
 def frame(at_s: float) -> Frame:
@@ -37,13 +37,13 @@ def height(path: Path) -> int:
 
 def test_contract(tmp_path: Path) -> None:
     path = tmp_path / "t.png"
-    check_sink(TrajectorySink(str(path), LABELS), frame(0), [estimate(1, 0.0, "neutral", 0.8, 0.1, 0.1)])
+    check_picture_sink(TrajectorySink(str(path)), frame(0), [estimate(1, 0.0, "neutral", 0.8, 0.1, 0.1)])
     assert height(path) > 100
     assert [file.name for file in tmp_path.iterdir()] == ["t.png"]
 
 
 def test_summary(tmp_path: Path) -> None:
-    with TrajectorySink(str(tmp_path / "t.png"), LABELS) as sink:
+    with TrajectorySink(str(tmp_path / "t.png")) as sink:
         sink.write(frame(1.0), [estimate(2, 1.0, "happiness", 0.2, 0.6, 0.2, warm=False)])
         sink.write(frame(1.1), [estimate(2, 1.1, "happiness", 0.1, 0.8, 0.1)])
         sink.write(frame(1.2), [estimate(2, 1.2, "neutral", 0.9, 0.1, 0.0)])
@@ -58,7 +58,7 @@ def test_each_track_has_a_panel_up_to_a_limit(tmp_path: Path) -> None:
     heights = []
     for tracks in (0, 1, 3, 40):
         path = tmp_path / f"{tracks}.png"
-        with TrajectorySink(str(path), LABELS) as sink:
+        with TrajectorySink(str(path)) as sink:
             for at_s in (0.0, 0.5):
                 sink.write(frame(at_s), [estimate(i, at_s, "neutral", 0.8, 0.1, 0.1) for i in range(tracks)])
         assert len(sink.summary()) == tracks
@@ -69,6 +69,6 @@ def test_each_track_has_a_panel_up_to_a_limit(tmp_path: Path) -> None:
 
 def test_wrong_paths(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.jpg.*\.png"):
-        TrajectorySink(str(tmp_path / "t.jpg"), LABELS)
+        TrajectorySink(str(tmp_path / "t.jpg"))
     with pytest.raises(ConfigError, match="mkdir -p"):
-        TrajectorySink(str(tmp_path / "none" / "t.png"), LABELS)
+        TrajectorySink(str(tmp_path / "none" / "t.png"))

@@ -37,7 +37,8 @@ NOISE = np.random.default_rng(0).integers(0, 256, (64, 48, 48), dtype=np.uint8)
 CAPTURE_PROCESS = """
 import itertools, os, sys, time
 import numpy as np
-from edge import session
+from dataclasses import replace
+from edge.capture import sources
 from edge.capture.reconnect import subprocess_source
 from edge.data import Frame
 from edge.errors import SourceError
@@ -71,7 +72,9 @@ class Camera:
             yield Frame(picture, time.monotonic(), index, "limited", drawn)
 
 
-session.SOURCES["picam"] = Camera
+sources.SOURCES = tuple(
+    replace(part, load=Camera) if part.name == "picam" else part for part in sources.SOURCES
+)
 os._exit(subprocess_source.main(sys.stdin.read()))
 """
 
@@ -431,9 +434,10 @@ PROGRAM = """
 import itertools, os, signal, sys, time
 from pathlib import Path
 import numpy as np
-from edge import session
+from dataclasses import replace
 from edge.__main__ import main
-from edge.capture.reconnect import reconnect
+from edge.capture import sources
+from edge.capture.reconnect import reconnect, subprocess_source
 from edge.capture.reconnect.subprocess_source import ChildSource
 from edge.config import SourceConfig
 from edge.data import Frame
@@ -468,10 +472,10 @@ class Undying(ChildSource):
         time.sleep(600)
 
 
-session.SOURCES["opencv"] = lambda about: Hangs()
+sources.SOURCES = tuple(replace(part, load=lambda about: Hangs()) for part in sources.SOURCES)
 reconnect.HELD_S = 3.0
 if os.environ["KIND"] == "undying":
-    session._child = Undying
+    subprocess_source.ChildSource = Undying
 sys.exit(main())
 """
 

@@ -200,4 +200,4 @@ def frame(time_s: float) -> Frame:
 
 
 def track(number: int) -> Track:
-    return Track(number, Face(np.array([8, 8, 56, 56], np.float32), 1.0), 0.0)
+    return Track(number, Face(np.array([8, 8, 56, 56], np.float32), 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ import pytest
 import stand_in
 
 from edge import bundle as bundles
-from edge import config, session
-from edge.engines import selection
+from edge import config_file
+from edge.engines import backends, selection
 from edge.engines.ort import OrtEngine
+from edge.engines.tensorrt import builder as builder_module
 from edge.engines.tensorrt import hot_swap, plans
 from edge.engines.tensorrt.hot_swap import Serving
 from edge.errors import BundleError, ConfigError
+from edge.manifest import BundleFile
 from edge.system.device import Gpu
+from edge.system.hashing import sha256
 
 REFERENCE = bundles.load(bundles.REFERENCE)
 STANDBY = "fp32 on ONNX Runtime"
@@ -74,7 +78,7 @@ def engine_files(precision: str, folder: Path) -> tuple[Path, Path, str]:
     from dataclasses import asdict
 
     key = plans.key_of(REFERENCE, precision, 8)
-    digest = bundles.sha256(REFERENCE.model("fp32"))
+    digest = sha256(REFERENCE.model("fp32"))
     stem = folder / key.stem()
     return Path(f"{stem}.plan"), Path(f"{stem}.json"), json.dumps({**asdict(key), "plan_sha256": digest})
 
@@ -84,7 +88,7 @@ def put(precision: str, folder: Path, content: bytes | None = None) -> None:
     plan, sidecar, text = engine_files(precision, folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     plan.write_bytes(content or REFERENCE.model("fp32").read_bytes())
-    sidecar.write_text(text.replace(bundles.sha256(REFERENCE.model("fp32")), bundles.sha256(plan)))
+    sidecar.write_text(text.replace(sha256(REFERENCE.model("fp32")), sha256(plan)))
 
 
 def serving(folder: Path) -> Serving:
@@ -102,7 +106,6 @@ def until(engine: Serving, what: str) -> list[dict]:
     while engine.serves != what:
         assert time.monotonic() < end, f"{engine.serves} still serves"
         outs.append(step(engine, [outs[-1]["new_state_h"][0]]))
-        engine.tick()
         time.sleep(0.02)
     return outs
 
@@ -157,7 +160,6 @@ def test_where_nothing_can_be_built_onnx_runtime_goes_on(gpu, builder, log, tmp_
         while "ONNX Runtime goes on" not in log():
             assert time.monotonic() < end
             assert np.isfinite(step(engine)["logits"]).all()
-            engine.tick()
     assert builder[0] == ["int8-trt"]
     assert log().count("No space left on device") == 1
 
@@ -214,7 +216,7 @@ def test_a_fault_that_is_not_the_plans_leaves_the_plan(gpu, builder, monkeypatch
 
     monkeypatch.setattr(gpu.gpu, "mem_alloc", full)
     with serving(tmp_path / "engines") as engine:
-        engine.tick()
+        step(engine)
     assert list((tmp_path / "engines").glob("*.plan"))
     assert gpu.gpu.pushed == 0
 
@@ -251,7 +253,6 @@ def test_the_real_builder_fails_here_and_the_run_goes_on(gpu, log, tmp_path) -> 
         while "goes on" not in log():
             assert time.monotonic() < end
             assert np.isfinite(step(engine)["logits"]).all()
-            engine.tick()
             time.sleep(0.05)
     assert "no engine could be built: " in log()
     assert "no NVIDIA driver" in log() or "no TensorRT" in log()
@@ -261,26 +262,28 @@ def test_the_real_builder_fails_here_and_the_run_goes_on(gpu, log, tmp_path) -> 
 def test_without_a_gpu_the_configuration_says_so() -> None:
     assert "no NVIDIA driver" in hot_swap.unusable()
     with pytest.raises(ConfigError, match="no NVIDIA driver"):
-        session.engine(config.load(None, ["engine.kind=tensorrt"]), REFERENCE)
+        selection.engine(config_file.load(None, ["engine.kind=tensorrt"]), REFERENCE)
     with pytest.raises(BundleError, match="int8-trt is for TensorRT"):
-        session.engine(config.load(None, ["bundle.precision=int8-trt"]), REFERENCE)
+        selection.engine(config_file.load(None, ["bundle.precision=int8-trt"]), REFERENCE)
     with pytest.raises(ConfigError, match="expected auto"):
-        session.engine(config.load(None, ["engine.kind=magic"]), REFERENCE)
+        selection.engine(config_file.load(None, ["engine.kind=magic"]), REFERENCE)
 
 
 def test_with_a_gpu_the_configuration_takes_tensorrt(gpu, builder, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(hot_swap, "unusable", lambda: "")
-    monkeypatch.setattr(selection, "library", lambda: gpu)
-    monkeypatch.setattr(selection, "gpu", lambda: Gpu("Orin", "8.7"))
+    monkeypatch.setattr(builder_module, "library", lambda: gpu)
+    monkeypatch.setattr(backends, "gpu", lambda: Gpu("Orin", "8.7"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    made = session.engine(config.load(None, [f"engine.folder={tmp_path}/engines"]), REFERENCE)
+    made = selection.engine(config_file.load(None, [f"engine.folder={tmp_path}/engines"]), REFERENCE)
     assert isinstance(made, Serving)
     with made as engine:
         until(engine, "int8-trt on TensorRT")
+    named = ["engine.kind=tensorrt", "bundle.precision=int8-cpu"]
     with pytest.raises(ConfigError, match="cannot run int8-cpu"):
-        session.engine(config.load(None, ["engine.kind=tensorrt", "bundle.precision=int8-cpu"]), REFERENCE)
-    alone = session.engine(config.load(None, ["bundle.precision=int8-cpu"]), REFERENCE)
+        selection.engine(config_file.load(None, named), REFERENCE)
+    alone = selection.engine(config_file.load(None, ["bundle.precision=int8-cpu"]), REFERENCE)
     assert isinstance(alone, OrtEngine)
-    named = bundles.Bundle(REFERENCE.folder, {**REFERENCE.manifest, "files": {"fp32": {}}})
+    only = replace(REFERENCE.manifest, files={"fp32": BundleFile("model.fp32.onnx")})
+    named = replace(REFERENCE, manifest=only)
     with pytest.raises(BundleError, match="has no precision"):
-        session.engine(config.load(None, ["bundle.precision=int8-trt"]), named)
+        selection.engine(config_file.load(None, ["bundle.precision=int8-trt"]), named)
