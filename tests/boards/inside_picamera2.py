@@ -240,7 +240,7 @@ if __name__ == "__main__":
         "two_streams": two_streams(),
         "slow_reader_s": slow_reader(),
         "absent": message(lambda: PicameraSource("picam://7")),
-        "colour": message(lambda: PicameraSource("picam://0", draw=True)),
+        "color": message(lambda: PicameraSource("picam://0", draw=True)),
         "ranges": [
             luma_range(space()) for space in (ColorSpace.Sycc, ColorSpace.Smpte170m, ColorSpace.Rec709)
         ],

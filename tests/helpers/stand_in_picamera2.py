@@ -1,7 +1,7 @@
 """A stand-in for picamera2: its names and signatures, over a camera whose frames and faults tests choose.
 
 ``functions`` lists what tests/boards compares with the real library. Frame i of the camera has the luma
-40 + i % 200 in each of its streams; the padding of their rows and their colour planes are 255, which no image
+40 + i % 200 in each of its streams; the padding of their rows and their color planes are 255, which no image
 may show.
 """
 
@@ -42,7 +42,7 @@ class Hardware:
     format: str | None = None  # given instead of the one that was asked for, in each stream
     size: tuple[int, int] | None = None
     padding: int = 32  # bytes at the end of each row
-    colour_space: Any = field(default_factory=lambda: SimpleNamespace(range=Range.Full))  # of YUV streams
+    color_space: Any = field(default_factory=lambda: SimpleNamespace(range=Range.Full))  # of YUV streams
     controls: dict[str, Any] = field(default_factory=lambda: {"FrameDurationLimits": (100, 83333, None)})
     stamps: Iterator[int | None] | None = None  # SensorTimestamp of each frame; else the present
     frames: int = 0
@@ -117,9 +117,9 @@ class LibcameraConfiguration:
         self._hardware, self._streams = hardware, [config[name] for name in _streams(config)]
 
     def at(self, index):
-        colour = self._streams[index]["format"] == "RGB888"
+        color = self._streams[index]["format"] == "RGB888"
         return SimpleNamespace(
-            color_space=SimpleNamespace(range=Range.Full) if colour else self._hardware.colour_space
+            color_space=SimpleNamespace(range=Range.Full) if color else self._hardware.color_space
         )
 
 
