@@ -12,7 +12,7 @@ STAMP := installed-for-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-runtime test-boards test-faults test-keras judge gstreamer lint format clean python
+.PHONY: help demo test test-runtime test-boards test-faults test-keras judge gstreamer docs dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -48,6 +48,12 @@ test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs
 	@.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
 	  tensorflow-cpu==2.21.0 tf2onnx==1.17.0
 	@touch $@
+
+docs: .venv/$(STAMP) ## docs/settings.md and the tables of the README, from the tables of the program
+	.venv/bin/python tests/helpers/generated.py
+
+dist: .venv/$(STAMP) ## sdist and wheel, in dist
+	.venv/bin/python -m build --outdir dist
 
 lint: .venv/$(STAMP) ## ruff and mypy
 	.venv/bin/ruff check .

@@ -16,6 +16,12 @@ def setting(
     return field(default=default, metadata=about)
 
 
+def bounds(metadata: Mapping[str, Any]) -> str:
+    """``1 to 16,384``, of a field that is a number; "" where it has no bounds."""
+    low, high = metadata["low"], metadata["high"]
+    return "" if low == -inf else f"{low:,.10g} to {high:,.10g}"
+
+
 @dataclass(frozen=True)
 class SourceConfig:
     """Where frames come from."""
@@ -114,7 +120,7 @@ class OutputConfig:
     """What a run leaves. Every other key names an output: ``jsonl = "estimates.jsonl"``."""
 
     every_frame: bool = setting(False, "estimates of the frames between two steps, too")
-    max_frames: int | None = setting(None, "stop after so many", "frames", 1, 2**31, "no limit")
+    max_frames: int | None = setting(None, "stop after so many", "frames", 1, 10**9, "no limit")
     health: str = setting("", "figures of the run: a JSON file, or a port on 127.0.0.1", empty="none")
     pictures: bool = setting(False, "a service may write pictures and clips of what it sees")
     # Output by name -> its settings, as the table of outputs checks them when the run begins.

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from edge.config import Config
+from edge.config import Config, bounds
 from edge.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -141,5 +141,5 @@ def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
         raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {choices}")
     about = type(section).__dataclass_fields__[key].metadata  # type: ignore[attr-defined]
     if isinstance(value, int | float) and not about["low"] <= value <= about["high"]:
-        raise ConfigError(f"{table}.{key} is {value}, expected {about['low']:g} to {about['high']:g}")
+        raise ConfigError(f"{table}.{key} is {value}, expected {bounds(about)}")
     return replace(section, **{key: value})  # type: ignore[type-var]

@@ -27,7 +27,7 @@ def names(parts: Iterable[Part]) -> str:
     return ", ".join(part.name for part in parts)
 
 
-def markdown(parts: Iterable[Part], first: str, cell: Callable[[Any], str]) -> str:
+def markdown(parts: Iterable[Part], first: str, cell: Callable[[Any], str], second: str = "Good for") -> str:
     """A Markdown table with a row for each part; ``cell`` gives the first column, headed ``first``."""
     rows = [f"| {cell(part)} | {part.good_for} | {part.needs} |" for part in parts]
-    return "\n".join([f"| {first} | Good for | Needs |", "|---|---|---|", *rows])
+    return "\n".join([f"| {first} | {second} | Needs |", "|---|---|---|", *rows])

@@ -59,27 +59,33 @@ def _folder(c: SourceConfig) -> Source:
 _OPENCV, _GST = "OpenCV", "GStreamer 1.20 and python3-gi, from apt"
 SOURCES: tuple[SourcePart, ...] = (
     SourcePart(
-        "camera", _opencv, SourceConfig, _OPENCV, "USB and V4L2 cameras",
+        "camera", _opencv, SourceConfig, _OPENCV,
+        "USB and V4L2 cameras; found again by their id when they come back under another number",
         "/dev/video0, /dev/v4l/by-id/NAME or a camera number",
     ),
     SourcePart(
-        "picam", _picamera, SourceConfig, "python3-picamera2, from apt", "Raspberry Pi cameras", "picam://0"
+        "picam", _picamera, SourceConfig, "python3-picamera2, from apt",
+        "Raspberry Pi cameras, as luma; a clip adds a color stream to draw on", "picam://0",
     ),
-    SourcePart("csi", _gstreamer, SourceConfig, _GST, "CSI cameras of a Jetson, through Argus", "csi://0"),
+    SourcePart("csi", _gstreamer, SourceConfig, _GST, "CSI cameras of a Jetson (Argus), as luma", "csi://0"),
     SourcePart(
-        "mjpeg", _gstreamer, SourceConfig, _GST, "USB cameras with the Jetson's JPEG decoder",
+        "mjpeg", _gstreamer, SourceConfig, _GST, "USB cameras, decoded by the Jetson's hardware",
         "mjpeg:///dev/video0",
     ),
     SourcePart(
-        "rtsp", _rtsp, SourceConfig, _OPENCV, "network cameras", "rtsp://USER:PASSWORD@HOST/PATH"
+        "rtsp", _rtsp, SourceConfig, _OPENCV, "network cameras, over TCP, in color",
+        "rtsp://USER:PASSWORD@HOST/PATH",
     ),
-    SourcePart("file", _opencv, SourceConfig, _OPENCV, "recorded video", "a video file", live=False),
     SourcePart(
-        "folder", _folder, SourceConfig, _OPENCV, "pictures in natural order", "a folder of images",
+        "file", _opencv, SourceConfig, _OPENCV, "recorded video: GIF, MKV, MOV, MP4", "a video file",
         live=False,
     ),
     SourcePart(
-        "demo", _demo, SourceConfig, "matplotlib and scikit-image, for their photographs",
+        "folder", _folder, SourceConfig, _OPENCV, "pictures in natural order: JPEG, PNG, BMP, WebP",
+        "a folder of images", live=False,
+    ),
+    SourcePart(
+        "demo", _demo, SourceConfig, "scikit-image and matplotlib, for their photographs",
         "a first look without a camera", "demo", live=False,
     ),
 )  # fmt: skip

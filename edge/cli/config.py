@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 from edge.capture.addresses import without_password
 from edge.capture.sources import SOURCES
 from edge.cli import options
-from edge.config import Config
+from edge.config import Config, bounds
 from edge.engines.backends import BACKENDS
 from edge.faces.detectors import DETECTORS
-from edge.parts import markdown
+from edge.parts import Part, markdown
 from edge.sinks.outputs import SINKS
 
 HELP = "the settings: those in force, or all there are"
@@ -71,17 +72,29 @@ def reference() -> str:
         kind: Any = table.default_factory
         rows = [_row(field) for field in fields(kind) if field.metadata]
         head = ["| Key | Default | Bounds | What it is |", "|---|---|---|---|"]
-        parts += [f"## [{table.name}]", kind.__doc__, "\n".join([*head, *rows])]
-    parts += ["## Sources", markdown(SOURCES, "Address", lambda part: f"`{part.address}`")]
-    parts += ["## Detectors", markdown(DETECTORS, "detector.kind", lambda part: f"`{part.name}`")]
-    parts += ["## Backends", markdown(BACKENDS, "engine.kind", lambda part: f"`{part.name}`")]
-    parts += ["## Outputs", markdown(SINKS, "Key in [output]", lambda part: f"`{part.name}`")]
+        parts += [f"## [{table.name}]", kind.__doc__.replace("``", "`"), "\n".join([*head, *rows])]
+    parts += ["## Sources", markdown(SOURCES, "Address", lambda part: code(part.address))]
+    parts += ["## Detectors", markdown(DETECTORS, "detector.kind", _named)]
+    parts += ["## Backends", markdown(BACKENDS, "engine.kind", _named)]
+    parts += [
+        "## Outputs",
+        markdown(SINKS, "Key in [output]", _named, "What it writes"),
+    ]
     return "\n\n".join(parts) + "\n"
+
+
+def _named(part: Part) -> str:
+    return f"`{part.name}`"
+
+
+def code(address: str) -> str:
+    """What is typed as it stands in code marks, the rest in words: "`csi://0`", "a video file"."""
+    typed = r"(?:/dev|\w+://)\S*?(?=,|\s|$)|\bdemo\b"
+    return re.sub(typed, lambda match: f"`{match[0]}`", address)
 
 
 def _row(field: Field[Any]) -> str:
     about = field.metadata
     default = about["empty"] if field.default in ("", None) else f"`{json.dumps(field.default)}`"
-    bounded = about["low"] != float("-inf")
-    bounds = f"{about['low']:,g} to {about['high']:,.10g} " if bounded else ""
-    return f"| `{field.name}` | {default} | {bounds}{about['unit']} | {about['help']} |"
+    limits = f"{bounds(about)} {about['unit']}".strip()
+    return f"| `{field.name}` | {default} | {limits} | {about['help']} |"

@@ -50,13 +50,13 @@ def _trajectory(settings: FileOutput) -> PictureSink:
 
 
 SINKS: tuple[SinkPart, ...] = (
-    SinkPart("jsonl", _jsonl, FileOutput, "nothing", "JSON lines to a file, - for standard output"),
+    SinkPart("jsonl", _jsonl, FileOutput, "nothing", "JSON lines: a file, or - for standard output"),
     SinkPart(
-        "annotate", _annotate, FileOutput, "OpenCV", "write the video with boxes and labels",
+        "annotate", _annotate, FileOutput, "OpenCV", "the video with boxes and labels",
         pictures=True, metavar="OUT.mp4",
     ),
     SinkPart(
-        "trajectory", _trajectory, FileOutput, "matplotlib", "draw each face's probabilities over time",
+        "trajectory", _trajectory, FileOutput, "matplotlib", "a picture of the probabilities over time",
         pictures=True, metavar="OUT.png",
     ),
 )  # fmt: skip
