@@ -51,7 +51,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_of_the_version_that_stands_in_one_place(installed: Path, wheel: Path) -> None:
-    version = re.search(r'"(.+)"', (ROOT / "edge" / "version.py").read_text())[1]
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "edge/version.py").read_text())[1]
     assert wheel.name.startswith(f"emotion_edge-{version}-")
     assert call("venv/bin/emotion-edge", "--version", cwd=installed) == f"emotion-edge {version}\n"
 
@@ -73,7 +73,8 @@ def test_the_library_of_the_readme_runs(installed: Path) -> None:
     (installed / "snippet.py").write_text(block)
     lines = call("venv/bin/python", "snippet.py", cwd=installed).splitlines()
     assert len(lines) > 100
-    assert re.fullmatch(r"[0-9.]+ s, face 1: happiness", lines[20])
+    assert all(re.fullmatch(r"[0-9.]+ s, face \d: \w+", line) for line in lines)
+    assert sum(line.endswith("happiness") for line in lines) > 50
 
 
 def test_a_benchmark_runs(installed: Path) -> None:
