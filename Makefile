@@ -12,7 +12,7 @@ STAMP := installed-for-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-runtime test-boards test-faults test-keras judge gstreamer docs dist lint format clean python
+.PHONY: help demo test quick test-runtime test-boards test-faults test-keras judge gstreamer docs dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -23,6 +23,9 @@ demo: .venv-demo/$(STAMP) ## see it work: faces, tracks and emotions of a genera
 
 test: lint ## everything: lint, types and all tests (installs PyTorch)
 	.venv/bin/python -m pytest -m "not boards"
+
+quick: lint ## a change in a minute: lint, types and the tests of what differs from the last commit
+	.venv/bin/python -m pytest -q -x -m "not boards and not slow" $$(.venv/bin/python tests/helpers/changed.py)
 
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
 	$(RUNTIME)/bin/python -m pytest -m "not export and not boards" $(PYTEST_ARGS)

@@ -61,7 +61,13 @@ def test_a_run_imports_no_part_that_it_does_not_use() -> None:
         *[f"edge.capture.{name}" for name in ("demo", "gstreamer.source", "images", "picamera.source")],
         *["edge.capture.reconnect.subprocess_source", "edge.faces.haar"],
         *[f"edge.engines.tensorrt.{name}" for name in ("engine", "plans", "hot_swap")],
-        *["edge.sinks.trajectory", "edge.sinks.video", "http.server", "multiprocessing"],
+        *[
+            "edge.sinks.trajectory",
+            "edge.sinks.video",
+            "http.server",
+            "multiprocessing",
+            "importlib.metadata",
+        ],
     ]
     script = "import sys, edge.__main__, edge.service; print(*(set(sys.argv[1:]) & set(sys.modules)))"
     done = subprocess.run(

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +141,8 @@ def _part(name: str) -> SinkPart:
     table: Mapping[str, SinkPart] = {part.name: part for part in SINKS}
     if name in table:
         return table[name]
+    from importlib.metadata import entry_points  # takes longer than all else here, and hardly a run needs it
+
     for entry in entry_points(group=GROUP):
         if entry.name == name:
             part = entry.load()

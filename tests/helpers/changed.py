@@ -1,0 +1,30 @@
+"""The tests of what differs from the last commit: ``pytest $(python tests/helpers/changed.py)``.
+
+Tests mirror the source: ``edge/faces/crop.py`` has ``tests/faces/test_crop.py``, or else what lies in that folder.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ALWAYS = ["tests/test_imports.py", "tests/test_layers.py", "tests/cli/test_config.py"]
+ROOT = Path(__file__).parents[2]
+
+
+def tests_of(path: Path) -> list[Path]:
+    """The test files of one changed file, relative to the repository."""
+    if path.parts[0] == "tests":
+        return [path] if path.name.startswith("test_") else []
+    if path.suffix != ".py":
+        return []
+    folder = Path("tests", *path.parts[1 if path.parts[0] == "edge" else 0 : -1])
+    exact = folder / f"test_{path.stem}.py"
+    return [exact] if (ROOT / exact).is_file() else sorted((ROOT / folder).glob("test_*.py"))
+
+
+if __name__ == "__main__":
+    command = ["git", "status", "--porcelain", "--untracked-files=all", "--no-renames"]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    changed = [test for line in lines for test in tests_of(Path(line[3:])) if (ROOT / test).is_file()]
+    print(*ALWAYS, *dict.fromkeys(str(test) for test in changed))
