@@ -20,7 +20,7 @@ else:
 
 log = logging.getLogger("edge")
 Settings = TypeVar("Settings")
-# Old name -> new name: both work until version 0.4.
+# Old name -> new name: both work until version 0.3.
 RENAMED = {"source.colour": "source.color"}
 
 
@@ -49,7 +49,7 @@ class Reader:
     def set(self, name: str, value: Any, origin: str) -> None:
         """One key, its type and bounds checked; ConfigError names it."""
         if name in RENAMED:
-            log.warning("%s is now called %s; the old name works until version 0.4", name, RENAMED[name])
+            log.warning("%s is now called %s; the old name works until version 0.3", name, RENAMED[name])
             name = RENAMED[name]
         table, _, key = name.partition(".")
         tables = [entry.name for entry in fields(Config)]

@@ -1,6 +1,6 @@
 """The tests of what differs from the last commit: ``pytest $(python tests/helpers/changed.py)``.
 
-Tests mirror the source: ``edge/faces/crop.py`` has ``tests/faces/test_crop.py``, or else what lies in that folder.
+Tests mirror the source: ``edge/faces/crop.py`` has ``tests/faces/test_crop.py``, or else all of that folder.
 """
 
 from __future__ import annotations
