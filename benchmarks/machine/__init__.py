@@ -1,1 +1,1 @@
-"""The machine that is measured: what it is, its clocks, temperatures and power."""
+"""The machine under test: what it is, its clocks, temperatures and power."""

@@ -1,8 +1,8 @@
-"""What a figure belongs to: the machine, its software, the bundle, the inputs and the command.
+"""What a report was measured on: machine, software, bundle, inputs and command.
 
-Reports are made to be shared. So a fingerprint names the kind of machine and never the one machine or its
-owner: no host name, no user name, no serial number, and no path beyond a file's own name, for a path tells
-who works there and on what. Addresses of cameras hold passwords and are left out as a whole.
+Reports are meant to be shared, so a fingerprint describes the kind of machine and never identifies it or its
+owner. It holds no host name, user name or serial number. Of a path it keeps the file name only, because a
+path tells who works there and on what. Camera addresses may hold passwords and are left out entirely.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 
 from benchmarks.machine.clocks import governor
 from benchmarks.machine.sysfs import text
-from edge.bundle import Bundle, entries
+from edge.bundle import Bundle
 from edge.errors import EdgeError
 from edge.system import device
+from edge.system.hashing import sha256
 
-_CHUNK = 1 << 20  # a clip may be larger than a board's memory
-# What pip calls a library. On boards it may come from apt: then the module tells, where importing it is cheap
-# (numpy, cv2) or has happened anyway.
+# Module -> its names on PyPI. On boards it may come from apt: then the module itself is asked, if importing
+# it is cheap (numpy, cv2) or it is imported already.
 _LIBRARIES = {
     "numpy": ("numpy",),
     "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python"),
@@ -44,7 +44,7 @@ def fingerprint(
     seed: int,
     root: Path = Path("/"),
 ) -> dict[str, Any]:
-    """A dict for JSON; what a machine does not tell is None. Hashes are SHA-256, 64 hex digits."""
+    """A dict for JSON; what cannot be determined is None. Hashes are SHA-256, 64 hex digits."""
     return {
         "time_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **_machine(root),
@@ -53,7 +53,7 @@ def fingerprint(
         "emotion_edge": _installed(["emotion-edge"]),
         "bundle": None if bundle is None else _bundle(bundle),
         "inputs": [_input(path) for path in inputs],
-        "command": [_without_place(word) for word in command],
+        "command": [_without_path(word) for word in command],
         "seed": seed,
     }
 
@@ -66,10 +66,10 @@ def _machine(root: Path) -> dict[str, Any]:
     return {
         "board": text(root / "proc/device-tree/model") or (name[1].strip() if name else None),
         "cores": len(re.findall(r"^processor\s*:", processor, re.MULTILINE)) or None,
-        "cores_allowed": len(os.sched_getaffinity(0)),  # fewer under taskset, or in a container
+        "cores_allowed": len(os.sched_getaffinity(0)),  # fewer under taskset or in a container
         "memory_mb": int(memory[1]) * 1024 // 10**6 if memory else None,
         "governor": governor(root),
-        "load_1min": float(load[0]) if load else None,  # others at work disturb a measurement
+        "load_1min": float(load[0]) if load else None,  # other processes disturb a measurement
         "gpu": _gpu(root),
     }
 
@@ -88,19 +88,19 @@ def _system(root: Path) -> dict[str, Any]:
 def _jetpack(root: Path) -> str | None:
     try:
         return device.jetpack(root) or None
-    except EdgeError:  # too old for TensorRT here; the processor can be measured all the same
+    except EdgeError:  # too old for our TensorRT; the processor can still be measured
         release = device.l4t(root)
         return f"L4T {release[2]}" if release else None
 
 
 def _gpu(root: Path) -> str | None:
-    if root != Path("/"):  # the driver answers for this machine alone
+    if root != Path("/"):  # the driver only knows this machine
         return None
     try:
-        found = device.gpu()
+        gpu = device.gpu()
     except EdgeError:
         return None
-    return f"{found.name} ({found.capability})"
+    return f"{gpu.name} ({gpu.capability})"
 
 
 def _library(name: str) -> str | None:
@@ -123,39 +123,34 @@ def _installed(names: Sequence[str]) -> str | None:
 
 
 def _bundle(bundle: Bundle) -> dict[str, Any]:
-    """The hashes of the manifest: ``edge.bundle.load`` has compared the files with them."""
-    manifest = bundle.manifest
+    """Name, version and the hashes in the manifest, which ``edge.bundle.load`` has verified."""
     return {
-        "name": manifest["name"],
-        "version": manifest["version"],
+        "name": bundle.manifest.name,
+        "version": bundle.manifest.version,
         "manifest_sha256": _sha256(bundle.folder / "manifest.json"),
-        "files_sha256": {Path(entry["path"]).name: entry["sha256"] for entry in entries(manifest)},
+        "files_sha256": {Path(entry.path).name: entry.sha256 for entry in bundle.manifest.listed()},
     }
 
 
 def _input(path: Path) -> dict[str, Any]:
-    """A file by its content, a folder by its files in order; a camera has no content to compare."""
+    """A file by its content, a folder by its sorted files; a camera has no content to hash."""
     if path.is_dir():
-        whole = hashlib.sha256()
+        digest = hashlib.sha256()
         for file in sorted(file for file in path.rglob("*") if file.is_file()):
-            whole.update(f"{file.relative_to(path).as_posix()} {_sha256(file)}\n".encode("utf-8", "replace"))
-        return {"name": path.name, "sha256": whole.hexdigest()}
+            digest.update(f"{file.relative_to(path).as_posix()} {_sha256(file)}\n".encode("utf-8", "replace"))
+        return {"name": path.name, "sha256": digest.hexdigest()}
     return {"name": path.name, "sha256": _sha256(path) if path.is_file() else None}
 
 
 def _sha256(path: Path) -> str | None:
-    whole = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                whole.update(chunk)
+        return sha256(path)
     except OSError:
         return None
-    return whole.hexdigest()
 
 
-def _without_place(word: str) -> str:
-    """ "--clip=/home/me/a.mp4" -> "--clip=a.mp4"; addresses and whatever has an "@" are left out."""
+def _without_path(word: str) -> str:
+    """ "--clip=/home/me/a.mp4" -> "--clip=a.mp4"; addresses and anything with an "@" are left out."""
     option, equals, value = word.partition("=")
     if not re.fullmatch(r"[\w.-]+", option):
         option, equals, value = "", "", word

@@ -1,13 +1,13 @@
-"""What this machine could do at best, measured: products of large matrices, and copies of large arrays.
+"""The measured peaks of this machine: products of large matrices and copies of large arrays.
 
-The product's peak is the best that ONNX Runtime, which also runs the network, reaches with one large matrix
-product in the element types of the network. A step cannot be faster than its multiply-accumulates at that
-rate, nor than its weights can be read (Williams, Waterman, Patterson: Roofline, CACM 52 (2009)).
+The peak of products is the best rate of ONNX Runtime, which also runs the network, on one large matrix
+product in the network's element types. No step can beat its multiply-accumulates at that rate, nor the time
+to read its weights (Williams, Waterman, Patterson: Roofline, CACM 52 (2009)).
 
-"u8" is the family of kernels that the network may use: like ``edge.engines.ort`` it sets
-session.x64quantprecision, with which x86 before VNNI multiplies u8 by u8 through 16-bit products (pmaddwd)
-that cannot overflow. "u8-saturating" leaves it unset: the same processors then multiply u8 by s8 (pmaddubsw),
-a little faster, with sums that saturate, so the network may not use it. With VNNI and on ARM both are one.
+"u8" uses the kernels that the network may use. Like ``edge.engines.ort``, it sets
+session.x64quantprecision: x86 before VNNI then multiplies through 16-bit products (pmaddwd), which cannot
+overflow. "u8-saturating" leaves it unset: those processors then multiply u8 by s8 (pmaddubsw). That is a
+little faster, but sums saturate, so the network may not use it. With VNNI and on ARM both are the same.
 """
 
 from __future__ import annotations
@@ -18,41 +18,42 @@ from typing import Any
 import numpy as np
 
 from edge.errors import DependencyError, require
+from edge.system.ort_session import onnxruntime
 
 SIZES = (256, 512, 1024)  # of square matrices; the best one counts
 KINDS = ("u8", "u8-saturating", "float32")
-COPIED_BYTES = 64 << 20  # more than caches hold
+COPIED_BYTES = 64 << 20  # larger than any cache
 
 
-def work(wanted: set[tuple[str, int]]) -> dict[str, Callable[[], object]]:
-    """One large copy, and the products of every ("u8" or "float32", threads); none without onnx."""
-    found: dict[str, Callable[[], object]] = {"peak copy": copy()}
-    kinds = wanted | {("u8-saturating", threads) for kind, threads in wanted if kind == "u8"}
+def work(kinds: set[tuple[str, int]]) -> dict[str, Callable[[], object]]:
+    """One large copy, and the products of each ("u8" or "float32", threads); none without onnx."""
+    calls: dict[str, Callable[[], object]] = {"peak copy": copy()}
+    kinds = kinds | {("u8-saturating", threads) for kind, threads in kinds if kind == "u8"}
     try:
         for kind, threads in sorted(kinds):
             for size in SIZES:
-                found[f"peak product {kind} {threads} {size}"] = product(size, kind, threads)
+                calls[f"peak product {kind} {threads} {size}"] = product(size, kind, threads)
     except DependencyError:
-        pass  # a board has no onnx; the report says so
-    return found
+        pass  # a board may have no onnx; the report says so
+    return calls
 
 
 def rates(medians_ms: dict[str, float]) -> dict[str, float]:
-    """Bytes/s of "copy" and best MAC/s of each "u8 1", "float32 2", ... by the names that ``work`` gives.
+    """Bytes/s of "copy" and the best MAC/s of each "u8 1", "float32 2", ... from the medians of ``work``.
 
-    ``medians_ms`` may hold other names; they are passed over.
+    Other names in ``medians_ms`` are ignored.
     """
-    found = {"copy": 2 * COPIED_BYTES / (medians_ms["peak copy"] / 1e3)}
+    best = {"copy": 2 * COPIED_BYTES / (medians_ms["peak copy"] / 1e3)}
     for name, took_ms in medians_ms.items():
         if name.startswith("peak product "):
             kind, threads, size = name.split()[2:]
             rate = int(size) ** 3 / (took_ms / 1e3)
-            found[f"{kind} {threads}"] = max(rate, found.get(f"{kind} {threads}", 0.0))
-    return found
+            best[f"{kind} {threads}"] = max(rate, best.get(f"{kind} {threads}", 0.0))
+    return best
 
 
 def copy() -> Callable[[], object]:
-    """Copy COPIED_BYTES, which are read once and written once."""
+    """Copy COPIED_BYTES: each byte is read once and written once."""
     source = np.ones(COPIED_BYTES, np.uint8)
     target = np.empty_like(source)
     return lambda: np.copyto(target, source)
@@ -60,7 +61,7 @@ def copy() -> Callable[[], object]:
 
 def product(size: int, kind: str, threads: int) -> Callable[[], object]:
     """Multiply two square matrices, u8 activations by 8-bit weights or float32; one of KINDS."""
-    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
+    ort = onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     if kind != "u8-saturating":
@@ -98,5 +99,5 @@ def _model(size: int, operator: str, inputs: list[str], constants: dict[str, Any
         [helper.make_tensor_value_info("y", element, [size, size])],
         [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return made.SerializeToString()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()

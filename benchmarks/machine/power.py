@@ -1,7 +1,8 @@
-"""Power and energy: the one sensor of a machine that measures most of it, and what a figure of it leaves out.
+"""Power and energy, from the sensor that covers most of the machine.
 
-Every source reads in watts and says in ``name`` what it measures. A total is never guessed: where nothing
-measures it (a Raspberry Pi 4; a Jetson AGX Orin, whose rails have no common input), ``power_w`` is None.
+Every source reads in watts; its ``name`` says what it measures and what it leaves out. A total is never
+guessed: if nothing measures it, ``power_w`` is None. Examples are a Raspberry Pi 4 and a Jetson AGX Orin,
+whose rails have no common input.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.machine.sysfs import Run, distinct, hwmon, number, plain, text
+from benchmarks.machine.sysfs import Run, distinct, hwmon, identifier, number, text
 
 Watts = dict[str, float | None]
 
-# kernel.org, hwmon/ina3221: channels 4 to 7 are shunt voltages and sums, no rails.
+# kernel.org, hwmon/ina3221: channels 4 to 7 are shunt voltages and sums, not rails.
 _CHANNELS = (1, 2, 3)
-# Module of a Jetson Orin Nano or NX; whole Thor with its carrier.
+# The module of a Jetson Orin Nano or NX; all of a Thor including its carrier.
 _TOTALS = {
     "vdd_in_w": "INA3221, rail VDD_IN: the module, without its carrier board",
     "vin_w": "INA238, rail VIN: module and carrier board",
@@ -30,7 +31,7 @@ _ADC = re.compile(r"(\w{1,30})_([AV]) \w+\(\d+\)=(\d{1,3}\.\d{1,12})[AV]")
 
 
 class PowerSource(Protocol):
-    """``rails`` are the names it gives, ``total`` tells whether it knows ``power_w``."""
+    """``rails`` are the names that it reads, ``total`` says whether it provides ``power_w``."""
 
     name: str
     rails: tuple[str, ...]
@@ -40,9 +41,9 @@ class PowerSource(Protocol):
 
 
 class Rails:
-    """The INA3221 of a Jetson (JetPack 5 and newer) through hwmon; Thor has an INA238 at its input, too.
+    """The INA3221 of a Jetson (JetPack 5 and newer) through hwmon; Thor also has an INA238 at its input.
 
-    One step is 40 uV over a shunt of 5 mOhm: 8 mA, or 40 mW at 5 V. Smaller differences are noise.
+    The resolution is 40 uV over a 5 mOhm shunt: 8 mA, or 40 mW at 5 V. Smaller differences are noise.
     """
 
     def __init__(self, root: Path) -> None:
@@ -53,9 +54,9 @@ class Rails:
             for channel in _CHANNELS
             if (label := text(chip / f"in{channel}_label")) and label != "NC"
         ]
-        names = distinct([f"{plain(label)}_w" for _, _, label in labeled])
+        names = distinct([f"{identifier(label)}_w" for _, _, label in labeled])
         self._rails = {name: row[:2] for name, row in zip(names, labeled, strict=True)}
-        # Alone, an INA238 may measure anything that somebody wired to it.
+        # An INA238 on its own may measure anything that someone wired to it.
         self._input = next(iter(hwmon(root, "ina238")), None) if chips else None
         self.rails = (*self._rails, *(["vin_w"] if self._input else []))
         self._total = next((name for name in _TOTALS if name in self.rails), "")
@@ -63,7 +64,7 @@ class Rails:
         self.name = _TOTALS.get(self._total, _NO_TOTAL)
 
     def read(self) -> Watts:
-        watts = {name: self._watts(*place) for name, place in self._rails.items()}
+        watts = {name: self._watts(*rail) for name, rail in self._rails.items()}
         if self._input is not None:
             watts["vin_w"] = number(self._input / "power1_input", 1e6)  # uW
         return {**watts, "power_w": watts.get(self._total)}
@@ -75,10 +76,10 @@ class Rails:
 
 
 class Pmic:
-    """The power chip of a Raspberry Pi 5 through ``vcgencmd pmic_read_adc``; older boards have no such chip.
+    """The power chip of a Raspberry Pi 5 through ``vcgencmd pmic_read_adc``; older boards have none.
 
-    It tells volt and ampere for 12 rails. Its input, EXT5V, has volt alone: what USB devices and HATs draw
-    from the 5 V goes past it.
+    It reports volts and amperes for 12 rails. Its input, EXT5V, has volts only: what USB devices and HATs
+    draw from the 5 V supply bypasses it.
     """
 
     name = _PMIC
@@ -89,34 +90,36 @@ class Pmic:
         self.total = bool(self.rails)
 
     def read(self) -> Watts:
-        found = self._measured()
-        watts = {rail: found.get(rail) for rail in self.rails}
+        measured = self._measured()
+        watts = {rail: measured.get(rail) for rail in self.rails}
         known = [watt for watt in watts.values() if watt is not None]
         return {**watts, "power_w": round(sum(known), 6) if known and len(known) == len(watts) else None}
 
     def _measured(self) -> dict[str, float]:
         rows = _ADC.findall(self._run("pmic_read_adc") or "")
         ampere, volt = ({name: float(value) for name, kind, value in rows if kind == unit} for unit in "AV")
-        return {f"{plain(name)}_w": round(ampere[name] * volt[name], 6) for name in ampere if name in volt}
+        return {
+            f"{identifier(name)}_w": round(ampere[name] * volt[name], 6) for name in ampere if name in volt
+        }
 
 
 class Rapl:
-    """Energy counters of x86 processors; most systems show them to root alone (CVE-2020-8694).
+    """Energy counters of x86 processors, which most systems show to root alone (CVE-2020-8694).
 
-    A reading is the mean since the last one; the first has nothing to compare with and is None.
+    A reading is the mean power since the previous one; the first one is None.
     """
 
     name = _RAPL
 
     def __init__(self, root: Path, now: Callable[[], float]) -> None:
-        # Other zones lie within a package (core, dram) or around it (psys): a sum would count twice.
+        # Other zones lie within a package (core, dram) or around it (psys): a sum would count them twice.
         zones = [
             (zone, label)
             for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:*"))
             if (label := text(zone / "name") or "").startswith("package")
             and number(zone / "energy_uj") is not None
         ]
-        names = distinct([f"{plain(label)}_w" for _, label in zones])
+        names = distinct([f"{identifier(label)}_w" for _, label in zones])
         self._zones = {name: zone for name, (zone, _) in zip(names, zones, strict=True)}
         self._now = now
         self._last: dict[str, tuple[float, float]] = {}
@@ -143,16 +146,16 @@ class Rapl:
 
 
 def source(root: Path, run: Run | None, now: Callable[[], float]) -> PowerSource | None:
-    """The source that measures most of this machine, else one with single rails, else None."""
+    """The source with a total if there is one, else one with single rails, else None."""
     sources: tuple[PowerSource, ...] = (Rails(root), Pmic(run), Rapl(root, now))
-    found = [one for one in sources if one.rails]
-    return next((one for one in found if one.total), found[0] if found else None)
+    present = [candidate for candidate in sources if candidate.rails]
+    return next((candidate for candidate in present if candidate.total), present[0] if present else None)
 
 
 def energy_j(samples: Sequence[float | None], times: Sequence[float]) -> float | None:
     """Joules between the first and the last reading of ``samples`` (W) at ``times`` (s), by trapezoids.
 
-    A missing reading is bridged by its neighbors. None for fewer than two readings: nothing is known then.
+    A missing reading is bridged by its neighbors. None for fewer than two readings.
     """
     known = _known(samples, times)
     if len(known) < 2:
@@ -169,9 +172,9 @@ def mean_w(samples: Sequence[float | None], times: Sequence[float]) -> float | N
 def energy_per_estimate(
     busy_w: float | None, idle_w: float | None, seconds: float, estimates: int
 ) -> float | None:
-    """Joules that one estimate costs above the idle machine; None without a reading or any estimate.
+    """Joules per estimate above idle; None without readings or estimates.
 
-    Noise may make it negative. It stays so: cut off at zero, the mean of many runs would be too high.
+    Noise may make it negative. It is not clamped: that would bias the mean of many runs upward.
     """
     if busy_w is None or idle_w is None or estimates <= 0:
         return None

@@ -1,8 +1,8 @@
-"""Clocks, temperatures, throttling and power of a board while it is measured.
+"""Clocks, temperatures, throttling and power of a board during a measurement.
 
-Where the kernel and the boards say what the files hold: kernel.org, ABI/testing/sysfs-class-thermal and
-sysfs-class-devfreq, admin-guide/pm/cpufreq, hwmon/ina3221, power/powercap; Raspberry Pi documentation,
-``vcgencmd get_throttled``; NVIDIA, Jetson Linux Developer Guide, "Platform Power and Performance".
+File formats: kernel.org, ABI/testing/sysfs-class-thermal and sysfs-class-devfreq, admin-guide/pm/cpufreq,
+hwmon/ina3221, power/powercap; Raspberry Pi documentation, ``vcgencmd get_throttled``; NVIDIA, Jetson Linux
+Developer Guide, "Platform Power and Performance".
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from benchmarks.machine.clocks import PowerMode, Throttling, alarms, clocks, governor, gpu_clock
 from benchmarks.machine.power import Rapl, source
-from benchmarks.machine.sysfs import Run, distinct, number, plain, text, vcgencmd
+from benchmarks.machine.sysfs import Run, distinct, identifier, number, text, vcgencmd
 
 Value = float | str | None
-# Always there, so that a table has the same columns everywhere.
+# Always present, so that a table has the same columns everywhere.
 _ALWAYS = (
     "governor", "nvpmodel", "temperature_c", "throttled", "throttled_since_boot",
     "power_w", "gpu_mhz", "emc_mhz",
@@ -26,9 +26,9 @@ _ALWAYS = (
 
 
 class Sensors:
-    """The sensors of one machine; whatever is missing or cannot be read is None, and nothing raises.
+    """The sensors of one machine; a missing or unreadable one reads as None, and nothing raises.
 
-    On a Raspberry Pi one ``read`` starts vcgencmd once or twice; once a second is often enough.
+    On a Raspberry Pi each ``read`` runs vcgencmd once or twice; once per second is enough.
     """
 
     def __init__(
@@ -37,24 +37,24 @@ class Sensors:
         run: Run | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        # vcgencmd asks the firmware of the machine it runs on: of no use for another root.
+        # vcgencmd queries the machine it runs on: of no use for another root.
         here = root == Path("/") and shutil.which("vcgencmd") is not None
         self._root = root
         run = run or (vcgencmd if here else None)
         self._power = source(root, run, now)
         self._gpu = gpu_clock(root)
-        self._plain = {**clocks(root, self._gpu), **alarms(root)}
+        self._scalars = {**clocks(root, self._gpu), **alarms(root)}
         self._zones = _zones(root)
         self._throttling = Throttling(root, run)
         self._mode = PowerMode(root)
 
     def begin(self) -> None:
-        """Forget the counters: the next reading of power must not reach back before the measurement."""
+        """Reset the counters, so that the next power reading does not reach back before the measurement."""
         if isinstance(self._power, Rapl):
             self._power.begin()
 
     def fixed(self) -> dict[str, Value]:
-        """What should stand still during a measurement: governor, power mode, and which sensors there are."""
+        """What should not change during a measurement: governor, power mode, and the available sensors."""
         return {
             "governor": governor(self._root),
             "nvpmodel": self._mode.read(),
@@ -64,7 +64,7 @@ class Sensors:
         }
 
     def read(self) -> dict[str, Value]:
-        """One sample of everything; governor and power mode are in it, for somebody may change them."""
+        """One sample of everything, including governor and power mode, which someone may change."""
         zones = {name: _plausible(number(path, 1000)) for name, path in self._zones.items()}
         celsius = [degrees for degrees in zones.values() if degrees is not None]
         power = self._power.read() if self._power else {}
@@ -73,10 +73,10 @@ class Sensors:
             **dict.fromkeys(_ALWAYS),
             **zones,
             **power,
-            **{name: number(path, per) for name, (path, per) in self._plain.items()},
+            **{name: number(path, per) for name, (path, per) in self._scalars.items()},
             "governor": governor(self._root),
             "nvpmodel": self._mode.read(),
-            # As edge.health.load_governor.hottest, of these readings: a second look may differ.
+            # As edge.health.load_governor.hottest, from these readings: a second reading may differ.
             "temperature_c": max(celsius, default=None),
             "throttled": now,
             "throttled_since_boot": since_boot,
@@ -85,10 +85,10 @@ class Sensors:
 
 
 class Sampler:
-    """Reads sensors beside a measurement, every ``period_s``, from entry to exit.
+    """Reads the sensors during a measurement, every ``period_s``, from entry to exit.
 
-    ``samples`` holds {"time_s": seconds since the start, ...}. The first is taken at once and one more at the
-    end, so that even a short block has two.
+    ``samples`` holds {"time_s": seconds since the start, ...}. The first one is taken immediately and the
+    last one on exit, so that even a short block has two.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class Sampler:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10.0)  # a sensor whose driver hangs must not keep the result
+        self._thread.join(10.0)  # a hanging sensor driver must not hold back the result
 
     def _sample(self) -> None:
         self._take()
-        # From the start, not from the last reading: a slow sensor must not shift all that follow.
+        # Relative to the start, not to the last reading: a slow sensor must not delay all later ones.
         while not self._stop.wait(self._period_s - (self._now() - self._start_s) % self._period_s):
             self._take()
         self._take()
@@ -123,17 +123,17 @@ class Sampler:
         time_s = round(self._now() - self._start_s, 6)
         try:
             values = self._sensors.read()
-        except Exception as error:  # a lost sample is no reason to lose the measurement
+        except Exception as error:  # a failed sample must not fail the measurement
             values = {"error": type(error).__name__}
         self.samples.append({"time_s": time_s, **values})
 
 
 def _zones(root: Path) -> dict[str, Path]:
-    places = sorted((root / "sys/class/thermal").glob("thermal_zone*"), key=lambda p: (len(p.name), p.name))
-    names = distinct([f"{plain(text(place / 'type') or place.name)}_c" for place in places])
-    return {name: place / "temp" for name, place in zip(names, places, strict=True)}
+    zones = sorted((root / "sys/class/thermal").glob("thermal_zone*"), key=lambda p: (len(p.name), p.name))
+    names = distinct([f"{identifier(text(zone / 'type') or zone.name)}_c" for zone in zones])
+    return {name: zone / "temp" for name, zone in zip(names, zones, strict=True)}
 
 
 def _plausible(celsius: float | None) -> float | None:
-    """A zone that is switched off may give -256 instead of an error."""
+    """``celsius``, or None: a zone that is switched off may read -256 instead of failing."""
     return celsius if celsius is not None and -40 < celsius < 150 else None

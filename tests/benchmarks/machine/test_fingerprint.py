@@ -14,6 +14,8 @@ import pytest
 from benchmarks.machine import fingerprint as prints
 from benchmarks.machine.fingerprint import fingerprint
 from edge import bundle
+from edge.system import hashing
+from edge.system.hashing import sha256
 
 ORIN_NANO = {
     "proc/device-tree/model": "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super\0",
@@ -87,7 +89,7 @@ def test_this_machine() -> None:
     assert found["bundle"]["manifest_sha256"] == whole
     assert (found["bundle"]["name"], found["bundle"]["version"]) == ("reference", "0.2.0")
     model = loaded.model("fp32")
-    assert found["bundle"]["files_sha256"][model.name] == bundle.sha256(model)
+    assert found["bundle"]["files_sha256"][model.name] == sha256(model)
 
 
 def test_whose_machine_it_is_stays_out(tmp_path) -> None:
@@ -123,7 +125,7 @@ def test_whose_machine_it_is_stays_out(tmp_path) -> None:
     ],
 )
 def test_words_of_the_command(word, kept) -> None:
-    assert prints._without_place(word) == kept
+    assert prints._without_path(word) == kept
 
 
 def test_inputs(tmp_path) -> None:
@@ -142,7 +144,7 @@ def test_inputs(tmp_path) -> None:
 
 
 def test_a_large_input_is_hashed_in_parts(tmp_path) -> None:
-    content = b"x" * (2 * prints._CHUNK + 5)
+    content = b"x" * (2 * hashing._CHUNK_BYTES + 5)
     (tmp_path / "a.mp4").write_bytes(content)
     assert prints._input(tmp_path / "a.mp4")["sha256"] == hashlib.sha256(content).hexdigest()
 

@@ -298,8 +298,8 @@ def test_numbers(tmp_path, content, value) -> None:
 
 def test_names_stay_apart() -> None:
     assert sysfs.distinct(["a_c", "a_c", "a_c", "a_2_c"]) == ["a_c", "a_2_c", "a_3_c", "a_2_2_c"]
-    assert sysfs.plain("GPU-therm (1)") == "gpu_therm_1"
-    assert sysfs.plain("ü") == "unnamed"
+    assert sysfs.identifier("GPU-therm (1)") == "gpu_therm_1"
+    assert sysfs.identifier("ü") == "unnamed"
 
 
 def test_the_sampler_reads_beside_the_work(tmp_path) -> None:
