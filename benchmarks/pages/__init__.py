@@ -1,1 +1,1 @@
-"""A report for people: words, plots and one page."""
+"""A report as an HTML page with plots."""

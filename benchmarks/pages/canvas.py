@@ -1,6 +1,6 @@
-"""What the plots of a report are drawn on: their style, axes that can be read, and the way to inline SVG.
+"""Drawing helpers for the plots of a report: style, readable axes, and conversion to inline SVG.
 
-No plot is made here. matplotlib, which is optional, is imported where it is needed.
+matplotlib is optional, so it is imported where it is needed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from benchmarks.pages.formatting import plain
+from benchmarks.core.formatting import plain
 
-Drawn = Iterator[tuple[str, Any]]  # a title and a matplotlib figure
+Drawn = Iterator[tuple[str, Any]]  # titles and matplotlib figures
 
-POINTS = 500  # of one curve: more cannot be seen and would make a page of megabytes
+POINTS = 500  # per curve: more would be invisible and make a page of megabytes
 _WIDTH = 736  # the 46 rem of the page; one unit of a plot is one CSS pixel
-INK = "#010203"  # stands for the page's own color of text, which follows its dark mode
-# Okabe and Ito's colors, which the color-blind tell apart, the ones too pale for white paper last.
+INK = "#010203"  # placeholder for the page's text color, which follows dark mode
+# Okabe and Ito's color-blind safe palette, with the ones too pale for white paper last.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STYLE = {
     "svg.fonttype": "none", "font.family": "DejaVu Sans", "text.parse_math": False,
@@ -32,11 +32,11 @@ STYLE = {
     "axes.grid": True, "grid.color": INK, "grid.alpha": 0.13, "grid.linewidth": 0.8, "axes.axisbelow": True,
     "lines.linewidth": 1.8, "lines.markersize": 6.5, "lines.solid_capstyle": "round",
 }  # fmt: skip
-_METADATA = ("Date", "Creator", "Format", "Type")  # what matplotlib writes unless told not to
+_METADATA = ("Date", "Creator", "Format", "Type")  # which matplotlib writes by default
 
 
 def panels(height: int, rows: int = 1) -> tuple[Any, Any]:
-    """A figure as wide as the page, and its axes one below the other."""
+    """A figure as wide as the page, and its vertically stacked axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH / 72, height / 72), layout="constrained")
@@ -44,26 +44,26 @@ def panels(height: int, rows: int = 1) -> tuple[Any, Any]:
 
 
 def svg(figure: Any, salt: str) -> str:
-    """The figure as an element of a page, the same bytes each time."""
+    """The figure as a reproducible SVG element."""
     import matplotlib
 
     out = io.StringIO()
-    # The salt makes the ids of one plot differ from those of the others on its page.
+    # The salt keeps the ids of the plots on one page distinct.
     with matplotlib.rc_context({"svg.hashsalt": salt}):
         figure.savefig(out, format="svg", metadata=dict.fromkeys(_METADATA))
     text = out.getvalue()
     text = text[text.index("<svg") :]
     view = re.search(r'viewBox="[^"]*"', text)
     body = text[text.index(">") + 1 :].replace(INK, "currentColor")
-    body = re.sub(r'<g id="[^"]*"', "<g", body)  # the same in every figure, and nothing refers to them
-    # A hundredth of a pixel is enough, and half the bytes.
+    body = re.sub(r'<g id="[^"]*"', "<g", body)  # equal in every figure, and nothing refers to them
+    # A hundredth of a pixel is enough, and saves half of the bytes.
     body = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), body)
     body = body.replace("<use xlink:href=", "<use href=").replace("'DejaVu Sans'", "system-ui, sans-serif")
     return f'<svg role="img" {view[0] if view else ""}>{body}'
 
 
 def log_axis(axes: Any, values: list[float], room: float = 1.08) -> None:
-    """A log axis whose ticks can be read: matplotlib names powers of ten, and 3 to 7 ms holds none."""
+    """A log axis with readable ticks: matplotlib labels powers of ten only, and 3 to 7 ms has none."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = min(values, default=1.0) / room, max(values, default=1.0) * room
@@ -80,13 +80,13 @@ def log_axis(axes: Any, values: list[float], room: float = 1.08) -> None:
 
 
 def legend(axes: Any, columns: int, title: str | None = None) -> None:
-    """Above the plot, where it can hide no point."""
+    """A legend above the plot, where it hides no point."""
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, title=title, alignment="left",
                 borderaxespad=0, handlelength=1.4)  # fmt: skip
 
 
 def rows(axes: Any, names: list[str]) -> None:
-    """One row for each name, at 0, 1, 2, ... from the top."""
+    """Label the y axis with one row per name, at 0, 1, 2, ... from the top."""
     axes.set_yticks(range(len(names)), [textwrap.fill(plain(name, 80), 34) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params("y", length=0)
@@ -94,18 +94,18 @@ def rows(axes: Any, names: list[str]) -> None:
 
 
 def beside(axes: Any, row: int, text: str) -> None:
-    """What the figures of a row are, right of the plot."""
+    """Text to the right of a row."""
     axes.text(1.015, row, text, transform=axes.get_yaxis_transform(), va="center")
 
 
 def shown(label: str) -> str:
-    """A label for a legend: matplotlib leaves out of it what begins with an underscore."""
+    """A label for a legend; the space is for matplotlib, which omits labels that begin with "_"."""
     return " " + plain(label, 60)
 
 
 def by_unit(entries: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Entries that may share an axis."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Group the entries that may share an axis."""
+    groups: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
-        found.setdefault(entry["unit"], []).append(entry)
-    return found
+        groups.setdefault(entry["unit"], []).append(entry)
+    return groups

@@ -1,6 +1,6 @@
-"""Which plots a report gets: each is inline SVG, drawn only where its data is there.
+"""The plots of a report as inline SVG; each is drawn only if the report has its data.
 
-Those over time lie in ``timelines``, what all are drawn on in ``canvas``.
+Plots over time are in ``timelines``, drawing helpers in ``canvas``.
 """
 
 from __future__ import annotations
@@ -11,27 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.core.formatting import asked, plain, short, value_of
 from benchmarks.pages import canvas, timelines
-from benchmarks.pages.formatting import asked, plain, short, value_of
-from edge.errors import require
 
 
 def plots(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """Title and SVG of every plot that the report has data for; DependencyError without matplotlib."""
-    require("matplotlib", "pip install 'emotion-edge[demo]'")
+    """Title and SVG of every plot that the report has data for."""
     from matplotlib import style
 
     with style.context(["default", canvas.STYLE]), warnings.catch_warnings():
-        # matplotlib only measures the text; letters that its own font lacks are drawn by the browser.
+        # matplotlib only measures the text; the browser draws letters that matplotlib's font lacks.
         warnings.simplefilter("ignore")
-        makers = (_peers, _sweep, _distributions, _stages, timelines.series, timelines.sensors, _accuracy)
-        drawn = [pair for make in makers for pair in make(report)]
+        kinds = (_peers, _sweep, _distributions, _stages, timelines.series, timelines.sensors, _accuracy)
+        drawn = [pair for kind in kinds for pair in kind(report)]
         return [(title, canvas.svg(figure, f"{at} {title}")) for at, (title, figure) in enumerate(drawn)]
 
 
 def _distributions(report: dict[str, Any]) -> canvas.Drawn:
-    found = [entry for entry in report["measurements"] if entry["group"] in ("latency", "age")]
-    for unit, entries in canvas.by_unit(found).items():
+    rows = [entry for entry in report["measurements"] if entry["group"] in ("latency", "age")]
+    for unit, entries in canvas.by_unit(rows).items():
         for start in range(0, len(entries), len(canvas.COLORS)):
             part = entries[start : start + len(canvas.COLORS)]
             title = "Distribution of " + " and ".join(dict.fromkeys(entry["group"] for entry in part))
@@ -41,18 +39,19 @@ def _distributions(report: dict[str, Any]) -> canvas.Drawn:
 
 
 def _cdf(entries: list[dict[str, Any]], unit: str) -> Any:
-    """Shares on a logit axis: half of the plot belongs to the tails, in which a p99 lives."""
+    """Shares on a logit axis, which gives half of the plot to the tails, where p99 is."""
     figure, (axes,) = canvas.panels(330)
     ends = []
     for color, entry in zip(canvas.COLORS, entries, strict=False):
         samples = np.sort(np.concatenate([np.asarray(part, float) for part in entry["rounds"]]))
-        kept = _evenly(len(samples))
-        kept = kept[samples[kept] > 0]  # a log axis has no place for others; the shares still count them
+        shown = _evenly(len(samples))
+        shown = shown[samples[shown] > 0]  # a log axis cannot show others, but the shares count them
         marks = {share: value_of(entry["summary"][name]) for name, share in (("p50", 0.5), ("p99", 0.99))}
         label = f"{plain(entry['name'], 34)}: {short(marks[0.5])}, {short(marks[0.99])}"
-        axes.plot(samples[kept], _logit((kept + 0.5) / len(samples)), color=color, label=canvas.shown(label))
+        height = _logit((shown + 0.5) / len(samples))
+        axes.plot(samples[shown], height, color=color, label=canvas.shown(label))
         axes.plot(marks.values(), [_logit(share) for share in marks], "o", color=color)
-        ends += [*samples[kept][[0, -1]], *marks.values()] if len(kept) else []
+        ends += [*samples[shown][[0, -1]], *marks.values()] if len(shown) else []
     most = max(sum(map(len, entry["rounds"])) for entry in entries)
     tails = [share for share in (0.1, 0.01, 1e-3, 1e-4) if share * most >= 1]
     shares = [0.5, *tails, *(1 - share for share in tails)]
@@ -68,7 +67,7 @@ def _cdf(entries: list[dict[str, Any]], unit: str) -> Any:
 
 
 def _evenly(count: int) -> Any:
-    """Indices of at most POINTS of ``count`` sorted samples, even on the logit axis: no tail is lost."""
+    """Indices of at most POINTS of ``count`` sorted samples, evenly spaced on the logit axis."""
     if count <= canvas.POINTS:
         return np.arange(count)
     edge = _logit(1 - 0.5 / count)
@@ -77,9 +76,9 @@ def _evenly(count: int) -> Any:
 
 
 def _stages(report: dict[str, Any]) -> canvas.Drawn:
-    found = [entry for entry in report["measurements"] if entry["group"] == "stage"]
-    for unit, entries in canvas.by_unit(found).items():
-        # Means: a stage that works in every third frame has a median of nothing.
+    rows = [entry for entry in report["measurements"] if entry["group"] == "stage"]
+    for unit, entries in canvas.by_unit(rows).items():
+        # Means, because the median of a stage that runs in every third frame is 0.
         middle = np.array([float(entry["summary"]["mean"]) for entry in entries])
         late = np.array([value_of(entry["summary"]["p99"]) for entry in entries])
         figure, (axes,) = canvas.panels(70 + 34 * len(entries))
@@ -91,7 +90,7 @@ def _stages(report: dict[str, Any]) -> canvas.Drawn:
         for row, value in enumerate(middle):
             share = f"{100 * value / middle.sum():.0f} %: " if middle.sum() > 0 else ""
             canvas.beside(axes, row, f"{share}{short(value)}, p99 {short(late[row])}")
-        # One stall must not shrink every bar to a line: its whisker leaves the plot, its p99 is in the text.
+        # One stall must not shrink every bar to a line: its whisker may leave the plot.
         axes.set_xlim(0, min(1.05 * max(late.max(), middle.max()), 3 * middle.max()) or 1)
         axes.set_xlabel(plain(unit, 20))
         axes.set_title("bar: mean, and its share of the whole; whisker: p99")
@@ -109,7 +108,7 @@ def _sweep(report: dict[str, Any]) -> canvas.Drawn:
         figure, (axes,) = canvas.panels(320)
         drawn = {name: sorted(rows) for (of, name), rows in lines.items() if of == unit}
         for index, (name, rows) in enumerate(drawn.items()):
-            # The colors come round again with another mark.
+            # The colors repeat with another marker.
             color = canvas.COLORS[index % len(canvas.COLORS)]
             mark = "osD^v"[index // len(canvas.COLORS) % 5]
             axes.plot(*zip(*rows, strict=True), marker=mark, color=color, label=canvas.shown(name))
@@ -163,8 +162,8 @@ def _peers(report: dict[str, Any]) -> canvas.Drawn:
     canvas.rows(axes, [row["name"] for row in rows])
     canvas.log_axis(axes, ends)
     axes.set_xlabel("ratio (log scale)")
-    axes.set_title("95 % intervals; dashed: no difference; upright bar: asked")
-    yield "Beside others", figure
+    axes.set_title("95 % intervals; dashed: no difference; vertical bar: asked")
+    yield "Compared with others", figure
 
 
 def _is_ratio(figure: dict[str, Any]) -> bool:

@@ -1,6 +1,6 @@
-"""The plots over time: series of a long run, and the machine's sensors beside them.
+"""Plots over time: the series of a long run and the machine's sensors.
 
-Long ones are drawn as median and range of stretches, so that no late frame gets lost.
+Long series are drawn as the median and range of intervals, so that no outlier is lost.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.core.formatting import plain
 from benchmarks.pages import canvas
-from benchmarks.pages.formatting import plain
 
 _SENSORS = {"_c": "temperature, °C", "_mhz": "clock, MHz", "_w": "power, W"}
 
 
 def series(report: dict[str, Any]) -> canvas.Drawn:
-    found = [entry for entry in report.get("series", []) if entry["time_s"] and entry["values"]]
-    found.sort(key=lambda entry: entry["name"] != "age")  # what the program is for comes first
-    for unit, entries in canvas.by_unit(found).items():
+    """One plot for all series of a unit."""
+    rows = [entry for entry in report.get("series", []) if entry["time_s"] and entry["values"]]
+    rows.sort(key=lambda entry: entry["name"] != "age")  # the main result comes first
+    for unit, entries in canvas.by_unit(rows).items():
         figure, (axes,) = canvas.panels(260)
         for index, entry in enumerate(entries):
             count = min(len(entry["time_s"]), len(entry["values"]))
@@ -34,6 +35,7 @@ def series(report: dict[str, Any]) -> canvas.Drawn:
 
 
 def sensors(report: dict[str, Any]) -> canvas.Drawn:
+    """Temperatures, clocks and power, with marks where a setting changed."""
     rows = report.get("sensors", [])
     columns = {
         name: [row.get(name) for row in rows] for name in dict.fromkeys(n for row in rows for n in row)
@@ -45,12 +47,12 @@ def sensors(report: dict[str, Any]) -> canvas.Drawn:
         if any(isinstance(value, (int, float)) for value in column)
     }
     kinds = [(label, [name for name in numbers if name.endswith(end)]) for end, label in _SENSORS.items()]
-    kinds = [(label, found) for label, found in kinds if found]
+    kinds = [(label, names) for label, names in kinds if names]
     if not kinds:
         return
     figure, panels = canvas.panels(60 + 175 * len(kinds), len(kinds))
-    for axes, (label, found) in zip(panels, kinds, strict=True):
-        for index, name in enumerate(found):
+    for axes, (label, names) in zip(panels, kinds, strict=True):
+        for index, name in enumerate(names):
             _envelope(axes, times, numbers[name], name, index)
         axes.set_ylabel(label)
         canvas.legend(axes, 4 if len(rows) <= canvas.POINTS else 2)
@@ -59,12 +61,12 @@ def sensors(report: dict[str, Any]) -> canvas.Drawn:
 
 
 def _envelope(axes: Any, times: list[float], values: list[Any], name: str, index: int) -> None:
-    """Median, and lowest to highest, of stretches: one late frame of a day still shows. NaN is a gap."""
+    """Median and range of intervals, so that one late frame in a day still shows. NaN is a gap."""
     each = math.ceil(len(times) / canvas.POINTS)
     pieces = [slice(start, start + each) for start in range(0, len(times), each)]
-    at, found = np.asarray(times, float), np.asarray(values, float)
+    at, samples = np.asarray(times, float), np.asarray(values, float)
     middle = [at[piece].mean() for piece in pieces]
-    low, median, high = ([of(found[p]) for p in pieces] for of in (np.nanmin, np.nanmedian, np.nanmax))
+    low, median, high = ([of(samples[p]) for p in pieces] for of in (np.nanmin, np.nanmedian, np.nanmax))
     color = canvas.COLORS[index % len(canvas.COLORS)]
     axes.fill_between(middle, low, high, color=color, alpha=0.45, linewidth=0.8)
     label = f"{plain(name, 30)}: median and range of {each} values each" if each > 1 else name
@@ -73,15 +75,15 @@ def _envelope(axes: Any, times: list[float], values: list[Any], name: str, index
 
 
 def _changes(panels: Any, times: list[float], columns: dict[str, list[Any]]) -> None:
-    """Where a governor, a power mode or a throttle bit became another; a clock alone does not say why."""
-    found = [
+    """Mark where a governor, power mode or throttling flag changed, which explains changes of a clock."""
+    changes = [
         (time, f"{time:.0f} s {plain(name, 20)}: {plain(new, 30)}")
         for name, column in columns.items()
         for time, old, new in zip(times[1:], column, column[1:], strict=False)
         if isinstance(new, str) and isinstance(old, str) and new != old
-    ][:12]  # more would be one black wall
-    for time, _ in found:
+    ][:12]  # more would fill the plot
+    for time, _ in changes:
         for axes in panels:
             axes.axvline(time, color=canvas.INK, alpha=0.6, linewidth=1.2, linestyle=":")
-    said = "\n".join(textwrap.wrap("dotted: " + "; ".join(text for _, text in found), 95)) if found else ""
-    panels[-1].set_xlabel(f"time, s\n{said}".rstrip())
+    caption = "dotted: " + "; ".join(text for _, text in changes) if changes else ""
+    panels[-1].set_xlabel("time, s\n{}".format("\n".join(textwrap.wrap(caption, 95))).rstrip())

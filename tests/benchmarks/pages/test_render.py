@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("matplotlib", reason="the plots need the extra [demo]")
 
+from benchmarks.core.formatting import asked
 from benchmarks.core.report import verdict
 from benchmarks.pages.canvas import POINTS
-from benchmarks.pages.formatting import asked
-from benchmarks.pages.page import page
 from benchmarks.pages.plots import plots
+from benchmarks.pages.render import page
 from edge.errors import DependencyError
 from edge.system.json_schema import problems
 
@@ -209,7 +209,7 @@ def test_a_page_is_well_formed_and_the_same_each_time(kind: str) -> None:
         ("soak", ["Distribution of age", "Over time: age", "Over time: memory", "The machine over time"]),
         ("sweep", ["Median latency against faces", *(f"Distribution of latency, {part} of 16"
           for part in ("1 to 6", "7 to 12", "13 to 16"))]),
-        ("peers", ["Beside others", "Distribution of latency"]),
+        ("peers", ["Compared with others", "Distribution of latency"]),
     ],
 )  # fmt: skip
 def test_each_plot_is_drawn_where_its_data_is(kind: str, titles: list[str]) -> None:
