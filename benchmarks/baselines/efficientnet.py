@@ -1,7 +1,7 @@
-"""A network of the size of EfficientNet-B0 with random weights: what many emotion recognizers carry.
+"""A network of the size of EfficientNet-B0 with random weights: the backbone of many emotion recognizers.
 
 Tan and Le, "EfficientNet", ICML 2019, table 1: 224x224 pixels, 0.39 G multiply-accumulates, 5.3 M parameters.
-It measures speed and nothing else.
+It is good for measuring speed only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STAGES = (
 
 
 def model() -> bytes:
-    """The ONNX file: "input" (1,3,224,224) to "logits" (1,8), float32."""
+    """The serialized ONNX model: "input" (1,3,224,224) to "logits" (1,8), float32."""
     onnx = require("onnx", "pip install onnx")
     graph = _Graph(onnx)
     x = graph.silu(graph.conv("input", 3, 32, 3, stride=2))
@@ -45,13 +45,13 @@ class _Graph:
         self._weights: list[Any] = []
 
     def add(self, operator: str, inputs: list[str], **attributes: Any) -> str:
-        """A node; the name of its output."""
+        """Add a node; returns the name of its output."""
         name = f"{operator}_{len(self._nodes)}"
         self._nodes.append(self._onnx.helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
     def conv(self, x: str, before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> str:
-        """A convolution with a bias; weights keep the size of what goes through."""
+        """Add a convolution with a bias; the weights preserve the scale of the activations."""
         fan = before // groups * kernel**2
         weight = self._rng.standard_normal((after, before // groups, kernel, kernel)) / np.sqrt(fan)
         names = [f"w{len(self._weights)}", f"b{len(self._weights)}"]
@@ -64,7 +64,7 @@ class _Graph:
         return self.add("Mul", [x, self.add("Sigmoid", [x])])
 
     def block(self, x: str, before: int, after: int, expansion: int, stride: int, kernel: int) -> str:
-        """An inverted bottleneck with squeeze and excitation to a quarter of its input channels."""
+        """Add an inverted bottleneck with squeeze and excitation to a quarter of its input channels."""
         inner, squeezed = before * expansion, max(before // 4, 1)
         wide = self.silu(self.conv(x, before, inner, 1)) if expansion > 1 else x
         wide = self.silu(self.conv(wide, inner, inner, kernel, stride, groups=inner))
@@ -83,5 +83,5 @@ class _Graph:
             [helper.make_tensor_value_info("logits", kind, [1, CLASSES])],
             self._weights,
         )
-        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        return made.SerializeToString()
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        return model.SerializeToString()

@@ -1,4 +1,4 @@
-"""Networks beside ours, alone: our own as a window or per frame, a larger one, and OpenCV's engine."""
+"""Networks to compare with ours: our own as a window or per frame, a larger one, and OpenCV's engine."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import cv2
 import numpy as np
 
 from benchmarks.baselines import efficientnet
-from benchmarks.commands.model import step_feeds
+from benchmarks.core.harness import step_feeds
 from edge.bundle import Bundle
-from edge.engines.ort import OrtEngine, session_options
+from edge.engines.ort import PROCESSOR, OrtEngine
 from edge.errors import DependencyError, require
 from edge.protocols import Engine
+from edge.system.ort_session import onnxruntime, session_options
 
 WINDOW = 16  # frames
 Work = dict[str, Callable[[], object]]
 
 
 def own_network(engine: Engine, bundle: Bundle, precision: str, notes: list[str]) -> Work:
-    """Our network alone: one step; a window of 16 frames again for each frame; its CNN with smoothing."""
+    """Our network: one step, a re-run window of 16 frames, and its CNN per frame with smoothing."""
     one, many = step_feeds(bundle, 1), step_feeds(bundle, WINDOW)
-    notes.append(f"the window of {WINDOW} frames goes through our step graph as one batch, in its favor")
+    notes.append(f"the window of {WINDOW} frames runs through our step graph as one batch, in its favor")
     return {
         "our step, alone": lambda: engine.run(one),
         f"network: a window of {WINDOW} frames again": lambda: engine.run(many),
@@ -34,13 +35,13 @@ def own_network(engine: Engine, bundle: Bundle, precision: str, notes: list[str]
 
 
 def smoothed(network: Callable[[], Any]) -> Callable[[], Any]:
-    """``network``, and an exponential mean of what it gives."""
+    """``network`` with an exponential moving average of its output."""
     mean: Any = 0.0
 
     def call() -> Any:
         nonlocal mean
-        answer = np.asarray(network())
-        mean = 0.9 * mean + 0.1 * np.exp(answer - answer.max())
+        logits = np.asarray(network())
+        mean = 0.9 * mean + 0.1 * np.exp(logits - logits.max())
         return mean
 
     return call
@@ -49,7 +50,7 @@ def smoothed(network: Callable[[], Any]) -> Callable[[], Any]:
 def _cnn(
     engine: Engine, bundle: Bundle, precision: str, feeds: dict[str, Any], notes: list[str]
 ) -> Callable[[], Any]:
-    """Our network up to where its state comes in; the whole step where it cannot be cut."""
+    """Our network up to where its state enters, or the whole step if it cannot be cut there."""
     states = [tensor.input for tensor in bundle.state]
     if not isinstance(engine, OrtEngine):
         notes.append(f"the per-frame CNN is our whole step: {engine.serves} cannot be cut")
@@ -59,30 +60,28 @@ def _cnn(
     except (DependencyError, ValueError) as error:
         notes.append(f"the per-frame CNN is our whole step: {error}")
         return lambda: engine.run(feeds)["logits"]
-    notes.append(
-        "the per-frame CNN is our network up to where its state comes in, without the recurrent part"
-    )
+    notes.append("the per-frame CNN is our network up to where its state enters, without the recurrent part")
     return lambda: network.run(None, face)[0]
 
 
 def before_state(model: Path, states: Sequence[str]) -> bytes:
-    """The part of an ONNX step graph that needs only "face"; ValueError where there is none."""
+    """The part of an ONNX step graph that needs only "face"; ValueError if there is none."""
     onnx = require("onnx", "pip install onnx")
     whole = onnx.shape_inference.infer_shapes(onnx.load(str(model)))
     recurrent = set(states)
     for node in whole.graph.node:  # in topological order
         if recurrent & set(node.input):
             recurrent |= set(node.output)
-    made = {name for node in whole.graph.node for name in node.output} - recurrent
+    available = {name for node in whole.graph.node for name in node.output} - recurrent
     reads = [name for node in whole.graph.node if recurrent & set(node.output) for name in node.input]
-    ends = [name for name in dict.fromkeys(reads) if name in made]
+    ends = [name for name in dict.fromkeys(reads) if name in available]
     if not ends:
         raise ValueError(f"no part of {model.name} comes before its state")
     return onnx.utils.Extractor(whole).extract_model(["face"], ends).SerializeToString()
 
 
 def others(bundle: Bundle, notes: list[str]) -> Work:
-    """A network of EfficientNet-B0's size, and our float32 step in OpenCV's DNN module."""
+    """A network of the size of EfficientNet-B0, and our float32 step in OpenCV's DNN module."""
     work: Work = {}
     try:
         large = session(efficientnet.model())
@@ -96,13 +95,13 @@ def others(bundle: Bundle, notes: list[str]) -> Work:
     try:
         work["network: float32 in OpenCV DNN"] = _opencv_dnn(bundle, fp32, feeds)
     except cv2.error as error:
-        why = " ".join(str(error).split())[:150]
-        notes.append(f"OpenCV {cv2.__version__} DNN cannot run our step: {why}")
+        reason = " ".join(str(error).split())[:150]
+        notes.append(f"OpenCV {cv2.__version__} DNN cannot run our step: {reason}")
     return work
 
 
 def _opencv_dnn(bundle: Bundle, reference: OrtEngine, feeds: dict[str, Any]) -> Callable[[], object]:
-    """Our float32 step in OpenCV's DNN module, which has to reproduce ONNX Runtime to count."""
+    """Our float32 step in OpenCV's DNN module; cv2.error unless it reproduces ONNX Runtime."""
     network = cv2.dnn.readNetFromONNX(str(bundle.model("fp32")))
     outputs = ["logits", *(tensor.output for tensor in bundle.state)]
 
@@ -112,11 +111,10 @@ def _opencv_dnn(bundle: Bundle, reference: OrtEngine, feeds: dict[str, Any]) -> 
         return network.forward(outputs)
 
     if not np.allclose(call()[0], reference.run(feeds)["logits"], atol=1e-3):
-        raise cv2.error("its logits are not those of ONNX Runtime")
+        raise cv2.error("its logits differ from those of ONNX Runtime")
     return call
 
 
 def session(model: str | bytes) -> Any:
-    """One thread, with the options of our own engine."""
-    ort = require("onnxruntime", "pip install 'emotion-edge[cpu]'")
-    return ort.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])
+    """An ONNX Runtime session on one thread, with the options of our own engine."""
+    return onnxruntime().InferenceSession(model, session_options(), providers=[PROCESSOR])

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the parts of a run, taking turns, and options."""
+"""What the benchmarks share: the parts of a run, interleaved timing, option types, and the fingerprint."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.machine.fingerprint import fingerprint
 from benchmarks.scenes import frames as scenes
-from edge import config, session
-from edge.bundle import Bundle, sha256
+from edge import config_file, session
+from edge.bundle import Bundle
+from edge.cli import options
 from edge.config import Config
 from edge.data import Frame
 from edge.engines import selection
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-from edge.pipeline import ALL_AROUND_S, Pipeline
+from edge.pipeline import FULL_SEARCH_S, Pipeline
 from edge.protocols import Engine
+from edge.session import Parts
+from edge.system.hashing import sha256
 from edge.system.progress import Bar, with_progress
 
 ROUNDS = 10
 FPS = 30.0  # of the scenes
-TURN = round(FPS * ALL_AROUND_S)  # frames after which the detector has done all that it does at times
+TURN = round(FPS * FULL_SEARCH_S)  # frames in which the detector does everything that it does periodically
 
 
 def positive(text: str) -> float:
-    """An option's number above 0."""
+    """Option type: a finite number above 0."""
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
@@ -41,7 +46,7 @@ def positive(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """An option's whole number, 1 or more."""
+    """Option type: an integer of 1 or more."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
@@ -49,52 +54,62 @@ def count(text: str) -> int:
 
 
 def none_or_more(text: str) -> int:
-    """An option's whole number, 0 or more."""
+    """Option type: an integer of 0 or more."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
     return value
 
 
-def settings(args: argparse.Namespace, **source: Any) -> Config:
-    """The configuration of the options that ``edge.__main__.add_settings`` made."""
-    named = {"bundle": {"path": args.bundle, "precision": args.precision}, "source": source}
-    wanted = config.merge(config.load(args.config, args.set), named)
-    # Publishing belongs to the work: where no output is set, the lines are written and thrown away.
-    return wanted if wanted.output.jsonl else config.merge(wanted, {"output": {"jsonl": os.devnull}})
+def settings(args: argparse.Namespace) -> Config:
+    """The configuration from the options that ``edge.cli.options.add_settings`` added.
+
+    Publishing is part of the work: if no JSON lines are wanted, they are written to the null device.
+    """
+    config = options.read(args).config
+    if config.output.sinks.get("jsonl", {}).get("path"):
+        return config
+    return config_file.merge(config, {"output": {"jsonl": os.devnull}})
 
 
 @contextmanager
-def rig(wanted: Config) -> Iterator[tuple[Bundle, Pipeline]]:
-    """A bundle and the pipeline that ``emotion-edge run`` would make for this configuration."""
-    bundle = session.bundle(wanted)
-    with ExitStack() as stack:
-        engine = stack.enter_context(session.engine(wanted, bundle))
-        _refuse_standby(engine)
-        finder = stack.enter_context(session.detector(wanted, bundle.folder))
-        sinks = [stack.enter_context(sink) for sink in session.sinks(wanted, bundle)]
-        yield bundle, session.pipeline(wanted, bundle, finder, engine, sinks)
+def open_parts(config: Config) -> Iterator[Parts]:
+    """The parts of a run, all open but the source.
+
+    EdgeError if a stand-in for TensorRT would be replaced during the measurement.
+    """
+    with session.parts(config) as parts:
+        _refuse_standby(parts.pipeline.recognizer.engine)
+        yield parts
 
 
 def _refuse_standby(engine: Engine) -> None:
-    """EdgeError where something stands in for TensorRT: it would give way amid the measurement."""
     if not isinstance(engine, OrtEngine) and "TensorRT" not in engine.serves:
         raise EdgeError(
-            f"{engine.serves} stands in for a TensorRT engine that is not built; run `emotion-edge engine` "
-            "first, or set engine.kind=onnxruntime"
+            f"{engine.serves} stands in for a TensorRT engine that is not built yet; "
+            "run `emotion-edge engine` first, or set engine.kind=onnxruntime"
         )
 
 
 def step_in_each_frame(pipeline: Pipeline, step_hz: float) -> None:
-    """The network runs in every frame of a source with FPS, not only ``step_hz`` times a second."""
+    """Run the network in every frame of a source with FPS, not only ``step_hz`` times a second."""
     pipeline.recognizer.step_share = FPS / step_hz
 
 
-def stepper(pipeline: Pipeline, frames: Sequence[Frame], step_hz: float) -> Callable[[], int]:
-    """One frame a call, at FPS, each due for a step of the network; gives the number of faces in it."""
-    step_in_each_frame(pipeline, step_hz)
+def stepper(parts: Parts, frames: Sequence[Frame]) -> Callable[[], int]:
+    """A call that takes one frame through the pipeline, network included, and returns its faces."""
+    pipeline = parts.pipeline
+    step_in_each_frame(pipeline, parts.bundle.manifest.step_hz)
     source = scenes.endless(frames, 1 / FPS)
     return lambda: len(pipeline.step(next(source)))
+
+
+def step_feeds(bundle: Bundle, faces: int) -> dict[str, Any]:
+    """Random faces and zero states for one step of the network with ``faces`` rows."""
+    face, rng = bundle.manifest.input, np.random.default_rng(0)
+    shape = (faces, face.channels, face.size, face.size)
+    state = {t.input: np.zeros((faces, *t.shape), np.float32) for t in bundle.state}
+    return {"face": rng.standard_normal(shape).astype(np.float32), **state}
 
 
 def take_turns(
@@ -104,19 +119,19 @@ def take_turns(
     least: int = 10,
     calls: Mapping[str, int] | None = None,
 ) -> dict[str, list[list[float]]]:
-    """Milliseconds of a call by name and round; a sample is the mean of ``calls[name]`` calls, else of one.
+    """Milliseconds per call by name and round; a sample is the mean of ``calls[name]`` calls, default one.
 
-    All take turns within a round, because clocks and neighbors change by the second; each has ``seconds`` a
-    round, and ``least`` samples. The first calls, which fill caches, are not counted.
+    All calls take turns within a round, because clocks and neighbors change by the second. Each gets
+    ``seconds`` and at least ``least`` samples per round. The first calls, which fill caches, do not count.
     """
-    found: dict[str, list[list[float]]] = {name: [] for name in work}
+    times: dict[str, list[list[float]]] = {name: [] for name in work}
     for call in work.values():
         for _ in range(3):
             call()
-    for _ in progress(range(rounds)):
+    for _ in with_progress(range(rounds), rounds, "rounds"):
         for name, call in work.items():
-            found[name].append(_timed(call, seconds, least, (calls or {}).get(name, 1)))
-    return found
+            times[name].append(_timed(call, seconds, least, (calls or {}).get(name, 1)))
+    return times
 
 
 def _timed(call: Callable[[], object], seconds: float, least: int, calls: int) -> list[float]:
@@ -131,13 +146,8 @@ def _timed(call: Callable[[], object], seconds: float, least: int, calls: int) -
     return times
 
 
-def progress(items: Sequence[Any] | range, unit: str = "rounds") -> Iterable[Any]:
-    """``items`` with a bar on stderr."""
-    return with_progress(items, len(items), unit)
-
-
 def by_seconds(frames: Iterable[Frame], seconds: float) -> Iterator[Frame]:
-    """``frames`` with a bar on stderr that counts the seconds; it is drawn between two frames."""
+    """``frames``, with a progress bar that counts seconds and is drawn between two frames."""
     began = time.monotonic()
     with Bar(seconds, "seconds") as bar:
         for frame in frames:
@@ -146,41 +156,38 @@ def by_seconds(frames: Iterable[Frame], seconds: float) -> Iterator[Frame]:
 
 
 def in_rounds(values: Sequence[float], count: int = ROUNDS) -> list[list[float]]:
-    """Consecutive samples as ``count`` rounds of nearly one length."""
+    """Consecutive samples in ``count`` rounds of nearly equal length."""
     edges = [len(values) * at // count for at in range(count + 1)]
     return [list(values[a:b]) for a, b in itertools.pairwise(edges) if b > a]
 
 
-def ran(
-    wanted: Config | None = None,
-    bundle: Bundle | None = None,
-    pipeline: Pipeline | None = None,
-    inputs: Sequence[Path] = (),
+def fingerprint_of(
+    parts: Parts | None = None, bundle: Bundle | None = None, inputs: Sequence[Path] = ()
 ) -> dict[str, Any]:
-    """The fingerprint of a report: this machine, this command, and what really ran, "auto" resolved."""
-    made = fingerprint(bundle, inputs, ["emotion-bench", *sys.argv[1:]], 0)
-    if wanted is not None and pipeline is not None:
-        made["setup"] = _setup(wanted, pipeline)
-    return made
+    """The fingerprint of a report: machine, command, and the parts that actually ran, "auto" resolved."""
+    bundle = parts.bundle if parts else bundle
+    result = fingerprint(bundle, inputs, ["emotion-bench", *sys.argv[1:]], 0)
+    return result | {"setup": _setup(parts)} if parts else result
 
 
-def _setup(wanted: Config, pipeline: Pipeline) -> dict[str, Any]:
-    engine, model = pipeline.recognizer.engine, getattr(pipeline.detector, "model", None)
+def _setup(parts: Parts) -> dict[str, Any]:
+    settings, model = parts.config.detector, getattr(parts.detector, "model", None)
     return {
-        "engine": engine.serves,
-        "threads": getattr(engine, "threads", None),
-        "detector": type(pipeline.detector).__name__,
+        "engine": parts.engine.serves,
+        "threads": getattr(parts.engine, "threads", None),
+        "detector": type(parts.detector).__name__,
         "detector_sha256": sha256(model) if model else None,
-        "input_width": wanted.detector.input_width if model else None,
-        "detector_every": wanted.detector.every,
+        "input_width": settings.input_width if model else None,
+        "detector_every": settings.every,
     }
 
 
-def on_threads(wanted: Config, threads: int) -> Config:
-    """The engine and precision that a run would take, on ``threads`` threads of ONNX Runtime."""
-    kind, precision, _ = selection.wanted(wanted, session.bundle(wanted))
+def on_threads(config: Config, threads: int) -> Config:
+    """``config`` with the engine and precision that a run would choose, on ``threads`` threads."""
+    with session.parts(config) as parts:
+        kind, precision, _ = selection.wanted(config, parts.bundle)
     return replace(
-        wanted,
-        bundle=replace(wanted.bundle, precision=precision, threads=threads),
-        engine=replace(wanted.engine, kind=kind),
+        config,
+        bundle=replace(config.bundle, precision=precision, threads=threads),
+        engine=replace(config.engine, kind=kind),
     )

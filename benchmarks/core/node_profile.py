@@ -1,7 +1,7 @@
-"""How the network's time divides into its CNN and its recurrent part, by a profile of ONNX Runtime.
+"""How the network's time divides into its CNN and its recurrent part, by ONNX Runtime's profiler.
 
-The engine runs one graph, so no clock around it can tell. A second session of the same file, with the same
-options, notes the time of each kernel; the graph that ONNX Runtime made of the file tells which are which.
+The engine runs one graph, so timing it from outside cannot tell. A second session of the same file with the
+same options records the time of each kernel; the optimized graph tells which kernel belongs to which part.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.engines.ort import session_options
 from edge.errors import require
+from edge.system.ort_session import onnxruntime, session_options
 
 WARM_UP, RUNS = 20, 200
 _PRODUCTS = ("Gemm", "MatMul")
 
 
 def recurrent_share(model: Path, threads: int, feeds: Mapping[str, Any], state: set[str]) -> float | None:
-    """Share 0..1 of the kernels' time in nodes that ``recurrent`` names; DependencyError without onnx."""
-    ort, onnx = require("onnxruntime", "pip install onnxruntime"), require("onnx", "pip install onnx")
+    """Share 0..1 of the kernels' time in the nodes of ``recurrent``; DependencyError without onnx."""
+    ort, onnx = onnxruntime(), require("onnx", "pip install onnx")
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(threads)
         options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
@@ -32,13 +32,13 @@ def recurrent_share(model: Path, threads: int, feeds: Mapping[str, Any], state: 
         events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
         names = recurrent(onnx.load(options.optimized_model_filepath).graph, state)
     spent = [(e["name"].removesuffix("_kernel_time"), e["dur"]) for e in events if e.get("cat") == "Node"]
-    spent = spent[len(spent) * WARM_UP // (WARM_UP + RUNS) :]  # as many in each run
+    spent = spent[len(spent) * WARM_UP // (WARM_UP + RUNS) :]  # each run has equally many
     total = sum(took for _, took in spent)
     return sum(took for name, took in spent if name in names) / total if total else None
 
 
 def recurrent(graph: Any, state: set[str]) -> set[str]:
-    """Names of the nodes that depend on a state, and from the first product of matrices after the CNN on."""
+    """Names of the nodes that depend on a state, or on the first matrix product after the CNN."""
     feeds_conv: set[str] = set()  # tensors that a convolution depends on, and names of such nodes
     for node in reversed(graph.node):
         if "Conv" in node.op_type or feeds_conv & set(node.output):

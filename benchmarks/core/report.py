@@ -1,12 +1,11 @@
-"""What every benchmark gives: raw samples with their summaries, figures made from them, and where it ran.
+"""The report that every benchmark makes: raw samples with summaries, derived figures, and a fingerprint.
 
-A report is a plain dict that fits ``bench.schema.json``; ``write`` keeps it as JSON, ``show`` prints it.
+A report is a plain dict that fits ``bench.schema.json``; ``write`` stores it as JSON, ``show`` formats it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.core import stats
-from benchmarks.pages.formatting import asked as wanted_of
-from benchmarks.pages.formatting import plain
-from edge.errors import ConfigError, EdgeError
+from benchmarks.core.formatting import asked as target_of
+from benchmarks.core.formatting import is_number, plain
+from edge.errors import EdgeError
 from edge.system.atomic_write import atomic_write
 from edge.system.json_schema import problems
 
@@ -26,7 +25,7 @@ Report = dict[str, Any]
 
 
 class ReportError(EdgeError):
-    """A report that cannot be read, or two that have nothing to compare."""
+    """A report that cannot be read, or two that have nothing in common."""
 
 
 def measurement(
@@ -36,19 +35,19 @@ def measurement(
     group: str = "latency",
     better: str = "less",
 ) -> dict[str, Any]:
-    """Raw samples by round and their summary; ``group`` tells which plot they belong to.
+    """Raw samples by round with their summary; ``group`` selects the plot that they go to.
 
-    Raises EdgeError where there is no sample: a summary of nothing says nothing.
+    Raises EdgeError if there is no sample.
     """
-    kept = [[float(f"{sample:.6g}") for sample in part] for part in rounds if len(part)]
-    if not kept:
+    rounded = [[float(f"{sample:.6g}") for sample in samples] for samples in rounds if len(samples)]
+    if not rounded:
         raise EdgeError(
             f"{name}: 0 samples, expected 1 or more; no face was found or the run was too short: "
             "show a face, or measure longer"
         )
     return {
         "name": name, "group": group, "unit": unit, "better": better,
-        "rounds": kept, "summary": stats.summary([sample for part in kept for sample in part]),
+        "rounds": rounded, "summary": stats.summary([sample for samples in rounded for sample in samples]),
     }  # fmt: skip
 
 
@@ -59,7 +58,7 @@ def figure(
     asked: str = "",
     note: str = "",
 ) -> dict[str, Any]:
-    """One derived figure: a number, or value, low and high of a 95 % interval; None is not available."""
+    """A derived figure: a number, or value, low and high of a 95 % interval; None means not available."""
     parts = value if isinstance(value, Mapping) else {"value": value}
     return {"name": name, "unit": unit, "asked": asked, "note": note, **parts}
 
@@ -85,89 +84,72 @@ def schema() -> dict[str, Any]:
 
 
 def read(path: Path) -> Report:
-    """A report from its file; ReportError where it is none."""
+    """A report from its file; ReportError if the file holds none."""
     try:
-        # Python reads NaN, Infinity and 1e999, which are no JSON and no measurement.
-        found = json.loads(
+        # Python accepts NaN, Infinity and 1e999, which are neither JSON nor measurements.
+        document = json.loads(
             path.read_text("utf-8"), parse_constant=_finite, parse_float=_finite, parse_int=_integer
         )
     except OSError as error:
         raise ReportError(f"{path} cannot be read: {error.strerror}; give a report") from error
     except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path} is no JSON; give a report that emotion-bench wrote") from error
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-        version = found.get("schema") if isinstance(found, dict) else type(found).__name__
+        raise ReportError(f"{path} is not JSON; give a report that emotion-bench wrote") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        version = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise ReportError(f"{path} has schema {version!r:.60}, expected {SCHEMA!r}; measure again")
-    fault = next(problems(found, schema(), schema()), None)
+    fault = next(problems(document, schema(), schema()), None)
     if fault:
-        raise ReportError(f"{path} is no report of emotion-bench: {plain(fault)}; measure again")
-    return found
+        raise ReportError(f"{path} is not a report of emotion-bench: {plain(fault)}; measure again")
+    return document
 
 
 def _finite(text: str) -> float:
     if not isfinite(value := float(text)):
-        raise ValueError(f"{text} is no number of JSON")
+        raise ValueError(f"{text} is not a JSON number")
     return value
 
 
 def _integer(text: str) -> int:
-    _finite(text)  # numpy could not take a larger one
+    _finite(text)  # numpy could not hold a larger one
     return int(text)
 
 
-def check_writable(path: Path | None) -> None:
-    """Raise ConfigError where a file could not be written there: before a run, not after it."""
-    if path is None:
-        return
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise ConfigError(f"{path} cannot be written: it is a folder; give a file in it")
-    if not folder.is_dir():
-        raise ConfigError(f"{path} cannot be written: there is no folder {folder}")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"cannot write {path}: the folder {folder} takes no files; choose another")
-
-
-def write(path: Path, made: Report) -> None:
-    """Keep a report, whole or not at all."""
-    atomic_write(path, json.dumps(made, allow_nan=False).encode())
+def write(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a report atomically."""
+    atomic_write(path, json.dumps(document, allow_nan=False).encode())
 
 
 def verdict(entry: Mapping[str, Any]) -> tuple[bool, str] | None:
-    """Whether a figure is what was asked, and in words; None where nothing countable was asked or found."""
-    goal = wanted_of(dict(entry))
-    if goal is None or not _is_number(entry["value"]):
+    """Whether a figure meets its target, and the verdict in words; None without a target or a value."""
+    target = target_of(dict(entry))
+    if target is None or not is_number(entry["value"]):
         return None
-    sign, wanted = goal
+    sign, limit = target
     parts: list[Any] = [entry.get(name) for name in ("value", "low", "high")]
-    met = [part >= wanted if sign == ">=" else part <= wanted for part in parts if _is_number(part)]
+    met = [part >= limit if sign == ">=" else part <= limit for part in parts if is_number(part)]
     return met[0], ("met" if met[0] else "missed") + ("" if len(set(met)) == 1 else ", uncertain")
 
 
-def missed(made: Report) -> list[str]:
-    """Names of the figures that are not what was asked."""
-    judged = ((entry["name"], verdict(entry)) for entry in made["figures"])
-    return [name for name, found in judged if found is not None and not found[0]]
+def missed(report: Report) -> list[str]:
+    """Names of the figures that miss their target."""
+    verdicts = ((entry["name"], verdict(entry)) for entry in report["figures"])
+    return [name for name, result in verdicts if result is not None and not result[0]]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def show(made: Report) -> str:
-    """The tables that a terminal gets."""
-    lines = [f"{made['kind']} on {made['fingerprint'].get('board') or 'this machine'}", ""]
-    if made["measurements"]:
+def show(report: Report) -> str:
+    """The report as tables for a terminal."""
+    lines = [f"{report['kind']} on {report['fingerprint'].get('board') or 'this machine'}", ""]
+    if report["measurements"]:
         head = ["", "n", "mean", *stats.QUANTILES, "max"]
-        lines += [*columns([head, *map(_measured, made["measurements"])]), ""]
-    if made["figures"]:
-        lines += columns([_figure(entry) for entry in made["figures"]], left=(0, 1, 2, 3))
-    lines += [f"* {note}" for note in made.get("notes", [])]
+        lines += [*columns([head, *map(_summary_row, report["measurements"])]), ""]
+    if report["figures"]:
+        lines += columns([_figure_row(entry) for entry in report["figures"]], left=(0, 1, 2, 3))
+    lines += [f"* {note}" for note in report.get("notes", [])]
     return "\n".join(lines)
 
 
 def columns(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """Lines of a table, each column as wide as its widest cell; those of ``left`` begin flush."""
+    """Lines of a table, each column as wide as its widest cell; the columns in ``left`` align left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(
         cell.ljust(width) if at in left else cell.rjust(width)
@@ -175,17 +157,17 @@ def columns(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[s
     ).rstrip() for row in rows]  # fmt: skip
 
 
-def _measured(entry: dict[str, Any]) -> list[str]:
+def _summary_row(entry: dict[str, Any]) -> list[str]:
     summary = entry["summary"]
     values = [summary["mean"], *(summary[name]["value"] for name in stats.QUANTILES), summary["max"]]
     return [f"{entry['name']}, {entry['unit']}", str(summary["n"]), *(f"{value:.3f}" for value in values)]
 
 
-def _figure(entry: dict[str, Any]) -> list[str]:
+def _figure_row(entry: dict[str, Any]) -> list[str]:
     value = "n/a" if entry["value"] is None else f"{entry['value']:.4g}"
     if entry["value"] is not None and entry.get("low") is not None and entry.get("high") is not None:
         value += f" [{entry['low']:.4g}, {entry['high']:.4g}]"
-    found = verdict(entry)
-    asked = f"asked {entry['asked']}{f': {found[1]}' if found else ''}" if entry["asked"] else ""
+    result = verdict(entry)
+    asked = f"asked {entry['asked']}{f': {result[1]}' if result else ''}" if entry["asked"] else ""
     note = f"({entry['note']})" if entry["note"] else ""
     return [entry["name"], f"{value} {entry['unit']}".rstrip(), asked, note]

@@ -1,20 +1,24 @@
-"""Where the time of a frame goes: each room's own time, without the time of what it calls.
+"""Where the time of a frame goes: the own time of each stage, without the stages that it calls.
 
-The clock of a room stops while a room inside it works, so nothing is counted twice and the stages add up to
-the frame; what the whole took is measured by itself and compared (``reconciled``).
+A stage's clock stops while an inner stage runs, so nothing counts twice and the stages add up to the frame.
+The whole frame is also timed separately and compared (``reconciled``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 from edge.data import Frame
+from edge.errors import EdgeError
 from edge.pipeline import Pipeline
+from edge.system.progress import with_progress
 
 T = TypeVar("T")
-WAITS = ("decode", "capture")  # of a file, and of a camera, whose next frame another thread decodes meanwhile
+WARM_UP = 10  # frames
+WAITS = ("decode", "capture")  # for a file's next frame, or a camera's, which another thread decodes
 STAGES = (*WAITS, "detect", "track", "select", "crop", "network", "decide", "publish", "loop")
 
 
@@ -22,14 +26,14 @@ class Stages:
     """Own seconds of each stage, frame by frame."""
 
     def __init__(self) -> None:
-        self.totals: list[float] = []  # seconds of each whole frame, by a clock of its own
+        self.totals: list[float] = []  # seconds of each whole frame, timed separately
         self.frames: list[dict[str, float]] = []  # stage -> own seconds, for each frame
         self._spent: dict[str, float] = {}
         self._open: list[str] = []
         self._since = 0.0
 
     def enter(self, stage: str) -> None:
-        """The clock of ``stage`` runs from now on, that of the stage around it stands still."""
+        """Start the clock of ``stage`` and stop that of the enclosing stage."""
         now = time.perf_counter()
         if self._open:
             self._spent[self._open[-1]] = self._spent.get(self._open[-1], 0.0) + now - self._since
@@ -37,13 +41,13 @@ class Stages:
         self._since = now
 
     def leave(self) -> None:
-        """Back to the stage around."""
+        """Return to the enclosing stage."""
         stage, now = self._open.pop(), time.perf_counter()
         self._spent[stage] = self._spent.get(stage, 0.0) + now - self._since
         self._since = now
 
     def timed(self, stage: str, call: Callable[..., T]) -> Callable[..., T]:
-        """``call``, measured as ``stage``."""
+        """``call``, timed as ``stage``."""
 
         def measured(*args: Any, **kwargs: Any) -> T:
             self.enter(stage)
@@ -54,25 +58,25 @@ class Stages:
 
         return measured
 
-    def each(self, stage: str, items: Iterable[Frame]) -> Iterator[Frame]:
-        """``items``, with the wait for the next one measured as ``stage`` of the frame that it gives."""
+    def each(self, stage: str, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """``frames``, with the wait for each one timed as its ``stage``."""
         wait = self.timed(stage, lambda source: next(source, None))
-        source = iter(items)
-        while (item := wait(source)) is not None:
-            yield item
+        source = iter(frames)
+        while (frame := wait(source)) is not None:
+            yield frame
 
     def frame_done(self, seconds: float) -> None:
-        """Keep the stages of one frame that took ``seconds`` as a whole."""
+        """Store the stages of one frame that took ``seconds`` as a whole."""
         self.totals.append(seconds)
         self.frames.append(self._spent)
         self._spent = {}
 
     def clear(self) -> None:
-        """Forget all, after a warm-up."""
+        """Drop everything, after a warm-up."""
         self.totals, self.frames, self._spent = [], [], {}
 
     def milliseconds(self) -> dict[str, list[float]]:
-        """Own milliseconds of each stage that was there at all, one value a frame."""
+        """Own milliseconds of each stage that occurred, one value per frame."""
         names = [name for name in STAGES if any(name in frame for frame in self.frames)]
         return {name: [1e3 * frame.get(name, 0.0) for frame in self.frames] for name in names}
 
@@ -84,22 +88,56 @@ class Stages:
         ]
 
     def reconciled(self) -> float:
-        """Sum of all stages over the sum of all whole frames."""
+        """The sum of all stages divided by the sum of all whole frames."""
         return sum(sum(frame.values()) for frame in self.frames) / max(sum(self.totals), 1e-12)
 
 
 def instrument(pipeline: Pipeline, stages: Stages) -> None:
-    """Measure the rooms of ``pipeline`` from now on; it costs some microseconds a frame."""
+    """Time the parts of ``pipeline`` from now on, at a cost of some microseconds per frame."""
     recognizer = pipeline.recognizer
-    for room, method, stage in (
+    for part, method, stage in (
         (pipeline, "step", "loop"),
         (pipeline.detector, "detect", "detect"),
         (pipeline.tracker, "update", "track"),
         (recognizer, "update", "select"),
         (recognizer, "crop", "crop"),
         (recognizer.engine, "run", "network"),
-        (recognizer.engine, "tick", "loop"),
         (recognizer, "decide", "decide"),
         *((sink, "write", "publish") for sink in pipeline.sinks),
     ):
-        setattr(room, method, stages.timed(stage, getattr(room, method)))
+        setattr(part, method, stages.timed(stage, getattr(part, method)))
+
+
+def measure(
+    pipeline: Pipeline,
+    frames: Iterable[Frame],
+    stages: Stages,
+    counts: dict[str, int],
+    wait: str = "decode",
+    total: int | None = None,
+) -> float:
+    """Take ``frames`` through the pipeline; seconds from the first to the last one that counts.
+
+    ``wait`` is the stage of waiting for the next frame, ``total`` the length of the progress bar.
+    EdgeError if the warm-up uses up all frames.
+    """
+    instrument(pipeline, stages)
+    source, warmed = iter(with_progress(stages.each(wait, frames), total)), 0
+    for frame in islice(source, WARM_UP):
+        pipeline.step(frame)
+        warmed += 1
+    stages.clear()
+    began = started = time.perf_counter()
+    for frame in source:
+        estimates = pipeline.step(frame)
+        done = time.perf_counter()
+        stages.frame_done(done - started)
+        started = done
+        counts["frames"] += 1
+        counts["faces"] += len(estimates)
+        counts["estimates"] += sum(estimate.fresh for estimate in estimates)
+    if not counts["frames"]:
+        raise EdgeError(
+            f"{warmed} frames came, and the first {WARM_UP} warm up; take a longer source or raise --frames"
+        )
+    return started - began

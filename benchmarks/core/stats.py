@@ -1,9 +1,9 @@
-"""What latencies can be said to be: quantiles, ratios, differences and slopes, each with its doubt.
+"""Statistics of latencies: quantiles, ratios, differences and slopes, each with its uncertainty.
 
-Latencies of one run are no independent draws: clocks, temperature and neighbors drift, so one slow frame
-announces the next. An interval that counts every frame as a witness of its own is too narrow. The functions
-here that compare resample or shuffle *blocks*, runs of consecutive samples, and take one number of a block as
-one witness. A *round* of an interleaved measurement is such a block already.
+Latencies of one run are not independent: clocks, temperature and neighbors drift, so one slow frame announces
+the next. An interval that counts every frame as independent is too narrow. The functions that compare
+therefore resample or shuffle *blocks*, runs of consecutive samples, and take one number per block. A *round*
+of an interleaved measurement is such a block.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge.errors import require
+
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-TAIL = 0.025  # on each side of an interval of 95 %
+TAIL = 0.025  # on each side of a 95 % interval
 RESAMPLES = 1000
 SLOWEST = 0.15  # of a block's turns, see `middle`; enough for three outliers in a block of 100 samples
 Floats = NDArray[np.float64]
@@ -25,16 +27,21 @@ Rounds = Sequence[Sequence[float]]
 Samples = Rounds | Sequence[float] | Floats
 
 
+def scipy_stats() -> Any:
+    """The library behind the intervals; DependencyError if it is not installed."""
+    return require("scipy.stats", "pip install 'emotion-edge[bench]'")
+
+
 def summary(samples: ArrayLike) -> dict[str, Any]:
-    """``n``, ``mean``, ``max`` and for each of QUANTILES ``value``, ``low`` and ``high``.
+    """``n``, ``mean``, ``max``, and ``value``, ``low`` and ``high`` for each of QUANTILES.
 
-    The intervals of 95 % are distribution-free: they run from one order statistic to another (Hahn & Meeker,
-    *Statistical Intervals*, 1991, section 5.2). A bound is None where there are too few samples for it. They
-    assume independent samples of one distribution: they tell what a longer run under the same conditions
-    would give, are too narrow where samples follow each other, and know nothing of tomorrow's conditions.
-    Two runs are compared by ``permutation_p`` and ``ratio``, never by whether two such intervals overlap.
+    The 95 % intervals are distribution-free: they run from one order statistic to another (Hahn & Meeker,
+    *Statistical Intervals*, 1991, section 5.2). A bound is None if there are too few samples for it.
+    They assume independent samples of one distribution, so they are too narrow where samples are correlated.
+    They predict a longer run under the same conditions, not tomorrow's run.
+    Compare two runs with ``permutation_p`` and ``ratio``, never by whether two such intervals overlap.
 
-    Raises ValueError where there is no sample or one is not finite.
+    Raises ValueError if there is no sample or one is not finite.
     """
     ordered = np.sort(_finite(samples))
     quantiles = {name: _quantile(ordered, share) for name, share in QUANTILES.items()}
@@ -44,29 +51,35 @@ def summary(samples: ArrayLike) -> dict[str, Any]:
 def _quantile(ordered: Floats, share: float) -> dict[str, float | None]:
     low, high = (None if rank is None else float(ordered[rank - 1]) for rank in ranks(len(ordered), share))
     value = float(np.quantile(ordered, share))
-    # Between very few samples the interpolated value can lie outside of its bounds.
+    # Between very few samples the interpolated value can lie outside its bounds.
     value = min(max(value, -inf if low is None else low), inf if high is None else high)
     return {"value": value, "low": low, "high": high}
 
 
 @lru_cache(maxsize=64)
 def ranks(n: int, share: float) -> tuple[int | None, int | None]:
-    """Ranks from 1 of the order statistics around a quantile; None where ``n`` is too small for a bound.
+    """Ranks from 1 of the order statistics around a quantile; None if ``n`` is too small for a bound.
 
-    The number of samples below the quantile is binomial. The lower rank is too high with a
-    probability of at most 2.5 %, and so is the upper one too low.
+    The number of samples below the quantile is binomial. The probability that the lower rank is too high is
+    at most 2.5 %, and likewise that the upper rank is too low.
     """
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    k = np.arange(n + 1)
-    log_choose = log_factorial[n] - log_factorial - log_factorial[::-1]
-    below = np.cumsum(np.exp(log_choose + k * np.log(share) + (n - k) * np.log1p(-share)))
-    low = int(np.searchsorted(below, TAIL, side="right"))
-    high = int(np.searchsorted(below, 1 - TAIL, side="left")) + 1
-    return (low or None), (high if high <= n else None)
+    low, high = (int(rank) for rank in scipy_stats().binom.ppf([TAIL, 1 - TAIL], n, share))
+    return (low or None), (high + 1 if high < n else None)
+
+
+def share_interval(share: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of ``n`` independent trials (Wilson, JASA 22 (1927))."""
+    interval = scipy_stats().binomtest(round(share * n), n).proportion_ci(1 - 2 * TAIL, "wilson")
+    return float(interval.low), float(interval.high)
+
+
+def median(rounds: Rounds) -> float:
+    """The median of all samples."""
+    return float(np.median(np.concatenate([np.asarray(samples) for samples in rounds])))
 
 
 def blocks(samples: ArrayLike, count: int = 20, turn: int = 1) -> Floats:
-    """``middle`` of ``count`` runs of consecutive samples, of one turn each where there are fewer."""
+    """``middle`` of ``count`` runs of consecutive samples, or of single turns if there are fewer."""
     values = _finite(samples)
     parts = np.array_split(values, max(min(count, len(values) // turn), 1))
     return np.array([middle(part, turn) for part in parts])
@@ -75,11 +88,10 @@ def blocks(samples: ArrayLike, count: int = 20, turn: int = 1) -> Floats:
 def middle(samples: ArrayLike, turn: int = 1) -> float:
     """The mean over turns of ``turn`` consecutive samples, without the slowest SLOWEST of the turns.
 
-    A median of single frames would be blind: where the detector works in every third frame, it is that of a
-    frame without detection. So a sample is first averaged with those of its turn, which holds one of each
-    kind; samples left over at the end are no turn. A plain mean would be deaf: one frame in a hundred that
-    takes five times as long moves it by more than the change that is looked for. So at least one turn, an
-    interrupted one if there is any, is left out; what happens in so few frames only is for p99 to tell.
+    If the detector runs in every third frame, the median of single frames ignores the detection. So samples
+    are first averaged over a turn, which holds one frame of each kind; leftover samples at the end are
+    ignored. A plain mean would be too sensitive: one frame in a hundred that takes five times as long moves
+    it by more than the change of interest. So at least one turn is left out; p99 covers rare slow frames.
     """
     return float(_middles(_finite(samples)[None], turn)[0])
 
@@ -93,22 +105,22 @@ def _middles(rounds: Floats, turn: int) -> Floats:
     return np.asarray(means[:, : max(means.shape[1] - left_out, 1)].mean(axis=1))
 
 
-def witnesses(side: Samples, turn: int = 1) -> Floats:
-    """One number per block: ``middle`` of rounds, or of ``blocks`` where ``side`` is one run of samples."""
+def block_values(side: Samples, turn: int = 1) -> Floats:
+    """One number per block: ``middle`` of each round, or ``blocks`` if ``side`` is one run of samples."""
     if np.ndim(side[0]) == 0:
         return blocks(side, turn=turn)
-    if len({np.size(one) for one in side}) == 1:  # the usual case, at once
+    if len({np.size(samples) for samples in side}) == 1:  # the usual case, vectorized
         return _middles(_finite(side).reshape(len(side), -1), turn)
-    return np.array([middle(one, turn) for one in side])
+    return np.array([middle(samples, turn) for samples in side])
 
 
 def ratio(slow: Rounds, fast: Rounds, seed: int = 0) -> dict[str, float]:
     """``value``, ``low`` and ``high`` of the median of all of ``slow`` over the median of all of ``fast``.
 
-    The interval is a percentile bootstrap over blocks (Carlstein 1986), the blocks being the rounds. Where
-    both sides have equally many, round i of one was measured beside round i of the other: they are drawn
-    together, and the drift that both saw cancels. An only round is cut into 20 blocks. With 10 rounds
-    the nominal 95 % hold in about 90 %, as percentile intervals of few blocks do.
+    The interval is a percentile bootstrap over blocks (Carlstein 1986), the blocks being the rounds. If both
+    sides have equally many, round i of one was measured next to round i of the other. They are then drawn
+    together, which cancels common drift. A single round is cut into 20 blocks. With 10 rounds the nominal
+    95 % cover about 90 %, as usual for percentile intervals of few blocks.
     """
     over, under = _rounds(slow), _rounds(fast)
     rng = np.random.default_rng(seed)
@@ -120,46 +132,45 @@ def ratio(slow: Rounds, fast: Rounds, seed: int = 0) -> dict[str, float]:
 
 
 def _rounds(side: Rounds) -> list[Floats]:
-    rounds = [_finite(one) for one in side]
+    rounds = [_finite(samples) for samples in side]
     return rounds if len(rounds) > 1 else list(np.array_split(rounds[0], min(20, len(rounds[0]))))
 
 
 def _drawn_medians(rounds: list[Floats], draws: NDArray[np.int64]) -> Floats:
-    """The median of all samples of each draw of rounds; sorts once, counts how often each was drawn."""
+    """The median of all samples in each draw of rounds; sorts once and counts how often each was drawn."""
     samples, owner = np.concatenate(rounds), np.repeat(np.arange(len(rounds)), [len(one) for one in rounds])
     order = np.argsort(samples)
-    samples, owner, found = samples[order], owner[order], np.empty(len(draws))
+    samples, owner, medians = samples[order], owner[order], np.empty(len(draws))
     for at, rows in enumerate(draws):
         reached = np.cumsum(np.bincount(rows, minlength=len(rounds))[owner])
         low = np.searchsorted(reached, reached[-1] / 2, side="left")
         high = np.searchsorted(reached, reached[-1] / 2, side="right")
-        found[at] = (samples[low] + samples[high]) / 2
-    return found
+        medians[at] = (samples[low] + samples[high]) / 2
+    return medians
 
 
 def permutation_p(a: Samples, b: Samples, seed: int = 0, permutations: int = 10_000, turn: int = 1) -> float:
-    """How often a shuffle sets ``a`` and ``b`` as far apart as they are: two-sided, Monte Carlo.
+    """The two-sided p of a Monte Carlo permutation test for a difference between ``a`` and ``b``.
 
-    Whole blocks are shuffled, because single samples are not exchangeable: neighbors in time resemble each
-    other, and shuffling them one by one finds a "significant" difference between any two runs. What remains
-    between blocks (a drift over several rounds) makes p too small still; whoever raises an alarm needs a
-    floor on the size of the change as well. ``witnesses`` are compared as logarithms, as latencies vary in
-    proportion; as they are where one is 0 or less. The identity counts as one of the permutations, so that
-    p is never 0 (Phipson & Smyth 2010).
+    Whole blocks are shuffled, because neighboring samples are correlated and so not exchangeable: shuffling
+    single samples finds a "significant" difference between any two runs. Correlation between blocks still
+    makes p too small, so an alarm also needs a minimum size of the change. ``block_values`` are compared as
+    logarithms, as latencies vary in proportion, or directly if one is 0 or less. The identity counts as one
+    permutation, so p is never 0 (Phipson & Smyth 2010).
     """
-    before, after = witnesses(a, turn), witnesses(b, turn)
+    before, after = block_values(a, turn), block_values(b, turn)
     pooled = np.concatenate([before, after])
     pooled = np.log(pooled) if pooled.min() > 0 else pooled
-    found = abs(pooled[len(before) :].mean() - pooled[: len(before)].mean())
-    pooled = pooled - pooled.mean()  # keeps the sums below exact where the values are large
+    observed = abs(pooled[len(before) :].mean() - pooled[: len(before)].mean())
+    pooled = pooled - pooled.mean()  # keeps the sums below exact for large values
     shuffled = np.abs(_shuffles(len(before), len(after), seed, permutations) @ pooled)
     ties = 1e-9 * np.abs(pooled).max()
-    return float(1 + np.count_nonzero(shuffled >= found - ties)) / (1 + permutations)
+    return float(1 + np.count_nonzero(shuffled >= observed - ties)) / (1 + permutations)
 
 
 @lru_cache(maxsize=4)
 def _shuffles(before: int, after: int, seed: int, permutations: int) -> Floats:
-    """Each row gives the difference of the means of one shuffle; kept, as metrics share them."""
+    """Rows of weights that give the difference of the means of one shuffle; cached, as metrics share them."""
     row = np.repeat([-1 / before, 1 / after], [before, after])
     return np.random.default_rng(seed).permuted(np.tile(row, (permutations, 1)), axis=1)
 
@@ -167,9 +178,9 @@ def _shuffles(before: int, after: int, seed: int, permutations: int) -> Floats:
 def slope(x: ArrayLike, y: ArrayLike, block: int = 10) -> dict[str, float]:
     """``value``, ``low`` and ``high`` of the least squares slope of ``y`` over ``x``, in order of time.
 
-    The interval of 95 % is a moving-block bootstrap (Künsch 1989; Politis & Romano 1992 and 1994): pairs are
-    drawn as runs of ``block`` neighbors, which keeps their correlation. Few blocks make it too narrow: ask
-    for ten blocks or more. Raises ValueError where there are not two blocks, or ``x`` does not vary.
+    The 95 % interval is a moving-block bootstrap (Künsch 1989; Politis & Romano 1992 and 1994): pairs are
+    drawn in runs of ``block`` neighbors, which preserves their correlation. Use ten blocks or more; fewer
+    make it too narrow. Raises ValueError for fewer than two blocks, or if ``x`` is constant.
     """
     xs, ys = _finite(x), _finite(y)
     if len(xs) != len(ys) or len(xs) < 2 * block or np.ptp(xs) == 0:
@@ -180,8 +191,8 @@ def slope(x: ArrayLike, y: ArrayLike, block: int = 10) -> dict[str, float]:
 
 
 def _slopes(x: Floats, y: Floats) -> Floats:
-    centerd = x - x.mean(-1, keepdims=True)
-    return np.asarray((centerd * y).sum(-1) / (centerd**2).sum(-1))
+    centered = x - x.mean(-1, keepdims=True)
+    return np.asarray((centered * y).sum(-1) / (centered**2).sum(-1))
 
 
 def _interval(value: float, drawn: Floats) -> dict[str, float]:

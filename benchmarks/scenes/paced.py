@@ -1,6 +1,6 @@
-"""Frames that come at a camera's rate, whether anybody waits for them or not, and what is seen of them.
+"""Frames at a camera's rate, whether or not anyone waits for them, and a record of what became of them.
 
-What is noted goes into memory that was taken before: a soak must not find the growth of its own lists.
+The record is allocated in advance: a soak must not measure the growth of its own lists.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import cycle, islice
-from types import TracebackType
 
 import numpy as np
 
@@ -22,14 +21,14 @@ from edge.capture.reconnect.reconnect import Recovering
 from edge.data import Frame
 from edge.errors import EdgeError
 from edge.pipeline import Pipeline
-from edge.protocols import Source
 from edge.recognition.scheduling import is_due
+from edge.system.closing import Closing
 
-Opened = Recovering | NewestFrames
+Camera = Recovering | NewestFrames
 
 
-class PacedCamera:
-    """A live source that gives ``frames`` there and back without end at ``fps``, each due at its own time."""
+class PacedCamera(Closing):
+    """A live source that repeats ``frames`` forward and backward at ``fps``, each due at its own time."""
 
     live = True
     frame_count: int | None = None
@@ -37,16 +36,8 @@ class PacedCamera:
     def __init__(self, frames: Sequence[Frame], fps: float) -> None:
         self._frames, self._fps = [*frames, *reversed(frames)], fps
 
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass  # nothing is held
-
     def frames(self) -> Iterator[Frame]:
-        """Yield each frame when it is due, or at once where that is over."""
+        """Yield each frame when it is due, or immediately if it is overdue."""
         began = time.monotonic()
         for index, frame in enumerate(cycle(self._frames)):
             due = began + index / self._fps
@@ -55,7 +46,7 @@ class PacedCamera:
 
 
 class Numbers:
-    """Floats in memory that is taken and touched before the first one comes; more room where it runs out."""
+    """A list of floats whose memory is allocated and touched in advance, and extended only if it runs out."""
 
     def __init__(self, most: int) -> None:
         self._room, self._used = np.full(max(most, 16), np.nan), 0
@@ -70,8 +61,8 @@ class Numbers:
         return [float(value) for value in self._room[: self._used]]
 
 
-class Watched:
-    """What was seen after a warm-up: when frames were done, and the age of each with a new estimate."""
+class Record:
+    """A record after the warm-up: when each frame was done, and the age of each that has a new estimate."""
 
     def __init__(self, began_s: float, most: int = 0) -> None:
         self.began_s = began_s  # monotonic; times_s and done_s count from here
@@ -79,48 +70,55 @@ class Watched:
         self.lost: Counter[str] = Counter()  # frames dropped or refused
 
     def frame(self, frame: Frame, now: float, fresh: bool) -> None:
-        """Note a frame that was done at ``now``."""
+        """Record a frame that was done at ``now``."""
         self.done_s.append(now - self.began_s)
         if fresh:
             self.times_s.append(now - self.began_s)
             self.ages_ms.append(1e3 * (now - frame.timestamp_s))
 
 
-def at_tick(coming: Iterator[Frame], step_hz: float, later: int) -> None:
-    """Let frames pass until one is due for a step of the network, and ``later`` frames more."""
+def skip_to_tick(frames: Iterator[Frame], step_hz: float, later: int) -> None:
+    """Skip frames up to the next one that is due for a step of the network, and ``later`` more."""
     last_s: float | None = None
-    for frame in coming:
+    for frame in frames:
         if last_s is not None and is_due(last_s, frame.timestamp_s, step_hz):
             break
         last_s = frame.timestamp_s
-    for _ in islice(coming, later):
+    for _ in islice(frames, later):
         pass
 
 
 def watch(
-    pipeline: Pipeline, coming: Iterator[Frame], opened: Opened, seen: Watched, seconds: float, warm_s: float
+    pipeline: Pipeline, frames: Iterator[Frame], camera: Camera, record: Record, seconds: float, warm_s: float
 ) -> None:
-    """Work on the frames that come for ``warm_s``, then note ``seconds`` of them in ``seen``."""
+    """Process ``frames`` of ``camera`` for ``warm_s``, then for ``seconds`` that are kept in ``record``."""
     since: float | None = None
     before: Counter[str] | None = None
-    for frame in coming:
+    for frame in frames:
         estimates = pipeline.step(frame)
         now = time.monotonic()
-        pipeline.recognizer.engine.tick()
         since = now if since is None else since
         if now - since >= warm_s:
-            before = _lost(opened) if before is None else before
-            seen.frame(frame, now, any(estimate.fresh for estimate in estimates))
+            before = _lost(camera) if before is None else before
+            record.frame(frame, now, any(estimate.fresh for estimate in estimates))
         if now - since >= warm_s + seconds:
             break
-    seen.lost = _lost(opened) - (before if before is not None else _lost(opened))
+    record.lost = _lost(camera) - (before if before is not None else _lost(camera))
 
 
-def _lost(opened: Opened) -> Counter[str]:
-    return Counter({"dropped": opened.dropped, **opened.bad})
+def no_estimate(counts: Counter[str]) -> EdgeError:
+    """The error for a run in which no face was seen."""
+    return EdgeError(
+        f"{counts['frames']} frames, {counts['dropped']} dropped, and no estimate: no face was visible "
+        "for long enough; show one to the camera, or omit CAMERA and --video for the built-in scene"
+    )
 
 
-# Keeps one core busy until the process that started it is gone; a session of its own hears no Ctrl-C.
+def _lost(camera: Camera) -> Counter[str]:
+    return Counter({"dropped": camera.dropped, **camera.bad})
+
+
+# Keeps one core busy until its parent process is gone.
 _SPIN = """
 import os
 parent = os.getppid()
@@ -133,16 +131,17 @@ while os.getppid() == parent:
 
 @contextmanager
 def busy(count: int) -> Iterator[list[int]]:
-    """The ids of ``count`` processes that do nothing else than keep a core busy, all at it already."""
+    """The ids of ``count`` processes that each keep a core busy, all of them running already."""
     spinners: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(count):
-            words = [sys.executable, "-I", "-S", "-c", _SPIN]
-            spinners.append(subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True))
+            command = [sys.executable, "-I", "-S", "-c", _SPIN]
+            # In a session of its own it does not receive Ctrl-C.
+            spinners.append(subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True))
         for spinner in spinners:
             assert spinner.stdout is not None
             if not spinner.stdout.readline():
-                raise EdgeError(f"process {spinner.pid}, which was to keep a core busy, ended at once")
+                raise EdgeError(f"process {spinner.pid}, meant to keep a core busy, exited immediately")
         yield [spinner.pid for spinner in spinners]
     finally:
         for spinner in spinners:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from benchmarks.core.stages import Stages
+from benchmarks.core.stages import Stages, measure
+from edge.data import Frame
+from edge.errors import EdgeError
 
 
 class Clock:
@@ -24,7 +27,7 @@ def clock(monkeypatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_the_clock_of_a_room_stops_while_a_room_inside_works(clock) -> None:
+def test_the_clock_of_a_stage_stops_while_an_inner_stage_runs(clock) -> None:
     stages = Stages()
     inner = stages.timed("network", lambda: clock.work(3))
 
@@ -48,7 +51,7 @@ def test_what_lies_between_the_stages_shows(clock) -> None:
     assert stages.reconciled() == pytest.approx(0.9)
 
 
-def test_a_room_that_fails_closes_its_clock(clock) -> None:
+def test_a_stage_that_fails_stops_its_clock(clock) -> None:
     stages = Stages()
 
     def fails() -> None:
@@ -80,3 +83,57 @@ def test_the_wait_for_a_frame_belongs_to_the_frame_it_gives(clock) -> None:
         seen.append(frame.index)
     assert seen == [0, 1, 2]
     assert stages.milliseconds() == {"decode": [1000.0, 2000.0, 3000.0]}
+
+
+class Part:
+    """Stands for every part of a pipeline."""
+
+    def __init__(self) -> None:
+        self.detect = self.update = self.crop = self.run = self.decide = lambda *_: None
+
+
+def known():
+    engine = Part()
+    recognizer = SimpleNamespace(
+        engine=engine, update=lambda *_: None, crop=lambda *_: None, decide=lambda *_: None
+    )
+    work = SimpleNamespace(detector=Part(), tracker=Part(), recognizer=recognizer, sinks=[])
+    work.step = lambda frame: [SimpleNamespace(fresh=True)]
+    return work
+
+
+def some(count: int):
+    return iter([Frame(np.zeros((16, 16), np.uint8), at / 30, at) for at in range(count)])
+
+
+def none() -> dict[str, int]:
+    return {"frames": 0, "faces": 0, "estimates": 0}
+
+
+@pytest.mark.parametrize("frames", [0, 5, 10])
+def test_a_source_that_the_warm_up_takes_whole_is_refused_with_its_length(frames: int) -> None:
+    with pytest.raises(EdgeError, match=rf"{frames} frames came, and the first 10 .* --frames"):
+        measure(known(), some(frames), Stages(), none())
+
+
+def test_the_time_of_a_step_outside_its_stages_is_the_loop_s() -> None:
+    work, stages, counts = known(), Stages(), none()
+    step, work.step = work.step, lambda frame: (time.sleep(0.001), step(frame))[1]
+    measure(work, some(30), stages, counts)
+    assert counts["frames"] == 20
+    assert min(stages.milliseconds()["loop"]) > 0.9, "a stage of the frame, so that the sum still holds"
+    assert stages.reconciled() > 0.9
+
+
+def test_the_wait_for_a_camera_is_no_decoding_and_no_work() -> None:
+    def slow():
+        for frame in some(15):
+            time.sleep(0.01)
+            yield frame
+
+    stages = Stages()
+    measure(known(), slow(), stages, none(), "capture")
+    found = stages.milliseconds()
+    assert min(found["capture"]) >= 10
+    assert "decode" not in found
+    assert max(stages.working()) < min(stages.totals), "working time leaves it out"

@@ -149,7 +149,7 @@ def test_equal_sides_and_zeros() -> None:
 
 
 def test_rounds_of_different_lengths() -> None:
-    assert stats.witnesses([[1, 2, 3], [5]]).tolist() == [1.5, 5]
+    assert stats.block_values([[1, 2, 3], [5]]).tolist() == [1.5, 5]
     assert stats.permutation_p([[1, 2, 3], [5]], [[1, 2], [5, 6, 7]]) > 0.2
 
 
@@ -180,3 +180,16 @@ def test_slopes_that_are_none() -> None:
     for x, y in (([1, 2], [1, 2]), ([1] * 40, range(40)), (range(40), range(39))):
         with pytest.raises(ValueError, match="pairs that vary"):
             stats.slope(x, y)
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "low", "high"),
+    [
+        (0.0, 10, 0.0, 0.2775),
+        (1.0, 10, 0.7225, 1.0),
+        (0.5, 100, 0.4038, 0.5962),
+        (0.86, 3157, 0.8475, 0.8717),
+    ],
+)
+def test_wilson_gives_the_textbook_s_intervals(share: float, n: int, low: float, high: float) -> None:
+    assert stats.share_interval(share, n) == pytest.approx((low, high), abs=1e-4)

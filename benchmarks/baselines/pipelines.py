@@ -1,4 +1,4 @@
-"""What one would take instead of us for frames with faces, as its own users write it, on one thread."""
+"""Face detector plus emotion network, as users of these libraries write it, on one thread."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from benchmarks.baselines.networks import session
 from edge.errors import BundleError, ConfigError, EdgeError
 from edge.faces.haar import load_cascade
 
-INTERVAL, PEER_WIDTH = 5, 320  # frames from one detection to the next; pixels
+INTERVAL, PEER_WIDTH = 5, 320  # frames between detections; pixels
 UInt8 = np.typing.NDArray[np.uint8]
 
 
 def with_faces(
     peer: Path | None, detector: Path | None, pictures: Sequence[UInt8], notes: list[str]
 ) -> dict[str, Callable[[], int]]:
-    """Haar and YuNet in OpenCV with mini-XCEPTION in each frame, and with our detector interval.
+    """Haar and YuNet in OpenCV with mini-XCEPTION, detecting in each frame or at our interval.
 
-    A call takes one frame and gives the number of its faces.
+    Each call processes one frame and returns the number of its faces.
     """
     if peer is None:
         notes.append("mini-XCEPTION is left out: pass --peer ONNX")
         return {}
     network = MiniXception(peer)
-    finders: dict[str, Callable[[UInt8], Sequence[Any]]] = {"Haar": Haar()}
+    detectors: dict[str, Callable[[UInt8], Sequence[Any]]] = {"Haar": Haar()}
     if detector is None:
         notes.append("YuNet + mini-XCEPTION is left out: pass --detector ONNX")
     else:
         height, width = pictures[0].shape[:2]
-        finders[f"YuNet {PEER_WIDTH}"] = YuNet(detector, width, height)
+        detectors[f"YuNet {PEER_WIDTH}"] = YuNet(detector, width, height)
     work = {}
-    for name, finder in finders.items():
-        work[f"{name} + mini-XCEPTION"] = step(finder, network, pictures, 1)
-        work[f"{name} + mini-XCEPTION, every {INTERVAL} frames"] = step(finder, network, pictures, INTERVAL)
+    for name, detect in detectors.items():
+        work[f"{name} + mini-XCEPTION"] = step(detect, network, pictures, 1)
+        work[f"{name} + mini-XCEPTION, every {INTERVAL} frames"] = step(detect, network, pictures, INTERVAL)
     return work
 
 
 def step(
-    finder: Callable[[UInt8], Sequence[Any]],
+    detect: Callable[[UInt8], Sequence[Any]],
     network: Callable[[UInt8, Any], object],
     pictures: Sequence[UInt8],
     every: int,
 ) -> Callable[[], int]:
-    """One frame a call: find faces in every ``every``-th, classify each face in all of them."""
+    """One frame per call: detect in every ``every``-th frame, classify each face in every frame."""
     source: Iterator[UInt8] = cycle([*pictures, *reversed(pictures)])
     boxes: Sequence[Any] = []
     count = 0
@@ -57,7 +57,7 @@ def step(
         nonlocal boxes, count
         picture = next(source)
         if count % every == 0:
-            boxes = finder(picture)
+            boxes = detect(picture)
         count += 1
         for box in boxes:
             network(picture, box)
@@ -78,7 +78,7 @@ class Haar:
 
 
 class YuNet:
-    """YuNet in OpenCV, on the frame shrunk to PEER_WIDTH."""
+    """YuNet in OpenCV, on the frame scaled to PEER_WIDTH."""
 
     def __init__(self, model: Path, width: int, height: int) -> None:
         self._scale = PEER_WIDTH / width
@@ -87,7 +87,7 @@ class YuNet:
             self._network = cv2.FaceDetectorYN.create(str(model), "", self._size, 0.7)
         except cv2.error as error:
             raise BundleError(
-                f"{model} is no YuNet that OpenCV can read; fetch it: emotion-edge fetch"
+                f"{model} is not a YuNet file that OpenCV can read; run `emotion-edge fetch`"
             ) from error
 
     def __call__(self, picture: UInt8) -> Any:
@@ -104,11 +104,11 @@ class MiniXception:
         except EdgeError:
             raise
         except Exception as error:  # ONNX Runtime has a class per status and no common base
-            raise BundleError(f"{model} is no usable ONNX file ({str(error).splitlines()[0]})") from error
+            raise BundleError(f"{model} is not a usable ONNX file ({str(error).splitlines()[0]})") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or list(inputs[0].shape[1:]) != [1, 64, 64]:
-            taken = ", ".join(str(one.shape) for one in inputs)
-            raise ConfigError(f"--peer takes (N,1,64,64) faces; {model.name} takes {taken}")
+            shapes = ", ".join(str(tensor.shape) for tensor in inputs)
+            raise ConfigError(f"--peer takes (N,1,64,64) faces; {model.name} takes {shapes}")
         self._name = inputs[0].name
 
     def __call__(self, picture: UInt8, box: Any) -> Any:
