@@ -1,7 +1,7 @@
 """The plain question, how many frames a second: ``python benchmarks/fps.py [SOURCE]``.
 
-Source to sink, as ``emotion-edge run`` does it, without its governor and its health record; never the network
-alone. ``emotion-bench pipeline`` tells where the time goes.
+Source to sink like ``emotion-edge run``, without its governor and its health record; never the network alone.
+``emotion-bench pipeline`` shows where the time goes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if not __package__:  # run as a script, from a checkout that nobody has installed
+if not __package__:  # run as a script from a checkout that is not installed
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import runner
 from benchmarks.commands import pipeline
-from benchmarks.core.report import Report, check_writable, write
+from benchmarks.core.report import Report, write
 from edge.system import journal
 from edge.system.command import finish
 
@@ -25,26 +26,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     journal.configure()
     parser = argparse.ArgumentParser(prog="fps.py", description=__doc__.split("\n")[0])
     pipeline.add_options(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the report, raw samples included")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report, raw samples included")
     args = parser.parse_args(argv)
 
     def work() -> None:
-        check_writable(args.json)
-        made = pipeline.run(args)
-        _show(made)
+        runner.check(args.json)
+        report = pipeline.run(args)
+        _show(report)
         if args.json:
-            write(args.json, made)
+            write(args.json, report)
 
     return finish("fps", work, "nothing was written")
 
 
-def _show(made: Report) -> None:
-    for entry in made["figures"][:4]:
+def _show(report: Report) -> None:
+    for entry in report["figures"][:4]:
         print(f"{entry['value']:8.2f}  {entry['name']}")
-    for entry in made["measurements"][:2]:
+    for entry in report["measurements"][:2]:
         p50, p99 = (entry["summary"][name]["value"] for name in ("p50", "p99"))
         print(f"{p50:8.2f}  ms, {entry['name']}, median; p99 {p99:.2f} ms; n = {entry['summary']['n']}")
-    for note in made["notes"]:
+    for note in report["notes"]:
         print(f"          {note}")
 
 

@@ -1,8 +1,8 @@
 """``emotion-bench loadgen``: LoadGen SingleStream, MultiStream and Offline, unofficial.
 
-MLCommons' load generator asks for clips: sequences of face crops that go through the one-step network from
+MLCommons' load generator requests clips: sequences of face crops that run through the one-step network from
 the zero state. Scenarios and early stopping are those of Reddi et al., ISCA 2020, arXiv 1911.02549. Each
-scenario runs twice, once for speed and once for the logits that the clips end with.
+scenario runs twice, once for speed and once for the last logits of the clips.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.core import harness
+from benchmarks.core.loadgen_sut import Clips, System
 from benchmarks.core.report import Report, figure, measurement, report
-from benchmarks.scenes.loadgen_sut import Clips, System
 from edge import bundle as bundles
 from edge.data import Float32
 from edge.engines import golden
 from edge.engines.ort import OrtEngine
-from edge.errors import ConfigError, EdgeError, require
+from edge.errors import EdgeError, require
 from edge.protocols import Engine
 from edge.system.progress import Bar
 
@@ -36,13 +36,13 @@ Log = dict[str, Any]  # LoadGen's own keys
 
 @dataclass(frozen=True)
 class Scenario:
-    """Clips in one batch, least queries of its early stopping, the figure, and LoadGen's names for it."""
+    """One of LoadGen's scenarios."""
 
-    batch: int
-    min_queries: int
-    what: str
-    result: str
-    estimate: str = ""
+    batch: int  # clips
+    min_queries: int  # for its early stopping
+    figure: str
+    result: str  # LoadGen's name of the figure
+    estimate: str = ""  # LoadGen's name of its early-stopping estimate
 
 
 SCENARIOS = {
@@ -61,59 +61,60 @@ def play(engine: Engine, clips: Clips, name: str, mode: str, seconds: float) -> 
             system.answer([at % len(clips) for at in range(SCENARIOS[name].batch)])
         if system.fault is None:
             fastest_s = min(system.taken_ms) / 1e3
-            wanted = _settings(lg, name, mode, seconds, fastest_s)
+            settings = _settings(lg, name, mode, seconds, fastest_s)
             system.taken_ms.clear()
-            # The floor of MultiStream takes minutes, whatever --seconds says.
+            # The minimum of MultiStream takes minutes, whatever --seconds says.
             least_s = max(seconds, SCENARIOS[name].min_queries * fastest_s)
             with _bar(system, name, least_s if mode == "PerformanceOnly" else None, len(clips)):
-                _start(lg, system, len(clips), wanted, folder)
+                _start(lg, system, len(clips), settings, folder)
             log = _read(Path(folder))
     return log, system.taken_ms
 
 
 def _bar(system: System, name: str, least_s: float | None, clips: int) -> Bar:
-    """How far LoadGen is: in a run for speed by the seconds, in one for answers by the clips."""
+    """The progress of LoadGen: in seconds of a performance run, in clips of an accuracy run."""
     if least_s is None:
         bar = Bar(clips, f"clips, LoadGen {name}, unofficial")
-        system.told = bar.at
+        system.on_progress = bar.at
         return bar
     print(f"LoadGen {name}, unofficial: at least {least_s:.0f} s", file=sys.stderr)
     bar, began = Bar(least_s, "seconds"), time.monotonic()
-    system.told = lambda _: bar.at(min(time.monotonic() - began, least_s))
+    system.on_progress = lambda _: bar.at(min(time.monotonic() - began, least_s))
     return bar
 
 
 def _settings(lg: Any, name: str, mode: str, seconds: float, fastest_s: float) -> Any:
-    """LoadGen prepares queries for these times: with too few, a run ends early and is INVALID.
+    """LoadGen's settings; it prepares queries for the expected times.
 
-    Streams therefore expect a quarter of the fastest batch, as neighbors may leave, and Offline 1.3 times
-    its rate, because it answers all that was prepared.
+    With too few queries a run ends early and is INVALID. Streams therefore expect a quarter of the fastest
+    batch's time, as other processes may stop, and Offline 1.3 times its rate, as it answers all queries.
     """
-    made, scenario = lg.TestSettings(), SCENARIOS[name]
-    made.scenario, made.mode = getattr(lg.TestScenario, name), getattr(lg.TestMode, mode)
-    made.min_duration_ms, made.min_query_count = round(1e3 * seconds), scenario.min_queries
-    made.single_stream_expected_latency_ns = made.multi_stream_expected_latency_ns = int(0.25e9 * fastest_s)
-    made.multi_stream_samples_per_query = scenario.batch
-    made.offline_expected_qps = 1.3 * scenario.batch / fastest_s
-    made.qsl_rng_seed = made.sample_index_rng_seed = made.schedule_rng_seed = SEED
-    return made
+    settings, scenario = lg.TestSettings(), SCENARIOS[name]
+    settings.scenario, settings.mode = getattr(lg.TestScenario, name), getattr(lg.TestMode, mode)
+    settings.min_duration_ms, settings.min_query_count = round(1e3 * seconds), scenario.min_queries
+    settings.single_stream_expected_latency_ns = int(0.25e9 * fastest_s)
+    settings.multi_stream_expected_latency_ns = int(0.25e9 * fastest_s)
+    settings.multi_stream_samples_per_query = scenario.batch
+    settings.offline_expected_qps = 1.3 * scenario.batch / fastest_s
+    settings.qsl_rng_seed = settings.sample_index_rng_seed = settings.schedule_rng_seed = SEED
+    return settings
 
 
-def _start(lg: Any, system: System, count: int, wanted: Any, folder: str) -> None:
+def _start(lg: Any, system: System, count: int, settings: Any, folder: str) -> None:
     logs = lg.LogSettings()
     logs.log_output.outdir, logs.enable_trace = folder, False
     sut = lg.ConstructSUT(system.issue, lambda: None)
     library = lg.ConstructQSL(count, count, lambda rows: None, lambda rows: None)  # all stay in memory
     try:
-        # An audit.config that lies in the current folder would change the settings.
-        lg.StartTestWithLogSettings(sut, library, wanted, logs, f"{folder}/audit.config")
+        # An audit.config in the current folder would change the settings.
+        lg.StartTestWithLogSettings(sut, library, settings, logs, f"{folder}/audit.config")
     finally:
         lg.DestroyQSL(library)
         lg.DestroySUT(sut)
 
 
 def _read(folder: Path) -> Log:
-    """Every key of LoadGen's detailed log, and "answers": clip -> last logits (K,), of an accuracy run."""
+    """Every key of LoadGen's detailed log, and "answers" of an accuracy run: clip -> last logits (K,)."""
     lines = (folder / "mlperf_log_detail.txt").read_text().splitlines()
     entries = [json.loads(line.removeprefix(":::MLLOG ")) for line in lines]
     rows = json.loads((folder / "mlperf_log_accuracy.json").read_text())
@@ -122,21 +123,21 @@ def _read(folder: Path) -> Log:
 
 
 def figures(name: str, log: Log) -> list[dict[str, Any]]:
-    """What LoadGen says of a performance run; times in ms, "rate" in clips/s."""
+    """LoadGen's results of a performance run; times in ms, "rate" in clips/s."""
     scenario, title = SCENARIOS[name], f"LoadGen {name}, unofficial"
     note = f"{log['result_validity']}: {log.get('result_invalid_reason', '')}".rstrip(": ")
     value = log[f"result_{scenario.result}"]
     if not scenario.estimate:
-        return [figure(f"{title}: {scenario.what}", value, "clips/s", note=note)]
+        return [figure(f"{title}: {scenario.figure}", value, "clips/s", note=note)]
     early = log.get(f"early_stopping_{scenario.estimate}")  # 0 after too few queries
     return [
-        figure(f"{title}: {scenario.what}", value / 1e6, "ms", note=note),
-        figure(f"{title}: {scenario.what}, early stopping", early / 1e6 if early else None, "ms"),
+        figure(f"{title}: {scenario.figure}", value / 1e6, "ms", note=note),
+        figure(f"{title}: {scenario.figure}, early stopping", early / 1e6 if early else None, "ms"),
     ]
 
 
 def agreement(name: str, log: Log, expected: Float32) -> list[dict[str, Any]]:
-    """How near the logits of an accuracy run come to fp32; EdgeError where a clip has no answer."""
+    """How close the logits of an accuracy run come to fp32; EdgeError if a clip has no answer."""
     answers = log["answers"]
     if sorted(answers) != list(range(len(expected))):
         raise EdgeError(f"LoadGen {name} answers {len(answers)} of {len(expected)} clips; run it again")
@@ -149,32 +150,33 @@ def agreement(name: str, log: Log, expected: Float32) -> list[dict[str, Any]]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    """The bundle and the scenarios."""
     parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: the one that ships")
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="default: all")
     parser.add_argument("--precision", help="one of the bundle's (default: int8-cpu, else fp32)")
-    parser.add_argument("--threads", type=int, default=1, help="of ONNX Runtime (default: 1)")
-    parser.add_argument("--seconds", type=float, default=10, help="at least (default: 10; official: 600)")
+    parser.add_argument("--threads", type=harness.count, default=1, help="of ONNX Runtime (default: 1)")
+    parser.add_argument(
+        "--seconds", type=harness.positive, default=10, help="at least (default: 10; official: 600)"
+    )
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Each scenario once for speed and once for its answers; EdgeError where the network fails in between."""
-    if not args.seconds > 0 or args.threads < 1:
-        raise ConfigError("--seconds takes more than 0, --threads 1 or more")
-    bundle = bundles.load(args.bundle or bundles.REFERENCE)
+    """Run each scenario for speed and for its answers; EdgeError if the network fails meanwhile."""
+    bundle = bundles.load(args.bundle)
     precision = args.precision or ("int8-cpu" if "int8-cpu" in bundle.precisions else "fp32")
     engine, clips = OrtEngine(bundle.model(precision), args.threads), Clips(bundle)
-    expected, found, taken = clips.expected(), [], []
+    expected, rows, measurements = clips.expected(), [], []
     for name in args.scenario or SCENARIOS:
         log, batches_ms = play(engine, clips, name, "PerformanceOnly", args.seconds)
-        found += figures(name, log)
+        rows += figures(name, log)
         title = f"LoadGen {name}, unofficial: batch of {SCENARIOS[name].batch}"
-        taken.append(measurement(title, harness.in_rounds(batches_ms)))
-        found += agreement(name, play(engine, clips, name, "AccuracyOnly", args.seconds)[0], expected)
+        measurements.append(measurement(title, harness.in_rounds(batches_ms)))
+        rows += agreement(name, play(engine, clips, name, "AccuracyOnly", args.seconds)[0], expected)
     notes = [
-        f"{precision}, threads {args.threads}; a clip is {clips.steps} steps; at least {args.seconds:g} s a "
-        f"scenario, official results take {OFFICIAL_SECONDS} s and a review by MLCommons",
-        "faces are cropped and normalized before; the golden sequences go to and fro until a clip is full",
+        f"{precision}, threads {args.threads}; a clip is {clips.steps} steps; at least {args.seconds:g} s "
+        f"per scenario, while official results take {OFFICIAL_SECONDS} s and a review by MLCommons",
+        "faces are cropped and normalized in advance; golden sequences run back and forth to fill a clip",
     ]
-    made = harness.ran(bundle=bundle)
-    made["setup"] = {"engine": engine.serves, "threads": args.threads}
-    return report("loadgen", made, taken, found, notes=notes)
+    fingerprint = harness.fingerprint_of(bundle=bundle)
+    fingerprint["setup"] = {"engine": engine.serves, "threads": args.threads}
+    return report("loadgen", fingerprint, measurements, rows, notes=notes)

@@ -1,10 +1,9 @@
-"""``emotion-bench pipeline``: a video or camera through all rooms to a sink, stage by stage."""
+"""``emotion-bench pipeline``: a video or camera through the whole pipeline to a sink, stage by stage."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import time
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -12,101 +11,59 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.commands.model import step_feeds
 from benchmarks.core import harness, node_profile
 from benchmarks.core.report import Report, figure, measurement, report
-from benchmarks.core.stages import Stages, instrument
+from benchmarks.core.stages import Stages, measure
 from benchmarks.scenes import frames as scenes
-from edge import session
-from edge.__main__ import add_settings
-from edge.bundle import Bundle
-from edge.config import SOURCE_HELP, Config
+from edge.capture.sources import help_text
+from edge.cli.options import add_settings
 from edge.data import Frame
 from edge.engines.ort import OrtEngine
-from edge.errors import DependencyError, EdgeError
-from edge.pipeline import Pipeline
-from edge.system.progress import with_progress
+from edge.errors import DependencyError
+from edge.session import Parts
 
 HELP = "frames a second from source to sink, with the time of each stage"
-WARM_UP = 10  # frames
 log = logging.getLogger("edge")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", nargs="?", metavar="SOURCE", help=f"{SOURCE_HELP} (default: a moving face)")
+    """The source, the settings, and how many frames."""
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help=f"{help_text()} (default: a moving face)")
     add_settings(parser)
     parser.add_argument(
         "--frames", type=harness.count, default=1000, help="most frames (default: %(default)s)"
     )
     parser.add_argument("--luma", action="store_true", help="the built-in scene as a camera's luma plane")
     parser.add_argument(
-        "--every-frame", action="store_true", help="a step of the network in each frame of the built-in scene"
-    )
+        "--every-frame", action="store_true", dest="step_every_frame",
+        help="run the network in each frame of the built-in scene",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> Report:
     """Measure one pass over the source."""
-    wanted = harness.settings(args, address=args.source)
-    address = wanted.source.address
+    config = harness.settings(args)
+    address = config.source.address
     given = args.source is not None or address != "demo"
-    live = given and session.is_live(wanted)
-    with harness.rig(wanted) as (bundle, pipeline):
+    with harness.open_parts(config) as parts:
+        live = given and parts.live
         stages, counts = Stages(), {"frames": 0, "faces": 0, "estimates": 0}
         if given:
-            with session.frames(wanted, lambda: None) as opened:
-                seconds = measure(
-                    pipeline, islice(opened, args.frames), stages, counts, "capture" if live else "decode",
-                    min(args.frames, opened.frame_count or args.frames),
-                )  # fmt: skip
-                counts["dropped"] = opened.dropped
+            seconds = measure(
+                parts.pipeline, islice(parts.frames, args.frames), stages, counts,
+                "capture" if live else "decode", min(args.frames, parts.frames.frame_count or args.frames),
+            )  # fmt: skip
+            counts["dropped"] = parts.frames.dropped
         else:
-            if args.every_frame:
-                harness.step_in_each_frame(pipeline, bundle.manifest["step_hz"])
-            seconds = measure(pipeline, _built_in(args), stages, counts, total=args.frames)
-        made = harness.ran(wanted, bundle, pipeline, [Path(address)] if Path(address).is_file() else [])
+            if args.step_every_frame:
+                harness.step_in_each_frame(parts.pipeline, parts.bundle.manifest.step_hz)
+            seconds = measure(parts.pipeline, _built_in(args), stages, counts, total=args.frames)
+        inputs = [Path(address)] if Path(address).is_file() else []
         return report(
-            "pipeline", made, _measurements(stages),
-            [*_figures(stages, seconds, counts, live), *_network(bundle, pipeline, stages)],
-            counts=counts, notes=_notes(wanted, pipeline, counts, live),
+            "pipeline", harness.fingerprint_of(parts, inputs=inputs), _measurements(stages),
+            [*_figures(stages, seconds, counts, live), *_network(parts, stages)],
+            counts=counts, notes=_notes(parts, counts, live),
         )  # fmt: skip
-
-
-def measure(
-    pipeline: Pipeline,
-    frames: Iterable[Frame],
-    stages: Stages,
-    counts: dict[str, int],
-    wait: str = "decode",
-    total: int | None = None,
-) -> float:
-    """Take ``frames`` through the pipeline; seconds from the first to the last that counts.
-
-    ``wait`` is the stage in which the next frame is waited for, ``total`` the length of the bar on stderr.
-    EdgeError where the warm-up takes them all.
-    """
-    instrument(pipeline, stages)
-    tick = pipeline.recognizer.engine.tick
-    source, warmed = iter(with_progress(stages.each(wait, frames), total)), 0
-    for frame in islice(source, WARM_UP):
-        pipeline.step(frame)
-        tick()
-        warmed += 1
-    stages.clear()
-    began = started = time.perf_counter()
-    for frame in source:
-        estimates = pipeline.step(frame)
-        tick()
-        done = time.perf_counter()
-        stages.frame_done(done - started)
-        started = done
-        counts["frames"] += 1
-        counts["faces"] += len(estimates)
-        counts["estimates"] += sum(estimate.fresh for estimate in estimates)
-    if not counts["frames"]:
-        raise EdgeError(
-            f"{warmed} frames came, and the first {WARM_UP} warm up; take a longer source or raise --frames"
-        )
-    return started - began
 
 
 def _built_in(args: argparse.Namespace) -> Iterable[Frame]:
@@ -117,11 +74,9 @@ def _built_in(args: argparse.Namespace) -> Iterable[Frame]:
 
 def _measurements(stages: Stages) -> list[dict[str, Any]]:
     whole = {"frame": stages.totals, "working time": stages.working()}
-    taken = {name: harness.in_rounds([1e3 * one for one in seconds]) for name, seconds in whole.items()}
-    parts = stages.milliseconds()
     return [
-        *(measurement(name, found) for name, found in taken.items()),
-        *(measurement(n, harness.in_rounds(v), group="stage") for n, v in parts.items()),
+        *(measurement(n, harness.in_rounds([1e3 * s for s in seconds])) for n, seconds in whole.items()),
+        *(measurement(n, harness.in_rounds(ms), group="stage") for n, ms in stages.milliseconds().items()),
     ]
 
 
@@ -136,44 +91,44 @@ def _figures(stages: Stages, seconds: float, counts: dict[str, int], live: bool)
     ]
 
 
-def _network(bundle: Bundle, pipeline: Pipeline, stages: Stages) -> list[dict[str, Any]]:
-    """The mean time of the network, divided as a profile of its file for one face says."""
-    took = [1e3 * frame["network"] for frame in stages.frames if "network" in frame]
-    share, why = _recurrent_share(bundle, pipeline) if took else (None, "the network never ran")
-    names = {"network: CNN share": None if share is None else 1 - share, "network: recurrent share": share}
-    mean = float(np.mean(took)) if took else 0.0
+def _network(parts: Parts, stages: Stages) -> list[dict[str, Any]]:
+    """The mean time of the network, divided by a profile of its file with one face."""
+    times_ms = [1e3 * frame["network"] for frame in stages.frames if "network" in frame]
+    share, fault = _recurrent_share(parts) if times_ms else (None, "the network never ran")
+    shares = {"network: CNN share": None if share is None else 1 - share, "network: recurrent share": share}
+    mean = float(np.mean(times_ms)) if times_ms else 0.0
     return [
         figure(
             name,
             None if part is None else part * mean,
             "ms a step",
-            note=why if part is None else f"{part:.1%} of a mean of {mean:.3f} ms, by ONNX Runtime's profile",
+            note=fault
+            if part is None
+            else f"{part:.1%} of a mean of {mean:.3f} ms, by ONNX Runtime's profile",
         )
-        for name, part in names.items()
+        for name, part in shares.items()
     ]
 
 
-def _recurrent_share(bundle: Bundle, pipeline: Pipeline) -> tuple[float | None, str]:
-    engine = pipeline.recognizer.engine
+def _recurrent_share(parts: Parts) -> tuple[float | None, str]:
+    """The share, and why it is None if it is."""
+    engine, bundle = parts.engine, parts.bundle
     precision = engine.serves.partition(" on ")[0]
     if not isinstance(engine, OrtEngine) or precision not in bundle.precisions:
         return None, "one graph, and only ONNX Runtime tells the time of its nodes"
-    state = {tensor.input for tensor in bundle.state}
+    model, state = bundle.model(precision), {tensor.input for tensor in bundle.state}
+    feeds = harness.step_feeds(bundle, 1)
     try:
-        model = bundle.model(precision)
-        return node_profile.recurrent_share(
-            model, engine.threads, step_feeds(bundle, 1), state
-        ), "no node was timed"
+        return node_profile.recurrent_share(model, engine.threads, feeds, state), "no node was timed"
     except DependencyError as error:
         return None, str(error)
 
 
-def _notes(wanted: Config, pipeline: Pipeline, counts: dict[str, int], live: bool) -> list[str]:
-    about, kind = wanted.detector, type(pipeline.detector).__name__
-    width = f"{about.input_width} pixels wide, " if kind == "YuNetDetector" else ""
-    detector = f"{kind}, {width}every {about.every} frames"
+def _notes(parts: Parts, counts: dict[str, int], live: bool) -> list[str]:
+    settings, kind = parts.config.detector, type(parts.detector).__name__
+    width = f"{settings.input_width} pixels wide, " if kind == "YuNetDetector" else ""
     notes = [
-        f"{pipeline.recognizer.engine.serves}; {detector}",
+        f"{parts.engine.serves}; {kind}, {width}every {settings.every} frames",
         "the work of `emotion-edge run` without its governor and its health record",
     ]
     if live:

@@ -1,7 +1,7 @@
-"""``emotion-bench soak``: the same work for a long time: does it stay fast, cool and of one size?
+"""``emotion-bench soak``: the same work for a long time: does it stay fast and cool, and does memory grow?
 
-Steady is where the temperature changed by less than 1 degree in 5 minutes (where there is a sensor) and the
-medians of three windows in a row differ by less than 1 %.
+Steady means that the temperature changed by less than 1 degree in 5 minutes (if there is a sensor) and the
+medians of three consecutive windows differ by less than 1 %.
 """
 
 from __future__ import annotations
@@ -18,71 +18,73 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.commands.age import no_estimate
 from benchmarks.core import harness, stats
 from benchmarks.core.report import Report, figure, measurement, report
 from benchmarks.machine.power import energy_per_estimate, mean_w
 from benchmarks.machine.sensors import Sampler, Sensors
 from benchmarks.scenes import frames as scenes
-from benchmarks.scenes.paced import Numbers, PacedCamera, Watched, at_tick, watch
-from edge.__main__ import add_settings
+from benchmarks.scenes.paced import Numbers, PacedCamera, Record, no_estimate, skip_to_tick, watch
 from edge.capture.reconnect.reconnect import Recovering
+from edge.cli.options import add_settings
 from edge.data import Frame
 from edge.errors import EdgeError
+from edge.system.closing import Closing
 
 Samples = list[dict[str, Any]]
-HELP = "the same work for minutes: steady state, memory, temperature, power"
+HELP = "the same work for minutes: steady state, memory growth, temperature, power"
 WINDOW_S, STEADY_CHANGE, CALM_C, CALM_S = 10.0, 0.01, 1.0, 300.0
 WARM_S = 1.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    """The settings, the scene, and how long."""
     add_settings(parser)
     parser.add_argument("--minutes", type=harness.positive, default=10.0, help="(default: %(default)g)")
     parser.add_argument(
         "--fps", type=harness.positive, default=30.0, help="of the camera (default: %(default)g)"
     )
     parser.add_argument(
-        "--idle", type=harness.none_or_more, default=10, metavar="SECONDS", help="to learn the idle power"
+        "--idle", type=harness.none_or_more, default=10, metavar="SECONDS", help="to measure idle power"
     )
     scenes.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Work at a camera's rate for ``--minutes`` and watch."""
-    wanted, sensors, seconds = harness.settings(args), Sensors(), 60 * args.minutes
+    """Work at a camera's rate for ``--minutes`` and observe."""
+    config, sensors, seconds = harness.settings(args), Sensors(), 60 * args.minutes
     idle = Sampler(sensors)
     with idle:
         time.sleep(args.idle)
-    # All that grows with the run is taken before memory is looked at, or lies on disk.
-    camera, seen = PacedCamera(scenes.chosen(args), args.fps), Watched(0.0, round(args.fps * seconds) + 100)
+    # Whatever grows with the run is allocated before memory is measured, or stored on disk.
+    paced, record = PacedCamera(scenes.chosen(args), args.fps), Record(0.0, round(args.fps * seconds) + 100)
     working, memory = Sampler(sensors), _Memory(round(seconds) + 100)
-    with _Spool() as spool, harness.rig(wanted) as (bundle, pipeline):
+    with _Spool() as spool, harness.open_parts(config) as parts:
+        pipeline = parts.pipeline
         working.samples = spool
-        with Recovering(lambda: camera, None) as opened, working:
-            seen.began_s = time.monotonic()
-            coming = iter(harness.by_seconds(memory.along(opened), seconds))
-            at_tick(coming, bundle.manifest["step_hz"], 0)
-            watch(pipeline, coming, opened, seen, seconds - WARM_S, WARM_S)
+        with Recovering(lambda: paced, None) as camera, working:
+            record.began_s = time.monotonic()
+            frames = iter(harness.by_seconds(memory.along(camera), seconds))
+            skip_to_tick(frames, parts.bundle.manifest.step_hz, 0)
+            watch(pipeline, frames, camera, record, seconds - WARM_S, WARM_S)
         samples = spool.read()
-        made = harness.ran(wanted, bundle, pipeline, scenes.inputs(args))
-    return _report(args, seen, memory, (idle.samples, samples, sensors), made)
+        fingerprint = harness.fingerprint_of(parts, inputs=scenes.inputs(args))
+    return _report(args, record, memory, (idle.samples, samples, sensors), fingerprint)
 
 
 def _report(
     args: argparse.Namespace,
-    seen: Watched,
+    record: Record,
     memory: _Memory,
     measured: tuple[Samples, Samples, Sensors],
-    made: dict[str, Any],
+    fingerprint: dict[str, Any],
 ) -> Report:
-    counts = Counter({"frames": len(seen.done_s.floats()), "dropped": 0}) + Counter(seen.lost)
+    counts = Counter({"frames": len(record.done_s.floats()), "dropped": 0}) + Counter(record.lost)
     if counts["frames"] < 2:
         raise EdgeError(
             f"{args.minutes:g} minutes gave {counts['frames']} frames after a warm-up of {WARM_S:g} s; "
             "raise --minutes"
         )
-    times, ages = seen.times_s.floats(), seen.ages_ms.floats()
+    times, ages = record.times_s.floats(), record.ages_ms.floats()
     if not ages:
         raise no_estimate(counts)
     series = [
@@ -93,22 +95,22 @@ def _report(
     figures = [
         *_steadiness(np.array(times), np.array(ages), working),
         *_growth(memory.at_s.floats(), memory.mb.floats()),
-        *_energy(idle, working, seen, sensors),
+        *_energy(idle, working, record, sensors),
     ]
     return report(
-        "soak", made, [measurement("age of estimates", harness.in_rounds(ages), group="age")], figures,
+        "soak", fingerprint, [measurement("age of estimates", harness.in_rounds(ages), group="age")], figures,
         counts={"dropped": 0, **counts}, series=series, sensors=working,
     )  # fmt: skip
 
 
 class _Memory:
-    """Resident memory every second, looked at between two frames."""
+    """Resident memory once per second, read between two frames."""
 
     def __init__(self, most: int) -> None:
         self.at_s, self.mb = Numbers(most), Numbers(most)
 
     def along(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """``frames``, and a look at the memory where a second has passed."""
+        """``frames``, reading the memory whenever a second has passed."""
         began = following = time.monotonic()
         for frame in frames:
             yield frame
@@ -120,27 +122,28 @@ class _Memory:
                 self.mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
 
-class _Spool(list[dict[str, Any]]):
-    """A sampler's list that keeps nothing: hours of readings in memory would look like a leak."""
+class _Spool(Closing, list[dict[str, Any]]):
+    """A sampler's list that stores on disk: hours of readings in memory would look like a leak."""
 
-    def __enter__(self) -> _Spool:
-        self._file = tempfile.TemporaryFile("w+", 1, "utf-8")  # line by line: no backlog
-        return self
+    def __init__(self) -> None:
+        # Line by line, so that there is no backlog.
+        self._file = tempfile.TemporaryFile("w+", 1, "utf-8")  # noqa: SIM115
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Delete the file."""
         self._file.close()
 
     def append(self, sample: dict[str, Any]) -> None:
         self._file.write(json.dumps(sample) + "\n")
 
     def read(self) -> Samples:
-        """All samples, in their order."""
+        """All samples in order."""
         self._file.seek(0)
         return [json.loads(line) for line in self._file]
 
 
 def steady_from(times_s: np.ndarray, medians: np.ndarray, celsius: list[tuple[float, float]]) -> float | None:
-    """Seconds after which the machine was steady; None where it never was."""
+    """Seconds until the machine was steady; None if it never was."""
     for at in range(2, len(medians)):
         three = medians[at - 2 : at + 1]
         if np.ptp(three) <= STEADY_CHANGE * three.mean() and _calm(celsius, float(times_s[at])):
@@ -149,7 +152,7 @@ def steady_from(times_s: np.ndarray, medians: np.ndarray, celsius: list[tuple[fl
 
 
 def _calm(celsius: list[tuple[float, float]], now_s: float) -> bool:
-    """Whether the temperature stood still for the last minutes; a machine without a sensor counts as calm."""
+    """Whether the temperature was stable for the last minutes; always true without a sensor."""
     if not celsius:
         return True
     recent = [value for time_s, value in celsius if now_s - CALM_S <= time_s <= now_s]
@@ -162,7 +165,7 @@ def _steadiness(times: np.ndarray, ages: np.ndarray, samples: Samples) -> list[d
     medians = np.array([np.median(ages[window == at]) for at in full])
     celsius = [(s["time_s"], s["temperature_c"]) for s in samples if s.get("temperature_c") is not None]
     since = steady_from((np.array(full) + 1) * WINDOW_S, medians, celsius)
-    # The windows by which it was judged, as there may be none after them.
+    # Includes the windows that showed steadiness, as there may be none after them.
     cold = None if since is None else medians[0] / np.median(ages[times >= since - 3 * WINDOW_S])
     notes = ["temperature n/a"] * (not celsius) + ["never within this run"] * (since is None)
     return [
@@ -172,21 +175,21 @@ def _steadiness(times: np.ndarray, ages: np.ndarray, samples: Samples) -> list[d
 
 
 def _growth(times_s: list[float], sizes: list[float]) -> list[dict[str, Any]]:
-    """Megabytes an hour, after the first fifth, in which caches fill."""
-    note = "with this harness and its frames; emotion-bench start has the memory of a run"
+    """Megabytes per hour, after the first fifth, in which caches fill."""
+    note = "with this harness and its frames; emotion-bench start measures the memory of a run"
     peak = figure("resident memory, largest", max(sizes, default=None), "MB", note=note)
     late = len(sizes) // 5
     hours = np.array(times_s[late:]) / 3600
     if len(hours) < 20:
         return [peak, figure("memory slope", None, "MB an hour", note="too short a run")]
-    flat = "0 within the interval is flat"
+    flat = "flat if the interval contains 0"
     return [peak, figure("memory slope", stats.slope(hours, sizes[late:]), "MB an hour", note=flat)]
 
 
-def _energy(idle: Samples, working: Samples, seen: Watched, sensors: Sensors) -> list[dict[str, Any]]:
+def _energy(idle: Samples, working: Samples, record: Record, sensors: Sensors) -> list[dict[str, Any]]:
     idle_w, busy_w = (_mean_power(samples) for samples in (idle, working))
-    done_s = seen.done_s.floats()
-    each = energy_per_estimate(busy_w, idle_w, done_s[-1] - done_s[0], len(seen.ages_ms.floats()))
+    done_s = record.done_s.floats()
+    each = energy_per_estimate(busy_w, idle_w, done_s[-1] - done_s[0], len(record.ages_ms.floats()))
     sensor = str(sensors.fixed()["power_sensor"] or "no power sensor that this user may read")
     return [
         figure("power, idle", idle_w, "W"),

@@ -1,4 +1,4 @@
-"""``emotion-bench sweep``: what a frame costs with more faces, more pixels and more threads."""
+"""``emotion-bench sweep``: the cost of a frame with more faces, more pixels and more threads."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.commands.model import median
 from benchmarks.core import harness
 from benchmarks.core.report import Report, figure, measurement, report
+from benchmarks.core.stats import median
 from benchmarks.scenes import frames
-from edge.__main__ import add_settings
+from edge.cli.options import add_settings
 from edge.config import Config
 from edge.data import Frame
 from edge.errors import ConfigError
 
 HELP = "a frame with 0, 1, 4 and 8 faces, in several resolutions, on several threads"
-MOST_FACES = 64  # that budget.faces allows
-FRAMES = 15  # of each scene: more than caches hold, and all scenes together stay below 300 MB
+MOST_FACES = 64  # the limit of budget.faces
+FRAMES = 15  # of each scene: larger than any cache, and all scenes together stay below 300 MB
 
 
 @dataclass(frozen=True)
 class Case:
-    """What one measurement shows, and on how many threads of ONNX Runtime."""
+    """The scene of one measurement, and its number of threads of ONNX Runtime."""
 
     faces: int
     size: str
@@ -35,6 +35,7 @@ class Case:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    """The settings and the cases."""
     add_settings(parser)
     parser.add_argument("--faces", type=faces, action="append", help="in a frame (default: 0, 1, 4 and 8)")
     parser.add_argument(
@@ -44,13 +45,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--threads", type=harness.count, action="append", help="of ONNX Runtime (default: 1 and 2)"
     )
     parser.add_argument(
-        "--seconds", type=harness.positive, default=0.1, help="of each case a round (default: %(default)g)"
+        "--seconds", type=harness.positive, default=0.1, help="per case and round (default: %(default)g)"
     )
     parser.add_argument("--bgr", action="store_true", help="frames in color instead of luma")
 
 
 def faces(text: str) -> int:
-    """An option's number of faces, 0 to MOST_FACES."""
+    """Option type: a number of faces, 0 to MOST_FACES."""
     value = int(text)
     if not 0 <= value <= MOST_FACES:
         raise argparse.ArgumentTypeError(f"{text} is not 0 to {MOST_FACES}")
@@ -58,75 +59,73 @@ def faces(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Measure all cases in turns; the network steps in every frame."""
-    wanted = cases(args)
-    base = with_room(harness.settings(args), max(case.faces for case in wanted))
-    # A sample is one whole turn of the detector: the median of single frames would leave its looks out.
+    """Measure all cases in turns; the network runs in every frame."""
+    chosen = cases(args)
+    base = with_budget(harness.settings(args), max(case.faces for case in chosen))
+    # A sample is one whole turn of the detector: the median of single frames would ignore detections.
     turn = harness.TURN
     notes = [f"a sample is the mean of {turn} frames, one turn of the detector"]
     with ExitStack() as stack:
-        work, made = _work(stack, base, wanted, args.bgr, notes)
-        found = harness.take_turns(
+        work, fingerprint = _work(stack, base, chosen, args.bgr, notes)
+        times = harness.take_turns(
             {str(case): step for case, step in work.items()}, seconds=args.seconds, least=1,
-            calls={str(case): turn for case in wanted},
+            calls={str(case): turn for case in chosen},
         )  # fmt: skip
-        seen = {case: sum(step() for _ in range(turn)) / turn for case, step in work.items()}
-    ms = {case: median(found[str(case)]) for case in wanted}
-    rows = [measurement(name, rounds) for name, rounds in found.items()]
-    return report("sweep", made, rows, further(ms, seen), notes=notes + strange(seen))
+        faces_seen = {case: sum(step() for _ in range(turn)) / turn for case, step in work.items()}
+    ms = {case: median(times[str(case)]) for case in chosen}
+    rows = [measurement(name, rounds) for name, rounds in times.items()]
+    return report("sweep", fingerprint, rows, further(ms, faces_seen), notes=notes + mismatches(faces_seen))
 
 
 def cases(args: argparse.Namespace) -> list[Case]:
     """Every number of faces in every size, on every number of threads."""
     sizes, threads = args.size or ["320x240", "640x480", "1280x720"], args.threads or [1, 2]
-    made = [Case(n, size, t) for t in threads for size in sizes for n in args.faces or [0, 1, 4, 8]]
-    return list(dict.fromkeys(made))
+    chosen = [Case(n, size, t) for t in threads for size in sizes for n in args.faces or [0, 1, 4, 8]]
+    return list(dict.fromkeys(chosen))
 
 
-def with_room(wanted: Config, most: int) -> Config:
-    """``wanted`` with a step of the network for each of ``most`` faces in every frame."""
-    room = max(wanted.budget.faces, most)
-    return replace(wanted, budget=replace(wanted.budget, faces=room))
+def with_budget(config: Config, faces: int) -> Config:
+    """``config`` with a budget for a step of ``faces`` faces in every frame."""
+    return replace(config, budget=replace(config.budget, faces=max(config.budget.faces, faces)))
 
 
 def _work(
-    stack: ExitStack, base: Config, wanted: list[Case], color: bool, notes: list[str]
+    stack: ExitStack, base: Config, chosen: list[Case], color: bool, notes: list[str]
 ) -> tuple[dict[Case, Callable[[], int]], dict[str, Any]]:
-    """One frame a call for each case, and the fingerprint."""
-    pictures: dict[tuple[str, int], list[Frame]] = {}
+    """A call per case that processes one frame, and the fingerprint."""
+    scenes: dict[tuple[str, int], list[Frame]] = {}
     work = {}
-    on_threads = {n: harness.on_threads(base, n) for n in dict.fromkeys(case.threads for case in wanted)}
-    for case in wanted:
-        settings = on_threads[case.threads]
-        bundle, pipeline = stack.enter_context(harness.rig(settings))
-        shown = case.size, case.faces
-        if shown not in pictures:  # one scene for all numbers of threads: each takes megabytes
-            made = frames.crowd(case.faces, *_pixels(case.size), FRAMES)
-            pictures[shown] = made if color else frames.luma(made)
-        work[case] = harness.stepper(pipeline, pictures[shown], bundle.manifest["step_hz"])
-        if getattr(pipeline.recognizer.engine, "threads", None) != case.threads:
-            notes.append(f"{case}: {pipeline.recognizer.engine.serves} has threads of its own")
-    fingerprint = harness.ran(settings, bundle, pipeline)
-    fingerprint["setup"]["threads"] = sorted({case.threads for case in wanted})
+    on_threads = {n: harness.on_threads(base, n) for n in dict.fromkeys(case.threads for case in chosen)}
+    for case in chosen:
+        parts = stack.enter_context(harness.open_parts(on_threads[case.threads]))
+        key = case.size, case.faces
+        if key not in scenes:  # shared by all numbers of threads, because each takes megabytes
+            crowd = frames.crowd(case.faces, *_pixels(case.size), FRAMES)
+            scenes[key] = crowd if color else frames.luma(crowd)
+        work[case] = harness.stepper(parts, scenes[key])
+        if getattr(parts.engine, "threads", None) != case.threads:
+            notes.append(f"{case}: {parts.engine.serves} manages its own threads")
+    fingerprint = harness.fingerprint_of(parts)
+    fingerprint["setup"]["threads"] = sorted({case.threads for case in chosen})
     return work, fingerprint
 
 
-def further(ms: Mapping[Case, float], seen: Mapping[Case, float]) -> list[dict[str, Any]]:
-    """What each face beyond the first adds to a frame, in milliseconds, where just those shown were found."""
+def further(ms: Mapping[Case, float], faces_seen: Mapping[Case, float]) -> list[dict[str, Any]]:
+    """Milliseconds that each face after the first adds to a frame, if exactly the faces shown were found."""
     rows = []
     for case, took_ms in ms.items():
         one = replace(case, faces=1)
         if case.faces > 1 and one in ms:
-            found = (seen[case], seen[one]) == (case.faces, 1)
-            each = (took_ms - ms[one]) / (case.faces - 1) if found else None
-            note = "" if found else "the faces found are not those shown"
+            valid = (faces_seen[case], faces_seen[one]) == (case.faces, 1)
+            each = (took_ms - ms[one]) / (case.faces - 1) if valid else None
+            note = "" if valid else "the faces found are not those shown"
             rows.append(figure(f"each further face: {case}", each, "ms", note=note))
     return rows
 
 
-def strange(seen: Mapping[Case, float]) -> list[str]:
-    """Where other faces were found than shown."""
-    return [f"{case}: {found:.3g} faces were found" for case, found in seen.items() if found != case.faces]
+def mismatches(faces_seen: Mapping[Case, float]) -> list[str]:
+    """A line for each case in which the number of faces found differs from those shown."""
+    return [f"{case}: {seen:.3g} faces were found" for case, seen in faces_seen.items() if seen != case.faces]
 
 
 def _pixels(size: str) -> tuple[int, int]:
@@ -135,5 +134,5 @@ def _pixels(size: str) -> tuple[int, int]:
     except ValueError:
         width = height = 0
     if not 64 <= min(width, height) <= max(width, height) <= 8192:
-        raise ConfigError(f"--size {size!r} is not of the form 640x480, with 64 to 8192 pixels each way")
+        raise ConfigError(f"--size {size!r} is not of the form 640x480, with 64 to 8192 pixels per side")
     return width, height

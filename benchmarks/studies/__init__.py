@@ -1,0 +1,1 @@
+"""One-off studies that back up design decisions; each runs as a module."""

@@ -1,10 +1,9 @@
-"""What is copied of each frame, from what a camera sent to the crop: ``python -m benchmarks.studies.copies``.
+"""Bytes copied per frame, from the camera's data to the crop: ``python -m benchmarks.studies.copies``.
 
-Bytes of memory that each step takes at its peak, as tracemalloc sees it: numpy's arrays, which OpenCV's
-results are as well. Buffers that OpenCV keeps to itself are not seen, such as the picture that it decodes
-before it copies that into an array; nor memory that is used again for every frame, as the detector's input.
-The camera is a picture in memory: the copy of the camera's buffer into an array, which is as large as what
-was sent, is not measured.
+The peak memory of each step by tracemalloc, which sees numpy arrays and therefore OpenCV's results. It misses
+OpenCV's internal buffers, such as a decoded picture before it is copied into an array. It also misses memory
+that is reused for every frame, such as the detector's input. The camera is a picture in memory, so the copy
+of the camera's buffer into an array, as large as what was sent, is not included.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge import config, session
+from edge import config_file, session
 from edge.capture.raw_frames import luma
 from edge.config import Config
 from edge.data import Face, Frame
@@ -28,11 +27,11 @@ from edge.system.command import finish
 
 UInt8 = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 640, 480
-FACE = Face(np.array([200, 150, 350, 300], np.float32), 1.0)  # somebody an arm's length away
+FACE = Face(np.array([200, 150, 350, 300], np.float32), 1.0)  # a person at arm's length
 
 
 def cameras() -> dict[str, tuple[UInt8, Callable[[UInt8], UInt8 | None]]]:
-    """What cameras send, by name, and what makes a frame's image of it."""
+    """Name -> the data that a camera sends, and the call that converts it to a frame's image."""
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     scene = np.asarray(cv2.GaussianBlur(noise, (0, 0), 5), np.uint8)
     jpeg = np.asarray(cv2.imencode(".jpg", scene)[1], np.uint8)
@@ -48,26 +47,25 @@ def cameras() -> dict[str, tuple[UInt8, Callable[[UInt8], UInt8 | None]]]:
     }
 
 
-def measure(settings: Config) -> dict[str, list[int]]:
-    """By camera: bytes that it sends, and bytes taken for the frame, for the detection and for one crop."""
-    bundle = session.bundle(settings)
+def measure(config: Config) -> dict[str, list[int]]:
+    """By camera: bytes sent, and bytes allocated for the frame, for the detection and for one crop."""
     table = {}
-    with session.detector(settings, bundle.folder) as detector:
-        for name, (raw, picture) in cameras().items():
-            image = picture(raw)
-            assert image is not None, "a picture made here holds luma"
+    with session.parts(config) as parts:
+        for name, (raw, convert) in cameras().items():
+            image = convert(raw)
+            assert image is not None, "this picture has luma"
             frame = Frame(image, 0.0, 0)
             steps: list[Callable[[], object]] = [
-                partial(picture, raw),
-                partial(detector.detect, frame),
-                partial(crop_faces, frame, [FACE], bundle.manifest),
+                partial(convert, raw),
+                partial(parts.detector.detect, frame),
+                partial(crop_faces, frame, [FACE], parts.bundle.manifest.input),
             ]
             table[name] = [raw.size, *map(peak, steps)]
     return table
 
 
 def peak(step: Callable[[], object]) -> int:
-    """Bytes that ``step`` takes at its peak, once it has run before and has what it keeps for good."""
+    """Peak bytes of ``step`` after a first run, which allocates what stays."""
     step()
     tracemalloc.start()
     try:
@@ -88,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work() -> None:
         print("| kB: camera, frame | sent | frame | detection | crop | sum of these three |")
         print("|---|---|---|---|---|---|")
-        for name, (sent, *taken) in measure(config.load(None, args.set)).items():
-            numbers = (f"{number / 1000:.0f}" for number in (sent, *taken, sum(taken)))
+        for name, (sent, *steps) in measure(config_file.load(None, args.set)).items():
+            numbers = (f"{number / 1000:.0f}" for number in (sent, *steps, sum(steps)))
             print(f"| {name} | {' | '.join(numbers)} |", flush=True)
 
     return finish("benchmarks.studies.copies", work, "the rows above are complete")

@@ -229,7 +229,7 @@ def test_a_busy_machine_is_told() -> None:
     for made, load in ((before, 2.0), (after, 2.1)):
         made["fingerprint"] |= {"load_1min_before": load, "cores_allowed": 4}
     [doubt] = compare.doubts(before, after)
-    assert doubt.startswith("others were at work before the second run: load 2.1 on 4 cores")
+    assert doubt.startswith("the machine was busy before the second run: load 2.1 on 4 cores")
 
 
 @pytest.mark.parametrize("where", [["--json", "b.json"], ["--json=b.json"], ["--js", "b", "--htm", "c.html"]])
@@ -297,8 +297,8 @@ def broken(**changes: object) -> dict:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ("{", "no JSON"),
-        ("[" * 100_000, "no JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[]", "'list'"),
         ({}, "None"),
         ({"schema": "emotion-bench/2"}, "emotion-bench/2"),
@@ -310,9 +310,9 @@ def broken(**changes: object) -> dict:
         (broken(rounds=[]), "measurements[0].rounds"),
         (broken(rounds=[[1.0], []]), "measurements[0].rounds[1]"),
         (broken(rounds=[["fast"]]), "measurements[0].rounds[0][0]"),
-        (broken(rounds=[[float("nan")]]), "no JSON"),
-        (json.dumps(broken(rounds=[[-7]])).replace("-7", "1e999"), "no JSON"),
-        (json.dumps(broken(rounds=[[-7]])).replace("-7", "1" + 400 * "0"), "no JSON"),
+        (broken(rounds=[[float("nan")]]), "not JSON"),
+        (json.dumps(broken(rounds=[[-7]])).replace("-7", "1e999"), "not JSON"),
+        (json.dumps(broken(rounds=[[-7]])).replace("-7", "1" + 400 * "0"), "not JSON"),
         ({"schema": SCHEMA, "kind": "fps"}, "is missing"),
         (broken(unit="s"), "another unit"),
     ],
@@ -332,5 +332,5 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ReportError, match="no JSON"):
+    with pytest.raises(ReportError, match="not JSON"):
         run(tmp_path, pair()[0])

@@ -19,7 +19,7 @@ import tiny
 from edge import bundle as bundles
 from edge.engines.golden import roll
 from edge.engines.ort import OrtEngine
-from edge.errors import BundleError, ConfigError, EdgeError
+from edge.errors import BundleError, EdgeError
 
 pytest.importorskip("mlperf_loadgen")
 
@@ -170,7 +170,7 @@ def test_progress_is_told_and_its_faults_are_one_line(tmp_path: Path, told: Any)
 
     clips, heard = loadgen.Clips(bundles.load(write(tmp_path))), []
     system = loadgen.System(mlperf_loadgen, OrtEngine(tmp_path / "model.fp32.onnx"), clips, 8)
-    system.told = told or heard.append
+    system.on_progress = told or heard.append
     wanted = loadgen._settings(mlperf_loadgen, "Offline", "AccuracyOnly", 0.1, 0.01)
     with pytest.raises(EdgeError, match="no memory left") if told else nullcontext(), system.guarded():
         loadgen._start(mlperf_loadgen, system, CLIPS, wanted, str(tmp_path))
@@ -203,13 +203,15 @@ def test_an_interrupt_ends_a_long_run(tmp_path: Path, number: int) -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_faults_of_the_bundle_and_the_options_are_one_line(tmp_path: Path) -> None:
+def test_faults_of_the_bundle_and_the_options_are_one_line(tmp_path: Path, capsys) -> None:
     with pytest.raises(BundleError, match=r"no golden\.npz"):
         loadgen.run(options(str(tiny.write(tmp_path / "none"))))
     other = bundles.load(write(tmp_path / "other", golden_factor=np.array([1, -1, 1], np.float32)))
     with pytest.raises(BundleError, match=r"fp32 does not reproduce golden\.npz"):
         loadgen.Clips(other).expected()
-    with pytest.raises(ConfigError, match="--seconds"):
-        loadgen.run(options("--seconds", "0"))
+    for name in ("--seconds", "--threads"):
+        with pytest.raises(SystemExit):
+            options(name, "0")
+        assert name in capsys.readouterr().err
     with pytest.raises(BundleError, match="no precision"):
         loadgen.run(options("--precision", "int4"))

@@ -10,7 +10,6 @@ import pytest
 import tiny
 
 from benchmarks.commands import model
-from benchmarks.machine import peaks
 from edge import bundle as bundles
 
 EVALUATION = {"macs": 1_000_000, "precisions": {"fp32": {"accuracy": 0.86, "uar": 0.7, "n": 3157}}}
@@ -24,19 +23,6 @@ def options(*words: str) -> argparse.Namespace:
 
 def values(made: dict[str, Any]) -> dict[str, Any]:
     return {row["name"]: row["value"] for row in made["figures"]}
-
-
-@pytest.mark.parametrize(
-    ("share", "n", "low", "high"),
-    [
-        (0.0, 10, 0.0, 0.2775),
-        (1.0, 10, 0.7225, 1.0),
-        (0.5, 100, 0.4038, 0.5962),
-        (0.86, 3157, 0.8475, 0.8717),
-    ],
-)
-def test_wilson_gives_the_textbook_s_intervals(share: float, n: int, low: float, high: float) -> None:
-    assert model.wilson(share, n) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_accuracy_has_an_interval_where_the_number_of_trials_is_known(tmp_path: Path) -> None:
@@ -53,7 +39,7 @@ def test_accuracy_has_an_interval_where_the_number_of_trials_is_known(tmp_path: 
 def test_a_bundle_without_evaluation_says_what_is_missing(tmp_path: Path) -> None:
     made = model.run(options(str(tiny.write(tmp_path))))
     assert made["accuracy"] == []
-    assert any("accuracy are n/a: the bundle's manifest holds no evaluation" in n for n in made["notes"])
+    assert any("accuracy are n/a: the bundle has no evaluation" in n for n in made["notes"])
     assert not any("share of the peak" in name for name in values(made))
 
 
@@ -74,20 +60,3 @@ def test_only_the_int8_step_of_one_face_on_one_thread_is_asked_to_reach_a_share(
     assert asked == {model.Variant("int8-cpu", 1, 1)}
     assert model.Variant("int8-cpu", 1, 1).kind == "u8"
     assert model.Variant("fp16", 1, 1).kind == "float32", "the processor computes it in float32"
-
-
-@pytest.mark.export
-def test_the_network_s_kernels_and_the_saturating_ones_are_both_measured() -> None:
-    pytest.importorskip("onnx")
-    work = peaks.work({("u8", 1), ("float32", 2)})
-    kinds = {" ".join(name.split()[2:4]) for name in work if name.startswith("peak product")}
-    assert kinds == {"u8 1", "u8-saturating 1", "float32 2"}
-
-
-def test_the_best_of_all_sizes_is_the_peak() -> None:
-    medians = {
-        "peak copy": 10.0, "peak product u8 1 256": 1.0, "peak product u8 1 512": 4.0, "a step": 3.0,
-    }  # fmt: skip
-    assert peaks.rates(medians) == pytest.approx(
-        {"copy": 2 * peaks.COPIED_BYTES / 0.01, "u8 1": 512**3 / 4e-3}
-    )

@@ -12,16 +12,15 @@ import numpy as np
 import pytest
 import tiny
 
-from benchmarks.baselines import baselines
+from benchmarks.baselines.pipelines import INTERVAL
 from benchmarks.commands import peers
 from benchmarks.scenes import frames as scenes
 from edge import bundle as bundles
-from edge.config import Config, load
+from edge.config import Config
+from edge.config_file import load
 from edge.engines import selection
 from edge.engines.machine_cache import remember
 from edge.engines.measure import Choice
-from edge.engines.ort import OrtEngine
-from edge.errors import BundleError, ConfigError
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 YUNET = DATA / "models" / "face_detection_yunet_2023mar.onnx"
@@ -37,7 +36,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tiny.write(tmp_path / "bundle")
     known = Choice("onnxruntime", "fp32", 3, "a test")
-    remember(bundles.load(folder), known, selection.traits(selection.engine_kinds(Config())))
+    remember(bundles.load(folder), known, selection.traits(selection.backends_here(Config())))
     return folder
 
 
@@ -90,13 +89,13 @@ def test_ours_runs_on_one_thread_and_says_what_stands_in(bundle: Path, tmp_path:
     face = clip(tmp_path / "face.avi", [cv2.resize(one.image, (160, 120)) for one in scenes.one_face()])
     made = run(bundle, *HAAR, "--luma", "--video", face)
     setup = made["fingerprint"]["setup"]
-    assert (setup["threads"], setup["detector_every"]) == (1, baselines.INTERVAL)
+    assert (setup["threads"], setup["detector_every"]) == (1, INTERVAL)
     notes = " | ".join(made["notes"])
     for told in ("Haar cascade stands in", "--luma", "mini-XCEPTION is left out", "the per-frame CNN is our"):
         assert told in notes
     found = figures(made)
-    assert found[f"looks of the detector a frame: {peers.EVERY}"]["value"] == 1
-    assert 0.2 <= found[f"looks of the detector a frame: {peers.OURS}"]["value"] < 0.5
+    assert found[f"detections a frame: {peers.EVERY}"]["value"] == 1
+    assert 0.2 <= found[f"detections a frame: {peers.OURS}"]["value"] < 0.5
 
 
 @needs_data
@@ -131,20 +130,6 @@ def test_boxes_that_stand_still_while_the_face_goes_do_not_hold(bundle: Path) ->
     assert peers.overlap(wanted, moved)["value"] < 0.9
 
 
-def test_a_peer_looks_in_its_turn_and_classifies_in_every_frame() -> None:
-    looked, classified = [], []
-    pictures = [np.full((4, 4, 3), value, np.uint8) for value in range(3)]
-
-    def find(picture: Any) -> list[tuple[int, ...]]:
-        looked.append(int(picture[0, 0, 0]))
-        return [(0, 0, 4, 4), (1, 1, 2, 2)]
-
-    call = baselines.step(find, lambda picture, box: classified.append(int(picture[0, 0, 0])), pictures, 2)
-    assert peers.faces_a_frame(call, 1) == 2
-    assert looked == [0, 2, 1], "there and back"
-    assert classified == [0, 0, 1, 1, 2, 2, 2, 2, 1, 1, 0, 0]
-
-
 def test_no_more_frames_than_memory_allows(tmp_path: Path) -> None:
     path, notes = gray(tmp_path / "gray.avi"), []
     each = 240 * 320 * 3
@@ -153,29 +138,3 @@ def test_no_more_frames_than_memory_allows(tmp_path: Path) -> None:
     assert notes == []
     assert len(peers.video(path, 8, notes, 3 * each)) == 3
     assert notes == ["the first 3 frames: more would take over 1 MB"]
-
-
-@pytest.mark.export
-def test_the_cnn_is_cut_where_the_state_comes_in(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
-    from benchmarks.baselines import networks
-
-    bundle = bundles.load(tiny.write(tmp_path))
-    cut = networks.session(networks.before_state(bundle.model("fp32"), ["state_h"]))
-    assert [one.name for one in cut.get_inputs()] == ["face"]
-    face = np.random.default_rng(0).random((1, 1, 8, 8)).astype(np.float32)
-    step = OrtEngine(bundle.model("fp32")).run({"face": face, "state_h": np.zeros((1, 2), np.float32)})
-    (mean,) = cut.run(None, {"face": face})
-    assert np.allclose(np.ravel(mean)[0], step["logits"][0, 0]), "the tiny step adds the mean to its state"
-    with pytest.raises(ValueError, match="before its state"):
-        networks.before_state(bundle.model("fp32"), ["state_h", "face"])
-
-
-def test_a_wrong_peer_is_told_in_one_line(bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--peer takes \(N,1,64,64\) faces"):
-        baselines.MiniXception(bundle / "model.fp32.onnx")
-    (tmp_path / "no.onnx").write_bytes(b"no")
-    with pytest.raises(BundleError, match="no usable ONNX file"):
-        baselines.MiniXception(tmp_path / "no.onnx")
-    with pytest.raises(BundleError, match="no YuNet that OpenCV can read"):
-        baselines.YuNet(tmp_path / "no.onnx", 640, 480)

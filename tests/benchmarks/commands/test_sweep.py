@@ -31,7 +31,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tiny.write(tmp_path / "bundle")
     known = Choice("onnxruntime", "fp32", 3, "a test")
-    remember(bundles.load(folder), known, selection.traits(selection.engine_kinds(Config())))
+    remember(bundles.load(folder), known, selection.traits(selection.backends_here(Config())))
     return folder
 
 
@@ -76,8 +76,8 @@ def test_numbers_out_of_bounds_are_refused(
 
 
 def test_every_face_gets_its_step() -> None:
-    assert sweep.with_room(Config(), 12).budget.faces == 12
-    assert sweep.with_room(Config(), 1).budget.faces == Config().budget.faces
+    assert sweep.with_budget(Config(), 12).budget.faces == 12
+    assert sweep.with_budget(Config(), 1).budget.faces == Config().budget.faces
 
 
 def test_a_further_face_is_told_only_where_the_faces_shown_were_found() -> None:
@@ -88,15 +88,17 @@ def test_a_further_face_is_told_only_where_the_faces_shown_were_found() -> None:
         ("each further face: faces 4, a, threads 1", 0.5),
         ("each further face: faces 8, a, threads 1", None),
     ]
-    assert sweep.strange(seen) == ["faces 8, a, threads 1: 7 faces were found"]
+    assert sweep.mismatches(seen) == ["faces 8, a, threads 1: 7 faces were found"]
 
 
 def test_threads_and_precision_are_those_asked_for_whatever_was_remembered(bundle: Path) -> None:
-    wanted = harness.settings(argparse.Namespace(bundle=str(bundle), precision=None, config=None, set=[]))
-    assert session.engine(wanted, session.bundle(wanted)).threads == 3, "the remembered choice is there"
-    settings = harness.on_threads(wanted, 2)
-    assert session.engine(settings, session.bundle(settings)).threads == 2
-    assert settings.bundle.precision == "fp32"
+    config = harness.settings(argparse.Namespace(bundle=str(bundle), precision=None, config=None, set=[]))
+    with session.parts(config) as parts:
+        assert parts.engine.threads == 3, "the remembered choice is there"
+    on_two = harness.on_threads(config, 2)
+    with session.parts(on_two) as parts:
+        assert parts.engine.threads == 2
+    assert on_two.bundle.precision == "fp32"
 
 
 def test_a_sample_is_a_whole_turn_of_the_detector_on_the_threads_of_its_name(bundle: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.studies import copies
-from edge import config
+from edge import config_file
 
 PLANE = copies.WIDTH * copies.HEIGHT
 
@@ -25,7 +25,7 @@ def test_a_view_with_gaps_is_copied_and_one_with_long_rows_is_not() -> None:
 
 
 def test_luma_takes_less_than_color() -> None:
-    table = copies.measure(config.load(None, ["bundle.precision=fp32", "detector.kind=haar"]))
+    table = copies.measure(config_file.load(None, ["bundle.precision=fp32", "detector.kind=haar"]))
     for camera in ("MJPG", "YUYV", "NV12"):
         color, gray = table[f"{camera} as BGR"], table[f"{camera} as luma"]
         assert gray[0] == color[0], "the same is sent"
