@@ -3,17 +3,17 @@
 A metric counts as slower or faster if both of these hold:
 
 1. Its permutation p over the rounds, one number each (``stats.middle``), is below the threshold of Holm
-   (1979), which keeps the probability of any false alarm among all metrics at ALPHA.
+   (1979). That keeps the probability of any false alarm among all metrics at ALPHA.
 2. It changed by more than FLOOR. Rounds of one run drift together, which makes p too small. Also, two runs
    never start alike (clocks, memory addresses), which no p of two runs can account for.
 
 Only latencies and ages are judged. Stages and jitter show where a change came from. They have an ALPHA of
 their own, so that many parts do not mask the whole, and do not affect the exit code.
 
-Power, by 2000 simulated pairs of reports: 10 rounds x 99 samples, 10 % noise, 1 % of outliers that take five
-times as long, an AR(1) drift of 0.7 % between rounds. There are 0.1 % false alarms, and a slowdown of 5 % is
-found in 99 %. This holds if all frames cost the same (8 metrics). It also holds if two of three frames are
-cheap and only the third, which has the detection, became slower (1 or 2 metrics; 98 % with 8). Rule 1 alone
+Its power was measured on 2000 simulated pairs of reports. They have 10 rounds x 99 samples, 10 % noise, 1 %
+of outliers that take five times as long, and an AR(1) drift of 0.7 % between rounds. There are 0.1 % false
+alarms, and a slowdown of 5 % is found in 99 %. This holds if all frames cost the same (8 metrics). It also
+holds if only every third frame has a detection and became slower (1 or 2 metrics; 98 % with 8). Rule 1 alone
 raises an alarm in 3 to 4 % of the pairs. On a machine that drifts more, expect false alarms: fix the clocks,
 use a fan.
 

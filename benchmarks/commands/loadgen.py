@@ -87,7 +87,7 @@ def _settings(lg: Any, name: str, mode: str, seconds: float, fastest_s: float) -
     """LoadGen's settings; it prepares queries for the expected times.
 
     With too few queries a run ends early and is INVALID. Streams therefore expect a quarter of the fastest
-    batch's time, as other processes may stop, and Offline 1.3 times its rate, as it answers all queries.
+    batch's time, as other processes may stop. Offline expects 1.3 times its rate, as it answers all queries.
     """
     settings, scenario = lg.TestSettings(), SCENARIOS[name]
     settings.scenario, settings.mode = getattr(lg.TestScenario, name), getattr(lg.TestMode, mode)

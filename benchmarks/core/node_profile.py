@@ -1,7 +1,7 @@
 """How the network's time divides into its CNN and its recurrent part, by ONNX Runtime's profiler.
 
 The engine runs one graph, so timing it from outside cannot tell. A second session of the same file with the
-same options records the time of each kernel; the optimized graph tells which kernel belongs to which part.
+same options records the time of each kernel. The optimized graph tells which part a kernel belongs to.
 """
 
 from __future__ import annotations

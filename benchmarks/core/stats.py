@@ -90,8 +90,8 @@ def middle(samples: ArrayLike, turn: int = 1) -> float:
 
     If the detector runs in every third frame, the median of single frames ignores the detection. So samples
     are first averaged over a turn, which holds one frame of each kind; leftover samples at the end are
-    ignored. A plain mean would be too sensitive: one frame in a hundred that takes five times as long moves
-    it by more than the change of interest. So at least one turn is left out; p99 covers rare slow frames.
+    ignored. A plain mean would be too sensitive: 1 % of frames that take five times as long move it by more
+    than the change of interest. So at least one turn is left out; p99 covers rare slow frames.
     """
     return float(_middles(_finite(samples)[None], turn)[0])
 

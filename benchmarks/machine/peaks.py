@@ -1,8 +1,8 @@
 """The measured peaks of this machine: products of large matrices and copies of large arrays.
 
-The peak of products is the best rate of ONNX Runtime, which also runs the network, on one large matrix
-product in the network's element types. No step can beat its multiply-accumulates at that rate, nor the time
-to read its weights (Williams, Waterman, Patterson: Roofline, CACM 52 (2009)).
+The peak of products is the best rate of ONNX Runtime on one large matrix product in the network's element
+types. No step can beat its multiply-accumulates at that rate, nor the time to read its weights (Williams,
+Waterman, Patterson: Roofline, CACM 52 (2009)).
 
 "u8" uses the kernels that the network may use. Like ``edge.engines.ort``, it sets
 session.x64quantprecision: x86 before VNNI then multiplies through 16-bit products (pmaddwd), which cannot
@@ -21,7 +21,6 @@ from edge.errors import DependencyError, require
 from edge.system.ort_session import onnxruntime
 
 SIZES = (256, 512, 1024)  # of square matrices; the best one counts
-KINDS = ("u8", "u8-saturating", "float32")
 COPIED_BYTES = 64 << 20  # larger than any cache
 
 
@@ -60,7 +59,10 @@ def copy() -> Callable[[], object]:
 
 
 def product(size: int, kind: str, threads: int) -> Callable[[], object]:
-    """Multiply two square matrices, u8 activations by 8-bit weights or float32; one of KINDS."""
+    """Multiply two square matrices, u8 activations by 8-bit weights or float32.
+
+    ``kind`` is "u8", "u8-saturating" or "float32".
+    """
     ort = onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

@@ -2,8 +2,8 @@
 
 The peak memory of each step by tracemalloc, which sees numpy arrays and therefore OpenCV's results. It misses
 OpenCV's internal buffers, such as a decoded picture before it is copied into an array. It also misses memory
-that is reused for every frame, such as the detector's input. The camera is a picture in memory, so the copy
-of the camera's buffer into an array, as large as what was sent, is not included.
+that is reused for every frame, such as the detector's input. The camera is a picture in memory. So the copy
+of a real camera's buffer, as large as what was sent, is not included.
 """
 
 from __future__ import annotations

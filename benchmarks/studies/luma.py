@@ -1,9 +1,9 @@
 """The loss from using a camera's luma plane only: ``python -m benchmarks.studies.luma CLIP...``.
 
-Each clip runs twice through detector, tracker and network, as BGR and as luma. Per clip it prints the share
-of the BGR path's faces that the luma path finds too (IoU of at least 0.5), and how often both give the same
-label. It repeats the latter for warm estimates alone, as the first ones depend on the frame in which the
-track began. The last column is how often the likeliest expression agrees, even if too uncertain for a label.
+Each clip runs twice through detector, tracker and network, as BGR and as luma. It prints the share of the BGR
+path's faces that the luma path finds too (IoU of at least 0.5), and how often their labels agree. It repeats
+the latter for warm estimates alone, as the first ones depend on the frame in which the track began. The last
+column is how often the likeliest expression agrees, even if too uncertain for a label.
 """
 
 from __future__ import annotations
