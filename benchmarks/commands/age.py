@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> Report:
         stack.enter_context(busy(args.busy))
         records = rounds(parts, stack.enter_context(camera(parts, paced)), args.seconds)
         fingerprint = harness.fingerprint_of(parts, inputs=[] if given else scenes.inputs(args))
-    return _report(args, records, fingerprint, parts.engine.serves, not given)
+        return _report(args, records, fingerprint, parts.engine.serves, not given)
 
 
 def refuse_finite(config: Config, source: str | None) -> bool:

@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> Report:
     cv2.setNumThreads(1)
     with ExitStack() as stack:
         sides = {
-            name: stack.enter_context(harness.open_parts(_detecting(base, every)))
+            name: stack.enter_context(
+                harness.open_parts(replace(base, detector=replace(base.detector, every=every)))
+            )
             for name, every in ((EVERY, 1), (OURS, INTERVAL))
         }
         parts = sides[OURS]
@@ -102,10 +104,6 @@ def _settings(args: argparse.Namespace) -> Config:
     if args.detector:
         config = replace(config, detector=replace(config.detector, kind="yunet", model=str(args.detector)))
     return config
-
-
-def _detecting(config: Config, every: int) -> Config:
-    return replace(config, detector=replace(config.detector, every=every))
 
 
 def _add_notes(parts: Parts, luma: bool, notes: list[str]) -> None:

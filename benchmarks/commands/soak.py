@@ -52,8 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Work at a camera's rate for ``--minutes`` and observe."""
     config, sensors, seconds = harness.settings(args), Sensors(), 60 * args.minutes
-    idle = Sampler(sensors)
-    with idle:
+    with Sampler(sensors) as idle:
         time.sleep(args.idle)
     # Whatever grows with the run is allocated before memory is measured, or stored on disk.
     paced, record = PacedCamera(scenes.chosen(args), args.fps), Record(0.0, round(args.fps * seconds) + 100)

@@ -45,10 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Start ``emotion-edge run`` repeatedly on a clip with a face."""
     config = harness.settings(args)
-    options: list[str] = []
-    for name, value in (("-c", args.config), ("--bundle", args.bundle), ("--precision", args.precision)):
-        options += [name, str(value)] if value else []
-    options += [word for setting in args.set for word in ("--set", setting)]
+    given = [("-c", args.config), ("--bundle", args.bundle), ("--precision", args.precision)]
+    given += [("--set", setting) for setting in args.set]
+    options = [word for name, value in given if value for word in (name, str(value))]
     times: dict[str, list[list[float]]] = {"first estimate": [], "libraries alone": []}
     sizes: list[float | None] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -47,17 +47,18 @@ def positive(text: str) -> float:
 
 def count(text: str) -> int:
     """Option type: an integer of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
+    return _at_least(1, text)
 
 
 def none_or_more(text: str) -> int:
     """Option type: an integer of 0 or more."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
     value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text} is not {least} or more")
     return value
 
 

@@ -15,9 +15,9 @@ import pytest
 import tiny
 
 from benchmarks import runner
-from benchmarks.core.report import figure, measurement, report, schema, show
+from benchmarks.core.report import figure, measurement, report, schema
 from benchmarks.machine.sensors import Sensors
-from edge.errors import EdgeError
+from edge.errors import DependencyError
 from edge.system.progress import Bar, with_progress
 
 SHORT = {
@@ -129,13 +129,22 @@ def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert "cannot write" in done.stderr
 
 
-def test_without_matplotlib_nothing_is_measured(tmp_path: Path) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
+@pytest.mark.parametrize(("library", "extra"), [("matplotlib", "demo"), ("jinja2", "bench")])
+def test_without_a_library_of_the_page_nothing_is_measured(library: str, extra: str, tmp_path: Path) -> None:
+    (tmp_path / f"{library}.py").write_text("raise ImportError('none here')")
     # A measurement would take ten hours.
     done = bench("selftest", "--seconds", 720, "--html", tmp_path / "out.html", PYTHONPATH=tmp_path)
     assert done.returncode == 2
-    assert "emotion-edge[demo]" in done.stderr
+    assert f"emotion-edge[{extra}]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_scipy_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    args = argparse.Namespace(json=None, html=None)
+    with pytest.raises(DependencyError, match=r"emotion-edge\[bench\]"):
+        runner.measure("selftest", lambda _: pytest.fail("it ran"), args)
 
 
 def made(value: float, **more: Any) -> dict[str, Any]:
@@ -170,24 +179,6 @@ def test_a_report_has_what_the_sensors_said(tmp_path: Path) -> None:
     assert [sample["temperature_c"] for sample in found] == [51, 51]
     own = [{"time_s": 0}]
     assert runner.with_sensors(lambda _: made(1, sensors=own), args, Sensors(tmp_path))["sensors"] == own
-
-
-@pytest.mark.parametrize("rounds", [[], [[], []]])
-def test_no_samples_are_one_line_with_the_fix(rounds: list[list[float]]) -> None:
-    with pytest.raises(EdgeError, match=r"age of estimates: 0 samples.* no face .* measure longer"):
-        measurement("age of estimates", rounds)
-
-
-def test_the_table_keeps_its_columns() -> None:
-    rows = [measurement("n" * 60, [[123456789.0]]), measurement("frame", [[1.0]])]
-    lines = show(report("model", {}, rows)).splitlines()[2:5]
-    assert len({len(line) for line in lines}) == 1
-    assert lines[1].count("  123457000.000") == 7, "no two numbers touch"
-
-
-def test_a_missed_figure_says_so() -> None:
-    shown = show(report("model", {}, [], [figure("a", 2.0, "x", ">= 3", "why"), figure("b", None, "W")]))
-    assert shown.splitlines()[2:] == ["a  2 x    asked >= 3: missed  (why)", "b  n/a W"]
 
 
 class Watched:

@@ -267,7 +267,7 @@ def test_the_rows_are_kept(tmp_path: Path) -> None:
     assert [row["verdict"] for row in kept["rows"]] == ["same", "slower"]
     assert kept["rows"] == compare.compare(before, after)
     assert "board differs" in kept["doubts"][0]
-    with pytest.raises(ConfigError, match="it is a folder"):
+    with pytest.raises(ConfigError, match="is a folder"):
         run(tmp_path, before, after, words=("--json", str(tmp_path)))
 
 
