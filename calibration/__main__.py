@@ -9,12 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from edge.errors import require
 from edge.system.command import finish
 
-MAX_LENGTH = 96  # steps; longer tracks are cut, so that one face does not fill the set
+MAX_LENGTH = 96  # steps; a longer track is cut, so that one face does not fill the set
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,24 +29,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="emotion-calibrate", description="Real sequences and ranges for INT8."
+        prog="emotion-calibrate", description="Real face sequences, and ranges of tensors for INT8."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     collect = commands.add_parser(
-        "collect", help="take face sequences from videos, folders, archives, a camera"
+        "collect", help="collect face sequences from videos, folders, archives or a camera"
     )
     collect.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="as emotion-edge run takes it, or an .npz"
+        "sources", nargs="+", metavar="SOURCE", help="what emotion-edge run takes, or an .npz"
     )
     collect.add_argument("-o", "--out", type=Path, required=True, metavar="SET")
-    collect.add_argument("--consent", required=True, help="who agreed to what, or the licence of the source")
+    collect.add_argument("--consent", required=True, help="who agreed to what, or the license of the source")
     collect.add_argument("--bundle", type=Path, help="network that predicts the classes (default: reference)")
     collect.add_argument("--detector", default="", metavar="FILE", help="a YuNet file")
     collect.add_argument("--max-frames", type=int, metavar="N", help="of each source; needed for a camera")
     collect.add_argument("--per-cell", type=int, default=12, help="sequences per class and brightness")
     collect.set_defaults(command=_collect)
 
-    ranges = commands.add_parser("ranges", help="ranges of a bundle's tensors over a set")
+    ranges = commands.add_parser("ranges", help="measure the ranges of a bundle's tensors over a set")
     ranges.add_argument("bundle", type=Path, metavar="BUNDLE")
     ranges.add_argument("set", type=Path, metavar="SET")
     ranges.add_argument("-o", "--out", type=Path, default=Path("ranges.json"))
@@ -66,19 +64,20 @@ def _collect(args: argparse.Namespace) -> None:
     from edge.engines.golden import roll
     from edge.engines.ort import OrtEngine
 
-    loaded = bundle.load(args.bundle or bundle.REFERENCE)
-    found = []
+    loaded = bundle.load(args.bundle)
+    candidates = []
     with OrtEngine(loaded.model("fp32")) as engine:
         for source in args.sources:
             for crops in load_sequences_of(source, loaded.manifest, args.detector, args.max_frames):
-                for part in _parts(crops):
-                    best = roll(engine, loaded, part[None])[0].argmax(-1)
-                    label = loaded.labels[Counter(best.tolist()).most_common(1)[0][0]]
-                    found.append(calibration_set.Sequence(part, label, _name(source)))
-    kept = calibration_set.choose(found, args.per_cell)
-    calibration_set.write(args.out, kept, args.consent)
-    steps = sum(len(sequence.crops) for sequence in kept)
-    print(f"wrote {args.out}: {len(kept)} of {len(found)} sequences, {steps} steps; see preview.png")
+                for start in range(0, len(crops) - calibration_set.MIN_LENGTH + 1, MAX_LENGTH):
+                    part = crops[start : start + MAX_LENGTH]
+                    classes = roll(engine, loaded, part[None])[0].argmax(-1)
+                    label = loaded.labels[Counter(classes.tolist()).most_common(1)[0][0]]
+                    candidates.append(calibration_set.Sequence(part, label, _name(source)))
+    chosen = calibration_set.choose(candidates, args.per_cell)
+    calibration_set.write(args.out, chosen, args.consent)
+    steps = sum(len(sequence.crops) for sequence in chosen)
+    print(f"wrote {args.out}: {len(chosen)} of {len(candidates)} sequences, {steps} steps; see preview.png")
 
 
 def _name(source: str) -> str:
@@ -88,33 +87,26 @@ def _name(source: str) -> str:
     return without_password(source) if "://" in source else Path(source).name
 
 
-def _parts(crops: np.ndarray) -> list[np.ndarray]:
-    from calibration.calibration_set import MIN_LENGTH
-
-    parts = [crops[at : at + MAX_LENGTH] for at in range(0, len(crops), MAX_LENGTH)]
-    return [part for part in parts if len(part) >= MIN_LENGTH]
-
-
 def _ranges(args: argparse.Namespace) -> None:
     from calibration import calibration_set, ranges
     from edge import bundle
-    from edge.faces.crop import normalise_crops
+    from edge.preprocess import normalize_crops
+    from edge.system.hashing import sha256
 
     onnx = require("onnx", "pip install 'emotion-edge[export]'")
     loaded = bundle.load(args.bundle)
     sequences, about = calibration_set.read(args.set)
     model = loaded.model("fp32")
-    state = {tensor.input: tensor.shape for tensor in loaded.state}
-    faces = (normalise_crops(crops, loaded.manifest) for crops in sequences)
-    seen = ranges.observe(onnx.load(str(model)), state, faces)
+    faces = (normalize_crops(crops, loaded.manifest) for crops in sequences)
+    histograms = ranges.observe(onnx.load(str(model)), loaded.state, faces)
     facts = {
         "method": args.method,
         "data_sha256": about["sha256"],
-        "model_sha256": bundle.sha256(model),
+        "model_sha256": sha256(model),
         "steps": sum(map(len, sequences)),
     }
-    ranges.write(args.out, ranges.summarise(seen, args.method), facts)
-    print(f"wrote {args.out}: {len(seen)} tensors over {facts['steps']} steps")
+    ranges.write(args.out, ranges.summarize(histograms, args.method), facts)
+    print(f"wrote {args.out}: {len(histograms)} tensors over {facts['steps']} steps")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections import Counter
@@ -19,13 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import EdgeError
+from edge.system.hashing import sha256
 
 log = logging.getLogger("calibration")
 Uint8 = npt.NDArray[np.uint8]
 MIN_SEQUENCES, MIN_STEPS, MIN_LENGTH = 8, 256, 8
 ONE_SIDED = 0.8  # share of one class above which a warning is due
 ALIKE = 0.995  # correlation of two sequences' middle faces that makes them duplicates
-BRIGHTNESS = (85, 170)  # mean grey levels between dark, medium and bright
+BRIGHTNESS = (85, 170)  # mean gray levels between dark, medium and bright
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,29 @@ class Sequence:
         return ("dark", "medium", "bright")[at]
 
 
-def choose(found: list[Sequence], per_cell: int) -> list[Sequence]:
-    """At most ``per_cell`` of each class and brightness, no near duplicates; EdgeError where too few stay."""
-    kept: list[Sequence] = []
+def choose(candidates: list[Sequence], per_cell: int) -> list[Sequence]:
+    """At most ``per_cell`` of each class and brightness, no near duplicates; EdgeError for too few."""
+    chosen: list[Sequence] = []
     faces: list[npt.NDArray[np.float64]] = []
     cells: Counter[tuple[str, str]] = Counter()
-    for sequence in found:
+    for sequence in candidates:
         face = _signature(sequence.crops)
         cell = (sequence.label, sequence.brightness)
         if cells[cell] < per_cell and not any(float(face @ other) > ALIKE for other in faces):
-            kept.append(sequence)
+            chosen.append(sequence)
             faces.append(face)
             cells[cell] += 1
-    check([len(sequence.crops) for sequence in kept])
-    classes = Counter(sequence.label for sequence in kept)
+    check([len(sequence.crops) for sequence in chosen])
+    classes = Counter(sequence.label for sequence in chosen)
     common, count = classes.most_common(1)[0]
-    if count > ONE_SIDED * len(kept):
-        log.warning("%d of %d sequences look like %s; add sources with other faces", count, len(kept), common)
-    lights = Counter(sequence.brightness for sequence in kept)
+    if count > ONE_SIDED * len(chosen):
+        log.warning(
+            "%d of %d sequences look like %s; add sources with other faces", count, len(chosen), common
+        )
+    lights = Counter(sequence.brightness for sequence in chosen)
     if len(lights) == 1:
         log.warning("all sequences are %s; add sources in another light", next(iter(lights)))
-    return kept
+    return chosen
 
 
 def check(lengths: list[int]) -> None:
@@ -87,53 +89,48 @@ def _signature(crops: Uint8) -> npt.NDArray[np.float64]:
     return flat / max(float(np.linalg.norm(flat)), 1e-9)
 
 
-def write(folder: Path, kept: list[Sequence], consent: str) -> None:
-    """Write the set; the folder must be new or a set."""
+def write(folder: Path, chosen: list[Sequence], consent: str) -> None:
+    """Write the set; the folder must be new or hold a set already."""
     if folder.exists() and any(folder.iterdir()) and not (folder / "set.json").is_file():
-        raise EdgeError(f"{folder} exists and is no calibration set; choose another folder")
+        raise EdgeError(f"{folder} exists and is not a calibration set; choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    lengths = np.array([len(sequence.crops) for sequence in kept], np.int64)
+    lengths = np.array([len(sequence.crops) for sequence in chosen], np.int64)
     np.savez_compressed(
-        folder / "sequences.npz", crops=np.concatenate([s.crops for s in kept]), lengths=lengths
+        folder / "sequences.npz", crops=np.concatenate([s.crops for s in chosen]), lengths=lengths
     )
     about = {
         "consent": consent,
-        "sources": dict(Counter(sequence.source for sequence in kept)),
-        "sequences": len(kept),
+        "sources": dict(Counter(sequence.source for sequence in chosen)),
+        "sequences": len(chosen),
         "steps": int(lengths.sum()),
-        "classes": dict(Counter(sequence.label for sequence in kept)),
-        "brightness": dict(Counter(sequence.brightness for sequence in kept)),
-        "sha256": digest(folder),
+        "classes": dict(Counter(sequence.label for sequence in chosen)),
+        "brightness": dict(Counter(sequence.brightness for sequence in chosen)),
+        "sha256": sha256(folder / "sequences.npz"),
     }
     (folder / "set.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
-    cv2.imwrite(str(folder / "preview.png"), preview(kept))
+    cv2.imwrite(str(folder / "preview.png"), preview(chosen))
 
 
 def read(folder: Path) -> tuple[list[Uint8], dict[str, Any]]:
-    """Sequences (T,S,S) of a set and what set.json says; EdgeError where it is none or was altered."""
+    """Sequences (T,S,S) of a set and what set.json says; EdgeError where it is not one, or was altered."""
     try:
         about: dict[str, Any] = json.loads((folder / "set.json").read_text("utf-8"))
         with np.load(folder / "sequences.npz") as archive:
             crops, lengths = archive["crops"], archive["lengths"]
     except (OSError, ValueError, KeyError) as error:
         raise EdgeError(
-            f"{folder} is no calibration set ({error}); make one with emotion-calibrate collect"
+            f"{folder} is not a calibration set ({error}); make one with emotion-calibrate collect"
         ) from error
-    if about.get("sha256") != digest(folder):
+    if about.get("sha256") != sha256(folder / "sequences.npz"):
         raise EdgeError(f"{folder}/sequences.npz is not the file that set.json describes; collect again")
     check(lengths.tolist())
     return np.split(crops, np.cumsum(lengths)[:-1]), about
 
 
-def digest(folder: Path) -> str:
-    """SHA-256 of the sequences."""
-    return hashlib.sha256((folder / "sequences.npz").read_bytes()).hexdigest()
-
-
-def preview(kept: list[Sequence], side: int = 64) -> Uint8:
+def preview(chosen: list[Sequence], side: int = 64) -> Uint8:
     """Sheet of first, middle and last face of each sequence with its class, four sequences in a row."""
     tiles = []
-    for sequence in kept:
+    for sequence in chosen:
         faces = [sequence.crops[at] for at in (0, len(sequence.crops) // 2, -1)]
         tile = np.hstack([cv2.resize(face, (side, side)) for face in faces])
         bar = np.full((16, tile.shape[1]), 255, np.uint8)

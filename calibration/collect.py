@@ -2,58 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from calibration import calibration_set
 from calibration.sequences import SequenceRecipe, generate
-from edge import config, session
+from edge import session
+from edge.bundle import Bundle
 from edge.capture.addresses import without_password
+from edge.config import Config, DetectorConfig, SourceConfig
 from edge.errors import ConfigError, EdgeError
 from edge.faces.crop import crop_faces
-from edge.protocols import FaceDetector
-from edge.recognition.recognizer import is_due
+from edge.manifest import Manifest
+from edge.recognition.scheduling import is_due
+from edge.session import Parts
 
 Uint8 = npt.NDArray[np.uint8]
 
 
-def face_sequences(
-    source: str, manifest: dict[str, Any], detector: str = "", max_frames: int | None = None
-) -> list[Uint8]:
+@contextmanager
+def finder(bundle: Bundle | None = None, detector: str = "") -> Iterator[Parts]:
+    """Parts whose detector serves many sources: the YuNet file ``detector``, or what a bundle would use."""
+    with session.parts(Config(detector=DetectorConfig(model=detector))) as parts:
+        if bundle is not None:
+            parts.bundle = bundle
+        yield parts
+
+
+def track_crops(source: str, manifest: Manifest, faces: Parts, max_frames: int | None = None) -> list[Uint8]:
     """Crops (n,S,S) of each track of ``source`` at the manifest's step rate, longest track first.
 
-    ``source`` is what ``emotion-edge run`` takes, ``detector`` the path of a YuNet file or empty.
+    ``source`` is what ``emotion-edge run`` takes; the faces are found by the detector of ``faces``.
     """
-    with session.detector(config.load(None, [f"detector.model={detector}"]), Path()) as finder:
-        return track_crops(source, manifest, finder, max_frames)
-
-
-def track_crops(
-    source: str, manifest: dict[str, Any], finder: FaceDetector, max_frames: int | None = None
-) -> list[Uint8]:
-    """As ``face_sequences``, with a detector that serves many sources."""
     tracks: dict[int, list[Uint8]] = {}
-    settings = config.merge(config.Config(), {"source": {"address": source}})
-    if max_frames is None and session.is_live(settings):
-        raise ConfigError(f"{without_password(source)} never ends; pass --max-frames")
-    with session.source(settings) as camera:
-        tracker = session.tracker(settings, finder)
-        for frame in islice(camera.frames(), max_frames):
-            seen = tracker.update(finder.detect(frame), frame.timestamp_s)
+    tracker = faces.new_tracker()
+    with session.parts(replace(faces.config, source=SourceConfig(address=source))) as video:
+        if max_frames is None and video.live:
+            raise ConfigError(f"{without_password(source)} never ends; pass --max-frames")
+        for frame in islice(video.frames, max_frames):
             now_s = frame.timestamp_s
-            due = [track for track in seen if is_due(track.last_step_s, now_s, manifest["step_hz"])]
-            for track, crop in zip(due, crop_faces(frame, [t.face for t in due], manifest), strict=True):
+            visible = tracker.update(faces.detector.detect(frame), now_s)
+            due = [track for track in visible if is_due(track.last_step_s, now_s, manifest.step_hz)]
+            crops = crop_faces(frame, [track.face for track in due], manifest.input)
+            for track, crop in zip(due, crops, strict=True):
                 track.last_step_s = now_s
                 tracks.setdefault(track.id, []).append(crop)
     return sorted((np.stack(crops) for crops in tracks.values()), key=len, reverse=True)
 
 
 def load_sequences_of(
-    data: str, manifest: dict[str, Any], detector: str = "", max_frames: int | None = None
+    data: str, manifest: Manifest, detector: str = "", max_frames: int | None = None
 ) -> list[Uint8]:
     """Sequences (T,S,S) of a calibration set, an .npz, or anything that has faces.
 
@@ -63,7 +67,8 @@ def load_sequences_of(
     if (Path(data) / "set.json").is_file():
         return calibration_set.read(Path(data))[0]
     if not data.endswith(".npz"):
-        return face_sequences(data, manifest, detector, max_frames)
+        with finder(detector=detector) as faces:
+            return track_crops(data, manifest, faces, max_frames)
     try:
         with np.load(data) as archive:
             if "crops" in archive:
@@ -75,21 +80,21 @@ def load_sequences_of(
     return [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(min(len(images), 200))]
 
 
-def load_sequences(data: str, manifest: dict[str, Any], count: int, steps: int) -> Uint8:
+def load_sequences(data: str, manifest: Manifest, count: int, steps: int) -> Uint8:
     """Sequences (count,steps,S,S) from an .npz with ``crops`` (M,T,S,S), or from anything that has faces.
 
     Where there are fewer or shorter ones, each serves several times from different beginnings, and goes on
     from its end backwards and forwards, so that no step jumps.
     """
-    found = load_sequences_of(data, manifest)
-    if not found:
+    sequences = load_sequences_of(data, manifest)
+    if not sequences:
         raise EdgeError(
             f"no face was found in {without_password(data)}; pass --data with faces of at least 48 pixels"
         )
     rows = []
     for number in range(count):
-        sequence = found[number % len(found)]
-        first = number // len(found) * max(len(sequence) * len(found) // count, 1)
+        sequence = sequences[number % len(sequences)]
+        first = number // len(sequences) * max(len(sequence) * len(sequences) // count, 1)
         rows.append(sequence[_there_and_back(len(sequence), first, steps)])
     return np.stack(rows)
 

@@ -1,6 +1,6 @@
 """What a camera does to a face crop: geometry, light, blur, noise, compression, occlusion.
 
-Training, sequence generation and tests share these functions; they work on one uint8 grey image
+Training, sequence generation and tests share these functions; they work on one uint8 gray image
 ``(S,S)`` at a time, return uint8 of the same shape and draw only from the generator they are given.
 """
 
@@ -26,9 +26,9 @@ def warp(
     ``narrow`` is the share of its width that is left, as of a head that turns to the side.
     """
     side = image.shape[0]
-    centre = (side - 1) / 2
-    matrix = cv2.getRotationMatrix2D((centre, centre), angle, scale)
-    matrix[:, 2] += np.multiply(shift, side) + matrix[:, 0] * centre * (1 - narrow)
+    center = (side - 1) / 2
+    matrix = cv2.getRotationMatrix2D((center, center), angle, scale)
+    matrix[:, 2] += np.multiply(shift, side) + matrix[:, 0] * center * (1 - narrow)
     matrix[:, 0] *= narrow
     if flip:
         image = np.ascontiguousarray(image[:, ::-1])
@@ -56,7 +56,7 @@ def shrink(image: Image, side: int) -> Image:
 
 
 def noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
-    """Gaussian sensor noise of ``sigma`` grey levels."""
+    """Gaussian sensor noise of ``sigma`` gray levels."""
     grain = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(sigma)
     return np.clip(image + grain, 0, 255).astype(np.uint8)
 
@@ -68,7 +68,7 @@ def compress(image: Image, quality: int) -> Image:
 
 
 def occlude(image: Image, box: tuple[float, float, float, float], value: int) -> Image:
-    """Cover the rectangle ``box`` (x0, y0, x1, y1 as fractions of the side) with grey ``value``."""
+    """Cover the rectangle ``box`` (x0, y0, x1, y1 as fractions of the side) with gray ``value``."""
     out = image.copy()
     x0, y0, x1, y1 = (round(side * image.shape[0]) for side in box)
     out[max(y0, 0) : y1, max(x0, 0) : x1] = value

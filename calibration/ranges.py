@@ -7,7 +7,7 @@ percentiles cost no second pass and no more memory than 2,048 numbers per tensor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.engines.ort import session_options
+from edge.bundle import StateTensor
 from edge.errors import EdgeError, require
+from edge.system.ort_session import session_options
 
 BINS = 2048  # half of them below zero
 FORMAT = 1
@@ -35,15 +36,14 @@ class Histogram:
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
 
     def add(self, values: Float32) -> None:
-        """Count the finite ``values``; EdgeError where one is not, because no range would hold it."""
+        """Count ``values``; EdgeError where one is not finite, because no range would hold it."""
         low, high = float(values.min()), float(values.max())
         if not (np.isfinite(low) and np.isfinite(high)):
             raise EdgeError("a tensor holds values that are not finite; the network cannot be quantized")
         self.low, self.high = min(self.low, low), max(self.high, high)
         while max(-low, high) > self.width:
             self._double()
-        found, _ = np.histogram(values, BINS, (-self.width, self.width))
-        self.counts += found
+        self.counts += np.histogram(values, BINS, (-self.width, self.width))[0]
 
     def _double(self) -> None:
         """Twice the width: two bins become one, in the middle half."""
@@ -59,26 +59,23 @@ class Histogram:
         return float(np.clip(np.interp(share, below, edges), self.low, self.high))
 
 
-def observe(
-    model: Any, state: Mapping[str, tuple[int, ...]], sequences: Iterable[Float32]
-) -> dict[str, Histogram]:
-    """Histogram of each float tensor of the ONNX ``model`` over normalised faces (T,C,S,S) per sequence.
+def observe(model: Any, state: Sequence[StateTensor], sequences: Iterable[Float32]) -> dict[str, Histogram]:
+    """Histogram of each float tensor of the ONNX ``model`` over normalized faces (T,C,S,S) per sequence.
 
     States start at zero with each sequence and are rolled forward, as in a stream.
     """
     names = _float_tensors(model)
-    run = _session_with(model, names)
-    seen = {name: Histogram() for name in (*names, "face", *state)}
-    new = [f"new_{name}" for name in state]
-    wanted = list(dict.fromkeys([*names, *new]))
+    outputs = list(dict.fromkeys([*names, *(tensor.output for tensor in state)]))
+    session = _session_with(model, outputs)
+    seen = {name: Histogram() for name in (*names, "face", *(tensor.input for tensor in state))}
     for faces in sequences:
-        now = {name: np.zeros((1, *shape), np.float32) for name, shape in state.items()}
+        now = {tensor.input: np.zeros((1, *tensor.shape), np.float32) for tensor in state}
         for face in faces:
             feeds = {"face": face[None], **now}
-            found = dict(zip(wanted, run.run(wanted, feeds), strict=True))
-            for name, value in {**{n: found[n] for n in names}, **feeds}.items():
+            values = dict(zip(outputs, session.run(outputs, feeds), strict=True))
+            for name, value in {**{name: values[name] for name in names}, **feeds}.items():
                 seen[name].add(value)
-            now = {name: found[f"new_{name}"] for name in state}
+            now = {tensor.input: values[tensor.output] for tensor in state}
     return seen
 
 
@@ -87,8 +84,8 @@ def _float_tensors(model: Any) -> list[str]:
     onnx = require("onnx", _HINT)
     inferred = onnx.shape_inference.infer_shapes(model).graph
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*inferred.value_info, *inferred.output)}
-    made = [name for node in model.graph.node for name in node.output]
-    return [name for name in made if kinds.get(name) == onnx.TensorProto.FLOAT]
+    outputs = [name for node in model.graph.node for name in node.output]
+    return [name for name in outputs if kinds.get(name) == onnx.TensorProto.FLOAT]
 
 
 def _session_with(model: Any, names: list[str]) -> Any:
@@ -102,7 +99,7 @@ def _session_with(model: Any, names: list[str]) -> Any:
     )
 
 
-def summarise(seen: Mapping[str, Histogram], method: str) -> dict[str, list[float]]:
+def summarize(seen: Mapping[str, Histogram], method: str) -> dict[str, list[float]]:
     """``[low, high]`` per tensor: ``minmax``, or ``percentile-99.99`` which cuts that share on each side."""
     if method == "minmax":
         return {name: [h.low, h.high] for name, h in seen.items()}
@@ -111,32 +108,30 @@ def summarise(seen: Mapping[str, Histogram], method: str) -> dict[str, list[floa
     except ValueError:
         share = 0.0
     if not 0.5 < share < 1:
-        raise EdgeError(
-            f"method {method!r} is unknown; there are minmax and percentile-P with P from 50 to 100"
-        )
+        raise EdgeError(f"unknown method {method!r}; use minmax, or percentile-P with P from 50 to 100")
     return {name: [h.quantile(1 - share), h.quantile(share)] for name, h in seen.items()}
 
 
 def write(path: Path, ranges: Mapping[str, list[float]], about: Mapping[str, Any]) -> None:
     """Write ranges.json; ``about`` says method, hash of data and model, and how many steps."""
-    found = {"format": FORMAT, **about, "tensors": dict(ranges)}
-    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    document = {"format": FORMAT, **about, "tensors": dict(ranges)}
+    path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read ranges.json; EdgeError where it is none or a range is no range."""
+    """Read ranges.json; EdgeError where it is not one, or a range is not finite or upside down."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        tensors = found["tensors"]
+        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        tensors = document["tensors"]
         bad = [
             n for n, (low, high) in tensors.items() if not (np.isfinite([low, high]).all() and low <= high)
         ]
     except OSError as error:
         raise EdgeError(f"cannot read {path}: {error.strerror}; {_AGAIN}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EdgeError(f"{path} is no ranges file ({error}); {_AGAIN}") from error
-    if found.get("format") != FORMAT:
-        raise EdgeError(f"{path} has format {found.get('format')!r}, expected {FORMAT}; {_AGAIN}")
+        raise EdgeError(f"{path} is not a ranges file ({error}); {_AGAIN}") from error
+    if document.get("format") != FORMAT:
+        raise EdgeError(f"{path} has format {document.get('format')!r}, expected {FORMAT}; {_AGAIN}")
     if bad:
         raise EdgeError(f"{path}: the range of {bad[0]!r} is {tensors[bad[0]]}; {_AGAIN}")
-    return found
+    return document

@@ -1,6 +1,6 @@
 """Sequences from stills: what a tracked face looks like to the network over time.
 
-No labelled emotion video may be shipped, so time is made: one to three stills follow each other with
+No labeled emotion video may be shipped, so time is synthetic: one to three stills follow each other with
 cross-fades under one camera path, drifting light, blur, compression, occlusion, crop jitter and dropped
 frames. Training, tests and calibration share this generator; it is versioned because figures depend
 on it.
@@ -47,8 +47,8 @@ def generate(
 ) -> Sequence:
     """One sequence of ``recipe.steps`` steps from stills (N,S,S) with ``labels`` (N,), 0 = neutral.
 
-    Neighbouring segments carry different labels; where all frames of a short middle segment are dropped,
-    its neighbours meet and may carry the same one. Rows with label -1 are never drawn.
+    Neighboring segments carry different labels; where all frames of a short middle segment are dropped,
+    its neighbors meet and may carry the same one. Rows with label -1 are never drawn.
     """
     share = rng.uniform(0, recipe.drop)
     raw = int(np.ceil(recipe.steps / (1 - recipe.drop))) + 1

@@ -64,7 +64,7 @@ def test_round_trip_and_tampering(tmp_path) -> None:
 
 def test_another_folder_is_not_overwritten(tmp_path) -> None:
     (tmp_path / "a.txt").write_text("mine")
-    with pytest.raises(EdgeError, match="no calibration set"):
+    with pytest.raises(EdgeError, match="not a calibration set"):
         calibration_set.write(tmp_path, [sequence(0)], "x")
 
 
@@ -83,7 +83,7 @@ def test_the_command_collects_and_measures(tmp_path, capsys) -> None:
     found = json.loads(out.read_text())
     assert found["tensors"]["state_h"][1] > 0.1, "the state has moved"
     assert command.main(["ranges", str(REFERENCE), str(tmp_path), "-o", str(out)]) == 2
-    assert "no calibration set" in capsys.readouterr().err
+    assert "not a calibration set" in capsys.readouterr().err
 
 
 def test_no_password_goes_into_a_set() -> None:

@@ -68,7 +68,7 @@ def test_the_command_stays_under_600_mb(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no ranges file"),
+        ("{", "not a ranges file"),
         ('{"format": 7, "tensors": {}}', "format 7"),
         ('{"format": 1, "tensors": {"a": [1, 0]}}', "'a'"),
         ('{"format": 1, "tensors": {"a": [0, Infinity]}}', "'a'"),
@@ -91,12 +91,12 @@ def test_what_was_written_is_read(tmp_path) -> None:
 def test_methods() -> None:
     seen = {"x": ranges.Histogram()}
     seen["x"].add(np.linspace(0, 1, 10_001, dtype=np.float32))
-    assert ranges.summarise(seen, "minmax")["x"] == [0, 1]
-    low, high = ranges.summarise(seen, "percentile-99")["x"]
+    assert ranges.summarize(seen, "minmax")["x"] == [0, 1]
+    low, high = ranges.summarize(seen, "percentile-99")["x"]
     assert high == pytest.approx(0.99, abs=2e-3)
     assert low == pytest.approx(0.01, abs=2e-3)
     with pytest.raises(EdgeError, match="unknown"):
-        ranges.summarise(seen, "entropy")
+        ranges.summarize(seen, "entropy")
 
 
 def test_states_are_rolled_forward(tmp_path) -> None:
@@ -105,7 +105,7 @@ def test_states_are_rolled_forward(tmp_path) -> None:
 
     model = onnx.load_model_from_string(tiny.MODEL)
     faces = np.full((10, 1, 8, 8), 0.5, np.float32)
-    seen = ranges.observe(model, {"state_h": (2,)}, [faces, faces])
+    seen = ranges.observe(model, [bundles.StateTensor("state_h", "new_state_h", (2,))], [faces, faces])
     assert seen["state_h"].high == pytest.approx(4.5), "nine steps of 0.5, and from zero again"
     assert seen["state_h"].low == 0
     assert seen["logits"].high == pytest.approx(5.0)

@@ -51,7 +51,7 @@ def test_a_sequence_moves_like_a_camera_not_like_noise() -> None:
     for seed in range(20):
         crops = generate(images, labels, np.random.default_rng(seed), quiet).crops.astype(float)
         steps = np.abs(np.diff(crops, axis=0)).mean(axis=(1, 2))
-        assert steps.max() < 25, "neighbouring frames of one face differ as little as a slow camera's"
+        assert steps.max() < 25, "neighboring frames of one face differ as little as a slow camera's"
         assert np.abs(crops[-1] - crops[0]).mean() > 0, "the camera never moved"
 
 
