@@ -85,9 +85,9 @@ class PartsStep(nn.Module):
 
     def __init__(self, model: nn.Module, parts: Mapping[str, str]) -> None:
         super().__init__()
-        found = {name: _part(model, parts, name) for name in PARTS}
-        self.encoder, self.head = found["encoder"], found["head"]
-        self.lstm, self.cells = _cells(found["recurrent"], parts["recurrent"])
+        modules = {name: _part(model, parts, name) for name in PARTS}
+        self.encoder, self.head = modules["encoder"], modules["head"]
+        self.lstm, self.cells = _cells(modules["recurrent"], parts["recurrent"])
         names = [
             f"state_{letter}{n}" for n in range(len(self.cells)) for letter in ("hc" if self.lstm else "h")
         ]
@@ -114,7 +114,7 @@ def _part(model: nn.Module, parts: Mapping[str, str], name: str) -> nn.Module:
     except AttributeError as error:
         names = ", ".join(child for child, _ in model.named_children())
         raise EdgeError(
-            f"[parts] {name} = {parts[name]!r} is no part of the model; it has {names}"
+            f"[parts] {name} = {parts[name]!r} is not a part of the model; it has {names}"
         ) from error
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from edge import bundle as bundles
+from edge.bundle import load
 from export.graph.axes import attribute
 
 # Newest opset and IR version that the runtime of each system loads.
@@ -23,10 +23,10 @@ _WEIGHTED = ("Conv", "Gemm", "MatMul")
 
 
 def inspect(folder: Path, as_json: bool) -> str:
-    """The audit of every precision of the bundle, as text or JSON."""
-    bundle = bundles.load(folder)
+    """What every precision of the bundle holds, as text or JSON."""
+    bundle = load(folder)
     report = {
-        "name": bundle.manifest["name"],
+        "name": bundle.manifest.name,
         "state_bytes_per_track": sum(4 * prod(tensor.shape) for tensor in bundle.state),
         "precisions": {name: audit(bundle.model(name)) for name in bundle.precisions},
     }
@@ -36,14 +36,7 @@ def inspect(folder: Path, as_json: bool) -> str:
 def audit(path: Path) -> dict[str, Any]:
     """Figures of one ONNX step graph for one face."""
     model = onnx.load(str(path))
-    known = shapes(model)
-    values = {t.name: t for t in model.graph.initializer}
-    makers = {name: node for node in model.graph.node for name in node.output}
-    layers = [
-        _layer(node, known, values, makers)
-        for node in model.graph.node
-        if node.op_type in _WEIGHTED and _weight(node, values, makers) is not None
-    ]
+    layers = _layers(model)
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     return {
         "file_bytes": path.stat().st_size,
@@ -75,55 +68,47 @@ def shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _weight(
-    node: NodeProto, values: dict[str, TensorProto], makers: dict[str, NodeProto]
-) -> TensorProto | None:
-    """The constant of a layer, behind a DequantizeLinear where it is INT8."""
-    name = node.input[1]
-    if name in makers and makers[name].op_type == "DequantizeLinear":
-        name = makers[name].input[0]
-    return values.get(name)
-
-
-def _layer(
-    node: NodeProto,
-    shapes: dict[str, tuple[int, ...]],
-    values: dict[str, TensorProto],
-    makers: dict[str, NodeProto],
-) -> dict[str, Any]:
-    weight = _weight(node, values, makers)
-    assert weight is not None
-    size = prod(weight.dims)
-    out = shapes.get(node.output[0], ())
-    if node.op_type == "Conv":  # each weight is used once per output pixel
-        macs = size * prod(out[2:])
-    else:
-        rows = prod(out) // max(weight.dims[0 if attribute(node, "transB", 0) else -1], 1)
-        macs = size * max(rows, 1)
-    kind = weight.data_type
-    bias = values.get(node.input[2]) if len(node.input) > 2 else None
-    return {
-        "name": node.name or node.output[0],
-        "op": node.op_type,
-        "weights": "x".join(map(str, weight.dims)),
-        "parameters": size + (prod(bias.dims) if bias is not None else 0),
-        "macs": int(macs),
-        "bytes": size * numpy_helper.to_array(weight).itemsize,
-        "type": helper.tensor_dtype_to_string(kind).rsplit(".", 1)[-1].lower(),
-        "int8": kind == TensorProto.INT8,
-    }
+def _layers(model: ModelProto) -> list[dict[str, Any]]:
+    """One row for each node with constant weights, behind a DequantizeLinear where they are INT8."""
+    known, values = shapes(model), {t.name: t for t in model.graph.initializer}
+    behind = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    rows = []
+    for node in model.graph.node:
+        if node.op_type not in _WEIGHTED or behind.get(node.input[1], node.input[1]) not in values:
+            continue
+        weight = values[behind.get(node.input[1], node.input[1])]
+        size, out = prod(weight.dims), known.get(node.output[0], ())
+        if node.op_type == "Conv":  # each weight is used once per output pixel
+            uses = prod(out[2:])
+        else:
+            uses = max(prod(out) // max(weight.dims[0 if attribute(node, "transB", 0) else -1], 1), 1)
+        bias = values.get(node.input[2]) if len(node.input) > 2 else None
+        kind = weight.data_type
+        rows.append(
+            {
+                "name": node.name or node.output[0],
+                "op": node.op_type,
+                "weights": "x".join(map(str, weight.dims)),
+                "parameters": size + (prod(bias.dims) if bias is not None else 0),
+                "macs": int(size * uses),
+                "bytes": size * numpy_helper.to_array(weight).itemsize,
+                "type": helper.tensor_dtype_to_string(kind).rsplit(".", 1)[-1].lower(),
+                "int8": kind == TensorProto.INT8,
+            }
+        )
+    return rows
 
 
 def _text(report: dict[str, Any]) -> str:
     lines = [f"{report['name']}: {report['state_bytes_per_track']} bytes of state per track"]
-    for precision, found in report["precisions"].items():
-        layers = found["layers"]
+    for precision, audited in report["precisions"].items():
+        layers = audited["layers"]
         lines += [
             "",
-            f"{precision}: {found['file_bytes'] / 1e6:.2f} MB, opset {found['opset']}, "
-            f"IR {found['ir_version']}, {found['parameters'] / 1e6:.3f} M parameters, "
-            f"{found['macs'] / 1e6:.2f} MMAC a step, "
-            f"{found['quantized_layers']} of {len(layers)} layers in INT8",
+            f"{precision}: {audited['file_bytes'] / 1e6:.2f} MB, opset {audited['opset']}, "
+            f"IR {audited['ir_version']}, {audited['parameters'] / 1e6:.3f} M parameters, "
+            f"{audited['macs'] / 1e6:.2f} MMAC a step, "
+            f"{audited['quantized_layers']} of {len(layers)} layers in INT8",
         ]
         widest = max((len(row["name"]) for row in layers), default=0)
         for row in layers:
@@ -131,6 +116,6 @@ def _text(report: dict[str, Any]) -> str:
                 f"  {row['name']:<{widest}}  {row['op']:<6} {row['weights']:>14} {row['type']:>8} "
                 f"{row['parameters']:>9} parameters {row['macs'] / 1e6:>8.3f} MMAC {row['bytes']:>9} bytes"
             )
-        for name, loads in found["loads_on"].items():
+        for name, loads in audited["loads_on"].items():
             lines.append(f"  {'loads on' if loads else 'DOES NOT LOAD on'} {name}")
     return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ from calibration.degrade import blur, light
 from edge.bundle import Bundle
 from edge.data import Float32
 from edge.engines.golden import roll
+from edge.manifest import BundleFile
 from edge.protocols import Engine
 
 SEQUENCES, STEPS = 64, 12
@@ -18,17 +21,24 @@ _CANDIDATES, _DRAWS, _SEED = 768, 128, 7
 _DRAWN = 192  # pixels; drawn large and shrunk, so that lines are smooth
 
 
+def add_golden(bundle: Bundle, engine: Engine) -> Bundle:
+    """Write golden.npz into a bundle in the making; ``engine`` gives the expected logits."""
+    crops, logits = golden_sequences(engine, bundle)
+    np.savez_compressed(bundle.folder / "golden.npz", crops=crops, logits=logits)
+    return replace(bundle, manifest=replace(bundle.manifest, golden=BundleFile("golden.npz")))
+
+
 def golden_sequences(engine: Engine, bundle: Bundle) -> tuple[npt.NDArray[np.uint8], Float32]:
     """Crops (64,12,S,S) uint8 and the logits (64,12,K) that ``engine`` gives them.
 
-    Of many candidates the first 64 stay whose label is clear at every step: a tie says nothing about
-    whether an engine computes rightly. Where fewer are clear, the clearest fill up.
+    Of many candidates the first 64 are taken whose label is clear at every step: a tie says nothing about
+    whether an engine computes correctly. Where fewer are clear, the clearest make up the number.
     """
-    rng = np.random.default_rng(_SEED)
-    crops = np.empty((0, STEPS, *[bundle.manifest["input"]["size"]] * 2), np.uint8)
+    rng, size = np.random.default_rng(_SEED), bundle.manifest.input.size
+    crops = np.empty((0, STEPS, size, size), np.uint8)
     logits, margin = np.empty((0, STEPS, len(bundle.labels)), np.float32), np.empty(0)
     while (margin >= CLEAR).sum() < SEQUENCES and len(crops) < _CANDIDATES:
-        drawn = draw(_DRAWS, bundle.manifest["input"]["size"], rng)
+        drawn = draw(_DRAWS, size, rng)
         crops, logits = np.concatenate([crops, drawn]), np.concatenate([logits, roll(engine, bundle, drawn)])
         second, best = np.sort(logits, axis=-1)[..., -2:].transpose(2, 0, 1)
         margin = (best - second).min(axis=1)

@@ -1,30 +1,37 @@
-"""Write a bundle: everything into a fresh folder beside the target, then one rename."""
+"""Write a bundle: everything into a new folder beside the target, then one rename."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import entries, load, sha256
+from edge.bundle import EVALUATION, Bundle, load
 from edge.errors import BundleError
+from edge.manifest import BundleFile, Manifest
+from edge.system.hashing import sha256
+
+CARD, PICTURE = "model-card.md", "model-card.png"
+SCHEMA = "emotion-edge-evaluation/1"  # of evaluation.json
 
 
-def write_bundle(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
-    """Let ``fill`` put files into an empty folder and return the manifest; then swap it for ``folder``.
+def write_bundle(folder: Path, fill: Callable[[Path], Bundle]) -> None:
+    """Let ``fill`` put files into an empty folder and return the bundle there; then swap it for ``folder``.
 
-    ``fill`` names its files by path only; hashes are added here.
+    ``fill`` names files by their paths only; hashes are added here, and the record becomes evaluation.json.
     Either the whole bundle appears at once or the old one stays; BundleError where it is not valid.
     """
     folder = folder.resolve()  # "." cannot be renamed, and a link should stay one
     fresh = _beside(folder)
     try:
-        manifest = fill(fresh)
-        _add_hashes(manifest, fresh)
-        (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        bundle = fill(fresh)
+        manifest = _with_hashes(_with_record(bundle.manifest, bundle.record(), fresh), fresh)
+        (fresh / "manifest.json").write_text(json.dumps(manifest.to_dict(), indent=2) + "\n", "utf-8")
         load(fresh)
         fresh.chmod(0o755)
         _swap(fresh, folder)
@@ -37,17 +44,28 @@ def check_target(folder: Path) -> None:
     _beside(folder.resolve()).rmdir()
 
 
-def copy_files(source: Path, target: Path) -> None:
-    """Copy the files of a bundle without their permissions: a copy of a read-only one is to be written to."""
-    for file in source.iterdir():
+def draft(bundle: Bundle, folder: Path) -> Bundle:
+    """Copy ``bundle`` into ``folder``, to be changed there: writable, with today's names of files."""
+    for file in bundle.folder.iterdir():
         if file.is_file():
-            shutil.copyfile(file, target / file.name)
+            shutil.copyfile(file, folder / file.name)  # without its permissions
+    manifest, record = replace(bundle.manifest, evaluation=None), bundle.record()
+    if "agreement" in manifest.proof:  # format 1 kept it in the manifest
+        record["agreement"] = manifest.proof["agreement"]
+        manifest = replace(manifest, proof={k: v for k, v in manifest.proof.items() if k != "agreement"})
+    if manifest.card and manifest.picture and (folder / manifest.card.path).is_file():
+        text = (folder / manifest.card.path).read_text("utf-8")
+        (folder / manifest.card.path).unlink()
+        (folder / CARD).write_text(text.replace(manifest.picture.path, PICTURE), "utf-8")
+        (folder / manifest.picture.path).rename(folder / PICTURE)
+        manifest = replace(manifest, card=BundleFile(CARD), picture=BundleFile(PICTURE))
+    return Bundle(folder, manifest, record)
 
 
 def _beside(folder: Path) -> Path:
     """A new empty folder on the same file system as ``folder``."""
     if folder.exists() and not (folder / "manifest.json").is_file():
-        raise BundleError(f"{folder} exists and is no bundle; choose another folder or remove it")
+        raise BundleError(f"{folder} exists and is not a bundle; choose another folder or remove it")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -57,9 +75,31 @@ def _beside(folder: Path) -> Path:
         ) from error
 
 
-def _add_hashes(manifest: dict[str, Any], folder: Path) -> None:
-    for entry in entries(manifest):
-        entry["sha256"] = sha256(folder / entry["path"])
+def _with_record(manifest: Manifest, record: dict[str, Any], folder: Path) -> Manifest:
+    """Write ``record`` as evaluation.json; without one there is no such file."""
+    (folder / EVALUATION).unlink(missing_ok=True)
+    if not record:
+        return replace(manifest, evaluation=None)
+    text = json.dumps({"schema": SCHEMA, **record}, indent=1)
+    (folder / EVALUATION).write_text(re.sub(r"[\[{]\n[^][{}]*[]}]", _one_line, text) + "\n", "utf-8")
+    return replace(manifest, evaluation=BundleFile(EVALUATION))
+
+
+def _one_line(innermost: re.Match[str]) -> str:
+    """A short list or object of JSON without its line breaks, which are never part of a string."""
+    line = re.sub(r"\n\s*", " ", innermost[0])
+    return line if len(line) <= 100 else innermost[0]
+
+
+def _with_hashes(manifest: Manifest, folder: Path) -> Manifest:
+    def hashed(entry: BundleFile) -> BundleFile:
+        return replace(entry, sha256=sha256(folder / entry.path))
+
+    changes: dict[str, Any] = {"files": {name: hashed(entry) for name, entry in manifest.files.items()}}
+    for entry in fields(manifest):
+        if isinstance(value := getattr(manifest, entry.name), BundleFile):
+            changes[entry.name] = hashed(value)
+    return replace(manifest, **changes)
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -5,69 +5,73 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge import bundle as bundles
+from edge.bundle import Bundle, load
 from edge.errors import BundleError, EdgeError, require
+from edge.manifest import BundleFile
+from edge.system.hashing import sha256
 from export import INSTALL
-from export.bundle.write import check_target, copy_files, write_bundle
+from export.bundle.write import CARD, PICTURE, check_target, draft, write_bundle
 from export.card.clips import check_clips, on_clips
 from export.card.measure import measure
 from export.card.picture import draw
-from export.card.text import NAME, PICTURE, model_card
+from export.card.text import model_card
 from export.data import ferplus
 
 
 def check_before(out: Path, clips: Sequence[Path], detector: str) -> None:
     """Raise what would keep a card from being written to the bundle ``out``: before hours of work."""
-    for module in ("matplotlib", "skimage"):
+    for module in ("matplotlib", "skimage", "jinja2", "scipy"):
         require(module, INSTALL)
     check_clips(clips, detector)
     check_target(out)
 
 
-def write(
-    bundle: bundles.Bundle, data: ferplus.FerPlus, clips: Sequence[Path] = (), detector: str = ""
-) -> None:
+def write(bundle: Bundle, data: ferplus.FerPlus, clips: Sequence[Path] = (), detector: str = "") -> Bundle:
     """Measure a bundle of ``emotion-export train`` and write its card and picture beside it.
 
     Figures of video stay as they were where no ``clips`` are given; ``detector`` is the path of a YuNet file
     for these, or empty.
     """
-    known, figures = bundle.manifest.get("evaluation", {}).get("clips", {}), measure(bundle, data)
-    generated = figures["over_time"]["generated"]
-    share = max(generated["smoothing"]["EMA"], key=lambda point: float(point["accuracy"]))["at"]
-    temperature = generated["per_frame_temperature"]
-    figures["clips"] = on_clips(bundle, clips, share, temperature, detector) if clips else known
-    bundle.manifest["evaluation"] = figures
-    _show(bundle)
+    record, figures = bundle.record(), measure(bundle, data)
+    if clips:
+        generated = figures["over_time"]["generated"]
+        share = max(generated["smoothing"]["EMA"], key=lambda point: float(point["accuracy"]))["at"]
+        figures["clips"] = on_clips(bundle, clips, share, generated["per_frame_temperature"], detector)
+    else:
+        figures["clips"] = record.get("figures", {}).get("clips", {})
+    return _with_card(bundle, {**record, "figures": figures})
 
 
-def forget(bundle: bundles.Bundle, precisions: Collection[str]) -> None:
-    """Take the figures of ``precisions``, whose files were made anew, out of manifest, card and picture."""
-    figures = copy.deepcopy(bundle.manifest.get("evaluation", {}))
-    if "gate" not in figures:  # no card of `emotion-export train`, or one of before it said what INT8 loses
-        return
+def forget(bundle: Bundle, precisions: Collection[str]) -> Bundle:
+    """Take the figures of ``precisions``, whose files were made anew, out of record, card and picture."""
+    record = copy.deepcopy(bundle.record())
+    figures = record.get("figures", {})
+    if "gate" not in figures:  # no card of `emotion-export train`, or one that does not say what INT8 loses
+        return bundle
     stale = set(precisions) & set(figures["precisions"])
     if not stale:
-        return
-    for found in (
-        figures["precisions"],
-        figures["gate"],
-        *(fault["accuracy"] for fault in figures["robustness"].values()),
-    ):
-        for name in stale & set(found):
-            del found[name]
-    bundle.manifest["evaluation"] = figures
-    _show(bundle)
-    print(f"the card says no more of {', '.join(sorted(stale))}; emotion-export card measures what is listed")
+        return bundle
+    faults = (fault["accuracy"] for fault in figures["robustness"].values())
+    for by_precision in (figures["precisions"], figures["gate"], *faults):
+        for name in stale & set(by_precision):
+            del by_precision[name]
+    print(
+        f"the card no longer covers {', '.join(sorted(stale))}; run emotion-export card to measure it again"
+    )
+    return _with_card(bundle, record)
 
 
-def _show(bundle: bundles.Bundle) -> None:
-    bundle.manifest.update(card={"path": NAME}, picture={"path": PICTURE})
-    draw(bundle.manifest["evaluation"], bundle.folder / PICTURE)
-    (bundle.folder / NAME).write_text(model_card(bundle.manifest), "utf-8")
+def _with_card(bundle: Bundle, record: dict[str, Any]) -> Bundle:
+    """The bundle with ``record`` and the card that tells it."""
+    changes: dict[str, Any] = {"card": BundleFile(CARD), "picture": BundleFile(PICTURE), "evaluation": None}
+    bundle = Bundle(bundle.folder, replace(bundle.manifest, **changes), record)
+    draw(record["figures"], bundle.folder / PICTURE)
+    (bundle.folder / CARD).write_text(model_card(bundle), "utf-8")
+    return bundle
 
 
 def renew(folder: Path, data_file: Path, clips: Sequence[Path] = (), detector: str = "") -> None:
@@ -75,23 +79,17 @@ def renew(folder: Path, data_file: Path, clips: Sequence[Path] = (), detector: s
 
     Figures over seeds and against PyTorch need what the bundle does not hold: they stay as they were.
     """
-    old = bundles.load(folder, unchecked=("card", "picture"))
-    training = old.manifest.get("training", {})
-    if "over_seeds" not in training or "per_frame" not in old.manifest:
+    old = load(folder, unchecked=("card", "picture"))
+    training = old.record().get("training", {})
+    if "over_seeds" not in training or old.manifest.per_frame is None:
         raise BundleError(f"{folder} holds no figures over seeds or no head without memory; train it again")
     check_before(folder, clips, detector)
     data = ferplus.load(data_file, training.get("trial", False))
-    found, expected = bundles.sha256(data_file), training.get("data_sha256", "unknown")
-    if found != expected:
+    actual, expected = sha256(data_file), training.get("data_sha256", "unknown")
+    if actual != expected:
         raise EdgeError(
-            f"{data_file} has sha256 {found[:12]}..., the bundle was trained on {expected[:12]}...; "
+            f"{data_file} has sha256 {actual[:12]}..., the bundle was trained on {expected[:12]}...; "
             "pass --data the same file"
         )
-
-    def fill(fresh: Path) -> dict[str, Any]:
-        copy_files(folder, fresh)
-        write(bundles.Bundle(fresh, old.manifest), data, clips, detector)
-        return old.manifest
-
-    write_bundle(folder, fill)
-    print(f"wrote {folder / NAME}", file=sys.stderr)
+    write_bundle(folder, lambda fresh: write(draft(old, fresh), data, clips, detector))
+    print(f"wrote {folder / CARD}", file=sys.stderr)

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.collect import track_crops
-from edge import config, session
-from edge.bundle import Bundle, sha256
+from calibration.collect import finder, track_crops
+from edge import session
+from edge.bundle import Bundle
+from edge.config import Config, SourceConfig
 from edge.engines.golden import roll
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-from edge.protocols import FaceDetector
 from edge.recognition.decision import Decision
-from export.metrics import accuracy, per_frame, smoothing
+from edge.system.hashing import sha256
+from export.card import per_frame
+from export.metrics import accuracy, smoothing
 
 SHORTEST = 10  # steps of a track that counts
 LONGEST = 1200  # frames of a clip
@@ -30,15 +32,11 @@ def check_clips(clips: Sequence[Path], detector: str = "") -> None:
     if twice:
         raise EdgeError(f"two clips are called {min(twice)}; rename one, for figures go by their names")
     for clip in clips:
-        with session.source(config.merge(config.Config(), {"source": {"address": str(clip)}})) as video:
-            next(video.frames(), None)
+        with session.parts(Config(source=SourceConfig(address=str(clip)))) as video:
+            next(iter(video.frames), None)
     if detector:
-        with _detector(detector, Path()):
-            pass
-
-
-def _detector(model: str, folder: Path) -> FaceDetector:
-    return session.detector(config.load(None, [f"detector.model={model}"]), folder)
+        with finder(detector=detector) as faces:
+            _ = faces.detector  # opens it
 
 
 def on_clips(
@@ -47,33 +45,33 @@ def on_clips(
     """Per clip: tracks, steps, label changes per 100 steps of each method, share of "uncertain" steps.
 
     ``share`` is that of the newest step in the exponential smoothing and ``temperature`` that of the head
-    without memory, ``detector`` the path of a YuNet file or empty. Steadiness alone is no merit: an answer
-    that never changes is steadiest. Read it beside the delays on generated sequences.
+    without memory, ``detector`` the path of a YuNet file or empty. Steadiness alone is no
+    merit: an answer that never changes is steadiest. Compare the delays on generated sequences.
     """
     engine, baseline = OrtEngine(bundle.model("fp32"), threads=2), per_frame.load(bundle)
-    own_t = bundle.manifest["temperature"]
+    own_t = bundle.manifest.temperature
     decision, raw = (Decision(bundle.labels, t, 0, 0) for t in (own_t, temperature))
-    found = {}
-    with _detector(detector, bundle.folder) as finder:
+    measured = {}
+    with finder(bundle, detector) as faces:
         for clip in clips:
-            every_track = track_crops(str(clip), bundle.manifest, finder, LONGEST)
+            every_track = track_crops(str(clip), bundle.manifest, faces, LONGEST)
             tracks = [track for track in every_track if len(track) >= SHORTEST]
             changes = {"recurrent": 0, "per frame": 0, f"per frame, EMA {share:g}": 0}
             unsure = 0
             for crops in (track[None] for track in tracks):
-                alone = raw.probabilities(baseline(accuracy.normalised(crops, bundle)))
+                alone = raw.probabilities(baseline(accuracy.normalized(crops, bundle)))
                 own = decision.probabilities(roll(engine, bundle, crops))
-                unsure += int((own.max(axis=-1) < bundle.manifest["abstain_below"]).sum())
+                unsure += int((own.max(axis=-1) < bundle.manifest.abstain_below).sum())
                 answers = (own.argmax(axis=-1), alone.argmax(axis=-1), smoothing.ema(alone, share))
                 for name, answer in zip(changes, answers, strict=True):
                     changes[name] += int((answer[:, 1:] != answer[:, :-1]).sum())
             steps = sum(map(len, tracks))
             rates = {name: round(100 * count / max(steps, 1), 2) for name, count in changes.items()}
-            found[clip.name] = {
+            measured[clip.name] = {
                 "sha256": sha256(clip),
                 "tracks": len(tracks),
                 "steps": steps,
                 "changes_per_100_steps": rates,
                 "uncertain": round(unsure / max(steps, 1), 4),
             }
-    return {"detector": type(finder).__name__, "of": found}
+        return {"detector": type(faces.detector).__name__, "of": measured}

@@ -12,8 +12,9 @@ from edge.bundle import Bundle
 from edge.engines.golden import roll
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
-from edge.recognition.recognizer import is_due
-from export.metrics import accuracy, per_frame, smoothing
+from edge.recognition.scheduling import is_due
+from export.card import per_frame
+from export.metrics import accuracy, smoothing
 
 SEQUENCES = 300
 DROPPED = 0.3
@@ -27,22 +28,22 @@ def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
     """``over_time.compare`` by condition, for stills (N,S,S) with labels (N,), -1 = none.
 
     ``forgetful`` is the recurrent step from the zero state in every frame; ``faultless`` the share of steps
-    that would be right if each gave the answer that its still gets, unspoilt, after eight equal steps.
+    that would be right if each gave the answer that its still gets, unspoiled, after eight equal steps.
     ``per_frame_temperature``, of the head without memory, is fitted on the first condition.
     """
     rng, baseline = np.random.default_rng(11), per_frame.load(bundle)
     untouched = accuracy.still_logits(engine, bundle, images)[:, -1].argmax(axis=1) == labels
 
-    def made(steps: int) -> tuple[Uint8, Labels]:
+    def sequences(steps: int) -> tuple[Uint8, Labels]:
         parts = [generate(images, labels, rng, SequenceRecipe(steps=steps)) for _ in range(SEQUENCES)]
         return np.stack([part.crops for part in parts]), np.stack([part.still for part in parts])
 
-    steps, step_hz = SequenceRecipe().steps, bundle.manifest["step_hz"]
-    crops, still = made(steps)
-    alone = baseline(accuracy.normalised(crops, bundle)).reshape(-1, len(bundle.labels))
+    steps, step_hz = SequenceRecipe().steps, bundle.manifest.step_hz
+    crops, still = sequences(steps)
+    alone = baseline(accuracy.normalized(crops, bundle)).reshape(-1, len(bundle.labels))
     # What suits the baseline best, for its smoothing depends on it.
     temperature = accuracy.fit_temperature(alone, labels[still].ravel())
-    own, fitted = (Decision(bundle.labels, t, 0, 0) for t in (bundle.manifest["temperature"], temperature))
+    own, fitted = (Decision(bundle.labels, t, 0, 0) for t in (bundle.manifest.temperature, temperature))
 
     def compare(crops: Uint8, kept: Labels, still: Labels) -> dict[str, Any]:
         """All see the ``kept`` (M,T') of ``crops`` (M,F,S,S), and hold their answers in between."""
@@ -52,7 +53,7 @@ def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
         answers = (
             own.probabilities(roll(engine, bundle, shown)),
             own.probabilities(apart.reshape(*kept.shape, -1)),
-            fitted.probabilities(baseline(accuracy.normalised(shown, bundle))),
+            fitted.probabilities(baseline(accuracy.normalized(shown, bundle))),
         )
         recurrent, forgetful, alone = answers
         asked, truth = smoothing.shown_at(kept, np.arange(ticks) * frames // ticks), labels[still]
@@ -68,7 +69,7 @@ def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
     shaken = np.stack([smoothing.unseen(sequence, rng) for sequence in crops])
 
     seconds = steps / step_hz
-    frames, frame_still = made(round(seconds * CAMERA_HZ))
+    frames, frame_still = sequences(round(seconds * CAMERA_HZ))
     at_ticks = frame_still[:, np.arange(steps) * frames.shape[1] // steps]
     return {
         "generated": compare(crops, every, still),
@@ -84,7 +85,7 @@ def measure(engine: Engine, bundle: Bundle, images: Uint8, labels: Labels) -> di
 def _due(seconds: float, slowest_hz: float, step_hz: float, rng: np.random.Generator) -> Labels:
     """Frames (SEQUENCES,T') of which the runtime makes steps, where gaps are log-uniform up to 1/slowest_hz.
 
-    Rows are filled up with a frame that comes after the end, which nobody asks for.
+    Rows are padded with a frame after the end, which nothing reads.
     """
     rows, end = [], round(seconds * CAMERA_HZ)
     for _ in range(SEQUENCES):

@@ -11,7 +11,7 @@ _COLUMNS = 5
 
 
 def draw(figures: Mapping[str, Any], path: Path) -> None:
-    """Draw the curves of a manifest's "evaluation" into a PNG."""
+    """Draw the curves of a bundle's figures into a PNG."""
     from matplotlib.figure import Figure
 
     faults, conditions = figures["robustness"], figures["over_time"]
@@ -21,28 +21,28 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
     axes = sheet.subplots(rows, _COLUMNS).flatten()
     for axis in axes[count:]:
         axis.set_visible(False)
-    for axis, (name, found) in zip(axes, faults.items(), strict=False):
-        _robustness(axis, name, found)
-    for axis, (name, found) in zip(axes[len(faults) :], conditions.items(), strict=False):
-        _over_time(axis, name, found)
+    for axis, (name, curve) in zip(axes, faults.items(), strict=False):
+        _robustness(axis, name, curve)
+    for axis, (name, methods) in zip(axes[len(faults) :], conditions.items(), strict=False):
+        _over_time(axis, name, methods)
     for first in (axes[0], axes[len(faults)]):
         first.legend(fontsize=7)
     _coverage(axes[count - 1], figures["precisions"]["fp32"]["coverage"])
     sheet.savefig(path, dpi=90)
 
 
-def _robustness(axis: Any, name: str, found: Mapping[str, Any]) -> None:
-    for (precision, shares), line in zip(found["accuracy"].items(), cycle(("-", "--")), strict=False):
-        axis.plot(found["levels"], shares, line, marker="o", markersize=3, label=precision)
+def _robustness(axis: Any, name: str, figures: Mapping[str, Any]) -> None:
+    for (precision, shares), line in zip(figures["accuracy"].items(), cycle(("-", "--")), strict=False):
+        axis.plot(figures["levels"], shares, line, marker="o", markersize=3, label=precision)
     axis.set_title(name, fontsize=10)
-    axis.set(xlabel=found["unit"], ylabel="accuracy", ylim=(0, 1))
-    if found["levels"][0] > found["levels"][-1]:
+    axis.set(xlabel=figures["unit"], ylabel="accuracy", ylim=(0, 1))
+    if figures["levels"][0] > figures["levels"][-1]:
         axis.invert_xaxis()
 
 
-def _over_time(axis: Any, name: str, found: Mapping[str, Any]) -> None:
-    recurrent = [found["recurrent"], *found["recurrent_smoothed"]]
-    for method, points in {**found["smoothing"], "recurrent": recurrent}.items():
+def _over_time(axis: Any, name: str, figures: Mapping[str, Any]) -> None:
+    recurrent = [figures["recurrent"], *figures["recurrent_smoothed"]]
+    for method, points in {**figures["smoothing"], "recurrent": recurrent}.items():
         points = sorted(points, key=lambda p: p["extra_changes"])
         axis.plot(
             [p["extra_changes"] for p in points], [p["delay_steps"] for p in points],

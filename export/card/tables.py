@@ -24,15 +24,15 @@ def of(part: float, n: int) -> str:
 
 def recipe(training: Mapping[str, Any]) -> str:
     frames, together = training["frames"], training.get("together")
-    told = ""
+    distilled = ""
     if together:
-        told = (
+        distilled = (
             f" on the votes, then {together['epochs']} in which {together['distil']:.0%} of the target was "
             "what the networks of all seeds say on average"
         )
-    tuned = training["fine_tune_epochs"]
-    rounded = f", then {tuned} epochs with INT8 rounding in the graph" if tuned else ""
-    return f"Encoder: {frames['epochs']} epochs{told}{rounded}; frozen while the head learnt time."
+    fine_tuned = training["fine_tune_epochs"]
+    rounded = f", then {fine_tuned} epochs with INT8 rounding in the graph" if fine_tuned else ""
+    return f"Encoder: {frames['epochs']} epochs{distilled}{rounded}; frozen while the head learnt time."
 
 
 def stills(precisions: Mapping[str, Any], without_memory: Mapping[str, Any]) -> str:
@@ -50,9 +50,9 @@ def stills(precisions: Mapping[str, Any], without_memory: Mapping[str, Any]) -> 
 
 def gate(checks: Mapping[str, Iterable[tuple[str, str, str, bool]]]) -> str:
     rows = [
-        (what, found, allowed, "" if held else "**missed**")
+        (what, value, allowed, "" if holds else "**missed**")
         for of_one in checks.values()
-        for what, found, allowed, held in of_one
+        for what, value, allowed, holds in of_one
     ]
     return table(("against fp32", "found", "budget", ""), rows)
 
@@ -70,25 +70,25 @@ def alike(figures: Mapping[str, Any]) -> str:
 
 
 def seeds(training: Mapping[str, Any]) -> str:
-    found = training["over_seeds"]
-    if len(found["seeds"]) == 1:
-        return f"From one seed, {found['seeds'][0]}: how far the recipe scatters was not measured."
+    over_seeds = training["over_seeds"]
+    if len(over_seeds["seeds"]) == 1:
+        return f"From one seed, {over_seeds['seeds'][0]}: how far the recipe scatters was not measured."
     accuracy, uar = (
         f"{share(row['mean'], row['interval_95'])} from {', '.join(f'{one:.1%}' for one in row['each'])}"
-        for row in (found["accuracy"], found["uar"])
+        for row in (over_seeds["accuracy"], over_seeds["uar"])
     )
     kin = ", and these learnt from each other" if training.get("together") else ""
     return (
-        f"The recipe from seeds {', '.join(map(str, found['seeds']))}, in PyTorch, over draws of seeds and "
-        f"faces: accuracy {accuracy}; UAR {uar}. So few seeds make an interval too narrow{kin}. The one that "
-        "is best on the development fold ships."
+        f"The recipe from seeds {', '.join(map(str, over_seeds['seeds']))}, in PyTorch, over draws of seeds "
+        f"and faces: accuracy {accuracy}; UAR {uar}. So few seeds make an interval too narrow{kin}. "
+        "The one that is best on the development fold ships."
     )
 
 
 def rare(classes: Mapping[str, Any]) -> str:
     rare = [name for name, row in classes.items() if row["n"] < RARE]
     none = [name for name, row in classes.items() if row["recall"] == 0]
-    words = f"Never recognised: {', '.join(none)}. " if none else ""
+    words = f"Never recognized: {', '.join(none)}. " if none else ""
     if rare:
         words += f"Recalls over fewer than {RARE} faces ({', '.join(rare)}) are anecdotes, not measurements."
     return words
@@ -145,38 +145,43 @@ def coverage(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def abstention(kinds: Mapping[str, Any]) -> str:
+    rows = ((name, row["n"], of(row["uncertain"], row["n"])) for name, row in kinds.items())
+    return table(("picture", "n", '"uncertain"'), rows)
+
+
 def _right(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
 def over_time(conditions: Mapping[str, Any]) -> str:
     rows = []
-    for condition, found in conditions.items():
-        best = found["best_smoothing"]
-        methods = {
-            "recurrent": found["recurrent"],
-            "recurrent, forgetting each frame": found["forgetful"],
-            "per frame": found["per_frame"],
+    for condition, methods in conditions.items():
+        best = methods["best_smoothing"]
+        rows_of = {
+            "recurrent": methods["recurrent"],
+            "recurrent, forgetting each frame": methods["forgetful"],
+            "per frame": methods["per_frame"],
             f"per frame, best smoothing ({best['kind']} {best['at']:g})": best,
         }
-        for name, row in methods.items():
+        for name, row in rows_of.items():
             cells = (f"{row['accuracy']:.1%}", row["extra_changes"], row["delay_steps"])
-            rows.append((condition, name, *cells, _ahead(found) if name == "recurrent" else ""))
-        rows.append((condition, "no fault, no delay", f"{found['faultless']:.1%}", "", "", ""))
+            rows.append((condition, name, *cells, _ahead(methods) if name == "recurrent" else ""))
+        rows.append((condition, "no fault, no delay", f"{methods['faultless']:.1%}", "", "", ""))
     head = ("sequences", "", "steps right", "needless label changes", "delay", "ahead of the best smoothing")
     return table(head, rows)
 
 
-def _ahead(found: Mapping[str, Any]) -> str:
-    delay = "" if found["delay_share"] is None else f", {found['delay_share']:.0%} of the delay"
-    low, high = found["points_ahead_95"]
-    return f"{found['points_ahead']:+.1f} points ({low:+.1f} to {high:+.1f}){delay}"
+def _ahead(methods: Mapping[str, Any]) -> str:
+    delay = "" if methods["delay_share"] is None else f", {methods['delay_share']:.0%} of the delay"
+    low, high = methods["points_ahead_95"]
+    return f"{methods['points_ahead']:+.1f} points ({low:+.1f} to {high:+.1f}){delay}"
 
 
 def robustness(faults: Mapping[str, Any]) -> str:
     rows = []
-    for name, found in faults.items():
-        right = found["accuracy"]["fp32"]
-        cells = [f"{level:g}: {part:.0%}" for level, part in zip(found["levels"], right, strict=True)]
-        rows.append((name, found["unit"], ", ".join(cells)))
+    for name, curve in faults.items():
+        right = curve["accuracy"]["fp32"]
+        cells = [f"{level:g}: {part:.0%}" for level, part in zip(curve["levels"], right, strict=True)]
+        rows.append((name, curve["unit"], ", ".join(cells)))
     return table(("fault", "strength", "accuracy by strength, fp32"), rows)

@@ -1,169 +1,41 @@
-"""A bundle on somebody's labelled set: every clip through the runtime's own detector, tracker and crop."""
+"""``emotion-export evaluate``: figures on a labeled set."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+import argparse
+import json
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
-from calibration.collect import track_crops
-from edge import bundle as bundles
-from edge import config, session
-from edge.bundle import Bundle
-from edge.capture.images import SUFFIXES
-from edge.data import Frame
-from edge.engines.golden import roll
+from edge.bundle import REFERENCE
 from edge.errors import EdgeError
-from edge.faces.crop import crop_faces
-from edge.protocols import Engine, FaceDetector
-from edge.recognition.decision import Decision
-from edge.recognition.recognizer import is_due
-from export.data import datasets
-from export.data.datasets import Clip
-from export.int8.gate import engines_of, need_labelled
-from export.metrics.accuracy import STILL_STEPS, still_logits
-from export.metrics.set_report import report
 
-log = logging.getLogger("export")
-Uint8 = npt.NDArray[np.uint8]
-Answers = dict[str, npt.NDArray[np.float32]]
+HELP = "figures on a labeled set, per class and per group"
 
 
-def evaluate(
-    folder: Path, kind: str, root: Path, limit: int | None = None, cropped: bool = False, detector: str = ""
-) -> dict[str, Any]:
-    """Figures of every precision of the bundle on a set; ``cropped`` pictures are faces already.
-
-    ``detector`` is the path of a YuNet file, or empty for the fetched one.
-    """
-    if detector and (cropped or kind == "ferplus"):
-        raise EdgeError("these pictures are faces already; leave --detector out")
-    if cropped and kind == "ferplus":
-        raise EdgeError("FER+ is cropped as it is; leave --cropped out")
-    bundle, finder = bundles.load(folder), None
-    engines, names = engines_of(bundle), datasets.canonical(bundle.labels)
-    if kind == "ferplus":
-        data = need_labelled(root, bundle)
-        rows = _some(np.flatnonzero(data.labels >= 0), limit)
-        clips = [Clip(root, names[k]) for k in data.labels[rows]]
-        logits = {name: still_logits(e, bundle, data.images[rows])[:, -1] for name, e in engines.items()}
-        answers = {name: _decision(bundle).probabilities(found) for name, found in logits.items()}
-    else:
-        known = _known(datasets.read(kind, root, cropped), names)
-        clips = [known[at] for at in _some(np.arange(len(known)), limit)]
-        finds = config.load(None, [f"detector.model={detector}"])
-        with nullcontext() if cropped else session.detector(finds, bundle.folder) as finder:
-            answers = _answers(clips, bundle, engines, finder)
-    found = {
-        "dataset": kind,
-        "bundle": {
-            **{key: bundle.manifest[key] for key in ("name", "version")},
-            "sha256": bundle.manifest["files"]["fp32"]["sha256"],
-        },
-        "detector": finder and type(finder).__name__,
-        "clips": len(clips),
-        "without_a_face": int(np.isnan(next(iter(answers.values()))[:, 0]).sum()),
-        "precisions": {name: report(p, clips, names) for name, p in answers.items()},
-    }
-    if found["without_a_face"] == len(clips):
-        raise EdgeError(f"no face was found in any of the {len(clips)} clips of {root}")
-    return found
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="PATH", help="of the set")
+    parser.add_argument(
+        "--bundle", type=Path, default=REFERENCE, metavar="DIR", help="default: the reference model"
+    )
+    parser.add_argument("--dataset", required=True, help="crema-d, ravdess, afew, dfew, ferplus or folder")
+    parser.add_argument("--limit", type=int, metavar="N", help="a random choice of N clips")
+    parser.add_argument("--cropped", action="store_true", help="pictures are faces already: no detector")
+    parser.add_argument(
+        "--detector", default="", metavar="FILE", help="a YuNet file (default: the fetched one)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures")
 
 
-def _some(rows: npt.NDArray[np.int64], limit: int | None) -> npt.NDArray[np.int64]:
-    """``limit`` of the rows at random, or all of them."""
-    if limit is None or limit >= len(rows):
-        return rows
-    return np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
+def run(args: argparse.Namespace) -> None:
+    """Print the table; --json takes all figures."""
+    from export.card.evaluate import evaluate
+    from export.metrics.set_report import table
 
-
-def _known(clips: list[Clip], names: Sequence[str]) -> list[Clip]:
-    known = [clip for clip in clips if clip.label in names]
-    if len(known) < len(clips):
-        log.warning(
-            "%d clips carry a label that the bundle does not know; they are left out", len(clips) - len(known)
-        )
-    if not known:
-        raise EdgeError(f"the bundle knows none of the set's labels; its own are {', '.join(names)}")
-    return known
-
-
-def _decision(bundle: Bundle) -> Decision:
-    return Decision(bundle.labels, bundle.manifest["temperature"], 0, 0)
-
-
-def _answers(
-    clips: Sequence[Clip], bundle: Bundle, engines: Mapping[str, Engine], detector: FaceDetector | None
-) -> Answers:
-    """Probabilities (M,K) of each precision: mean over a clip's steps, NaN where no face was found."""
-    answers: Answers = {
-        name: np.full((len(clips), len(bundle.labels)), np.nan, np.float32) for name in engines
-    }
-    for at, clip in enumerate(clips):
-        crops = _crops(clip.path, bundle, detector)
-        if len(crops):
-            for name, engine in engines.items():
-                logits = roll(engine, bundle, crops[None])[0]
-                answers[name][at] = _decision(bundle).probabilities(logits).mean(axis=0)
-        if at % 50 == 49:
-            print(f"{at + 1} of {len(clips)} clips", file=sys.stderr, flush=True)
-    return answers
-
-
-def _crops(path: Path, bundle: Bundle, detector: FaceDetector | None) -> Uint8:
-    """Crops (T,S,S) of one face, none where there is none or the clip cannot be read.
-
-    A still is held for eight steps. Of a video it is the face that is seen longest, of a still the largest;
-    where ``detector`` is None, each picture is a face as a whole.
-    """
-    still = path.suffix.lower() in SUFFIXES
-    try:
-        if detector is None:
-            crops = _whole(_still(path) if still else _frames(path), bundle)
-        elif still:
-            crops = _largest(_still(path), bundle, detector)
-        else:
-            tracks = track_crops(str(path), bundle.manifest, detector)
-            crops = tracks[0] if tracks else np.zeros((0, 1, 1), np.uint8)
-    except EdgeError as error:
-        log.warning("%s counts as a clip without a face: %s", path, error)
-        return np.zeros((0, 1, 1), np.uint8)
-    return crops.repeat(STILL_STEPS, axis=0) if still else crops
-
-
-def _still(path: Path) -> Iterator[Frame]:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise EdgeError("it cannot be read")
-    yield Frame(image=np.asarray(image, np.uint8), timestamp_s=0.0, index=0)
-
-
-def _frames(path: Path) -> Iterator[Frame]:
-    with session.source(config.merge(config.Config(), {"source": {"address": str(path)}})) as camera:
-        yield from camera.frames()
-
-
-def _whole(frames: Iterable[Frame], bundle: Bundle) -> Uint8:
-    """All of each frame as a crop, at the bundle's step rate."""
-    side, last_s, crops = bundle.manifest["input"]["size"], None, []
-    for frame in frames:
-        if is_due(last_s, frame.timestamp_s, bundle.manifest["step_hz"]):
-            last_s = frame.timestamp_s
-            grey = frame.image if frame.image.ndim == 2 else cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
-            crops.append(cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA))
-    return np.stack(crops).astype(np.uint8)
-
-
-def _largest(frames: Iterable[Frame], bundle: Bundle, detector: FaceDetector) -> Uint8:
-    """The crop (1,S,S) of the largest face that the runtime would begin a track with, or none (0,S,S)."""
-    (frame,) = frames
-    faces = [face for face in detector.detect(frame) if face.score >= detector.starts_at]
-    largest = sorted(faces, key=lambda face: float(face.box_xyxy[2] - face.box_xyxy[0]))[-1:]
-    return crop_faces(frame, largest, bundle.manifest)
+    if args.json and not args.json.parent.is_dir():  # before hours of work, not after
+        raise EdgeError(f"no folder {args.json.parent}; make it, or pass another --json")
+    if args.limit is not None and args.limit < 1:
+        raise EdgeError(f"--limit is {args.limit}, expected 1 or more clips")
+    figures = evaluate(args.bundle, args.dataset, args.path, args.limit, args.cropped, args.detector)
+    print(table(figures))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")

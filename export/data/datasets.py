@@ -1,4 +1,4 @@
-"""Labelled sets that people hold: their folders and file names, read as they were published.
+"""Labeled sets that people hold: their folders and file names, read as they were published.
 
 | set | layout |
 |---|---|
@@ -56,18 +56,20 @@ class Clip:
 
 
 def read(kind: str, root: Path, cropped: bool = False) -> list[Clip]:
-    """Clips of a set, or its published face crops where it has some; EdgeError where ``root`` is another."""
+    """Clips of a set, or its published face crops; EdgeError where ``root`` holds no such set."""
     if kind not in LAYOUTS:
         raise EdgeError(f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}")
     if not root.is_dir():
         raise EdgeError(f"no folder {root}; pass the folder that holds {kind}")
+    layout, expected = LAYOUTS[kind]
+    if cropped and kind == "dfew":
+        layout = partial(_dfew, kinds=_DFEW_CROPS)
     try:
-        found = _dfew_crops(root) if cropped and kind == "dfew" else LAYOUTS[kind](root)
-        clips = sorted(found, key=lambda clip: str(clip.path))
+        clips = sorted(layout(root), key=lambda clip: str(clip.path))
     except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:  # a table of another form
-        raise EdgeError(f"{root} does not read as {kind} ({error!r}); expected {EXPECTED[kind]}") from error
+        raise EdgeError(f"{root} does not read as {kind} ({error!r}); expected {expected}") from error
     if not clips:
-        raise EdgeError(f"{root} holds no clip of {kind}; expected {EXPECTED[kind]}")
+        raise EdgeError(f"{root} holds no clip of {kind}; expected {expected}")
     return clips
 
 
@@ -120,7 +122,7 @@ _DFEW_CROPS = ("clip_224x224", "clip_224x224_avi", "clip_224x224_16f")
 
 
 def _dfew(root: Path, kinds: Sequence[str] = ("original", *_DFEW_CROPS)) -> Iterator[Clip]:
-    """The test parts of all five splits: together the whole single-labelled set, each clip once.
+    """The test parts of all five splits: together the whole single-labeled set, each clip once.
 
     Of ``kinds``, folders of ``Clip``, the first that holds a clip gives it.
     """
@@ -132,24 +134,21 @@ def _dfew(root: Path, kinds: Sequence[str] = ("original", *_DFEW_CROPS)) -> Iter
                 if 1 <= kind <= len(_DFEW):
                     labels[row["video_name"].lstrip("0")] = _DFEW[kind - 1]
     places = [_numbered(root / "Clip" / kind) for kind in kinds]
-    found = {number: next((p[number] for p in places if number in p), None) for number in labels}
-    missing = sum(path is None for path in found.values())
+    paths = {number: next((p[number] for p in places if number in p), None) for number in labels}
+    missing = sum(path is None for path in paths.values())
     if missing:
-        log.warning("%d of %d clips of the tables are not in %s", missing, len(found), root / "Clip")
-    yield from (Clip(path, labels[number]) for number, path in found.items() if path)
-
-
-_dfew_crops = partial(_dfew, kinds=_DFEW_CROPS)
+        log.warning("%d of %d clips of the tables are not in %s", missing, len(paths), root / "Clip")
+    yield from (Clip(path, labels[number]) for number, path in paths.items() if path)
 
 
 def _numbered(folder: Path) -> dict[str, Path]:
     """Films and folders of frames in ``folder``, or in its parts, by their number without zeros in front."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in folder.iterdir() if folder.is_dir() else ():
         inside = path.iterdir() if path.is_dir() and not path.name.isdigit() else (path,)
         films = (one for one in inside if one.is_dir() or one.suffix.lower() in VIDEOS)
-        found |= {film.stem.lstrip("0"): film for film in films}
-    return found
+        paths |= {film.stem.lstrip("0"): film for film in films}
+    return paths
 
 
 def _folder(root: Path) -> Iterator[Clip]:
@@ -162,13 +161,10 @@ def _folder(root: Path) -> Iterator[Clip]:
                 yield Clip(path, label)
 
 
-LAYOUTS: dict[str, Callable[[Path], Iterator[Clip]]] = {
-    "crema-d": _crema_d, "ravdess": _ravdess, "afew": _afew, "dfew": _dfew, "folder": _folder,
-}  # fmt: skip
-EXPECTED = {
-    "crema-d": "VideoFlash/1001_DFA_ANG_XX.flv and VideoDemographics.csv",
-    "ravdess": "Actor_01/01-01-03-01-01-01-01.mp4",
-    "afew": "Val_AFEW/Angry/*.avi",
-    "dfew": "EmoLabel_DataSplit/test(single-labeled)/set_1.csv and Clip/original/1.mp4",
-    "folder": "one folder per label, such as happiness/, with videos, stills or folders of frames",
+LAYOUTS: dict[str, tuple[Callable[[Path], Iterator[Clip]], str]] = {  # how a set is read, what is expected
+    "crema-d": (_crema_d, "VideoFlash/1001_DFA_ANG_XX.flv and VideoDemographics.csv"),
+    "ravdess": (_ravdess, "Actor_01/01-01-03-01-01-01-01.mp4"),
+    "afew": (_afew, "Val_AFEW/Angry/*.avi"),
+    "dfew": (_dfew, "EmoLabel_DataSplit/test(single-labeled)/set_1.csv and Clip/original/1.mp4"),
+    "folder": (_folder, "one folder per label, such as happiness/, with videos, stills or folders of frames"),
 }

@@ -44,7 +44,7 @@ def load(path: Path, trial: bool = False) -> FerPlus:
     """Read ``ferplus_webp.npz`` (lossless WebP stream and offsets) and split it into folds.
 
     Split 1 (PublicTest) becomes fold 2. Rows of split 0 that are twins of a row of split 1 are left
-    out; the other rows of split 0 go to train or dev by twin group. Copies that were cropped anew are no
+    out; the other rows of split 0 go to train or dev by twin group. Copies that were cropped anew are not
     twins by that rule: see ``lookalikes``. In a ``trial`` figures come from the development fold.
     """
     if not path.is_file():
@@ -60,11 +60,11 @@ def load(path: Path, trial: bool = False) -> FerPlus:
     stills = [cv2.imdecode(webp[a:b], cv2.IMREAD_GRAYSCALE) if b > a else None for a, b in pairwise(offsets)]
     for row, still in enumerate(stills):
         if still is None:
-            raise BundleError(f"{path} is damaged: picture {row} cannot be decoded; get the file again")
+            raise BundleError(f"{path} is damaged: picture {row} cannot be decoded; download the file again")
     images: npt.NDArray[np.uint8] = np.stack([np.asarray(still, np.uint8) for still in stills])
     group = twin_groups(images, data["duplicate_group"])
     report = data["split"] == 1
-    # Multiplying by a large odd number scatters neighbouring groups over the folds, without a seed.
+    # Multiplying by a large odd number scatters neighboring groups over the folds, without a seed.
     dev = (group.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)) % np.uint64(DEV_SHARE) == 0
     fold = np.where(report, 2, np.where(dev, 1, 0)).astype(np.int8)
     keep = report | ~np.isin(group, group[report])
@@ -84,22 +84,22 @@ def public_test(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uin
     with tables[0].open(newline="") as pixels, tables[1].open(newline="", encoding="utf-8-sig") as votes:
         rows = zip(csv.DictReader(pixels), csv.DictReader(votes), strict=True)
         try:
-            kept = [
-                (np.array(shown["pixels"].split(), np.uint8), list(said.values())[2:])
-                for shown, said in rows
-                if said["Usage"] == "PublicTest" and said["Image name"]
+            public = [
+                (np.array(face["pixels"].split(), np.uint8), list(vote.values())[2:])
+                for face, vote in rows
+                if vote["Usage"] == "PublicTest" and vote["Image name"]
             ]
-            faces, counts = zip(*kept, strict=True)
+            faces, counts = zip(*public, strict=True)
             return np.stack(faces).reshape(-1, 48, 48), np.array(counts, np.uint8).reshape(-1, 10)
         except (KeyError, ValueError, AttributeError, csv.Error) as error:
             raise BundleError(
-                f"{folder} does not read as FER+ ({error!r}); fetch both tables anew"
+                f"{folder} does not read as FER+ ({error!r}); download both tables again"
             ) from error
 
 
 def twin_groups(images: npt.NDArray[np.uint8], known: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """Number (N,) that images share when they are known duplicates or correlate above 0.99."""
-    flat = _standardised(images)
+    flat = _standardized(images)
     parent = np.arange(len(images))
 
     def root(i: int) -> int:
@@ -128,13 +128,13 @@ def lookalikes(data: FerPlus) -> npt.NDArray[np.bool_]:
     """
     size = (ALIKE_SIDE, ALIKE_SIDE)
     small = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in data.images])
-    flat = _standardised(small.astype(np.uint8))
+    flat = _standardized(small.astype(np.uint8))
     ours, others = flat[data.fold == data.report], flat[data.fold < data.report].T
-    found = [(ours[at : at + 512] @ others).max(axis=1, initial=-1) for at in range(0, len(ours), 512)]
-    return np.concatenate([np.zeros(0, np.float32), *found]) > ALIKE_CORRELATION
+    closest = [(ours[at : at + 512] @ others).max(axis=1, initial=-1) for at in range(0, len(ours), 512)]
+    return np.concatenate([np.zeros(0, np.float32), *closest]) > ALIKE_CORRELATION
 
 
-def _standardised(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _standardized(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Rows (N,H*W) without mean and of length 1: their products are correlations."""
     flat = images.reshape(len(images), -1).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
@@ -148,18 +148,18 @@ def majority(votes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     Single votes count as noise; the largest of the ten must hold more than half of the rest and be
     one of the eight emotions.
     """
-    kept = np.where(votes == 1, 0, votes).astype(np.int64)
-    best = kept.argmax(axis=1)
-    clear = 2 * kept.max(axis=1) > kept.sum(axis=1)
+    counted = np.where(votes == 1, 0, votes).astype(np.int64)
+    best = counted.argmax(axis=1)
+    clear = 2 * counted.max(axis=1) > counted.sum(axis=1)
     return np.where(clear & (best < EMOTIONS), best, -1)
 
 
 def soft_targets(votes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Vote distribution over the eight emotions (N,8) and which rows (N,) are usable as targets."""
-    kept = np.where(votes == 1, 0, votes).astype(np.float32)
-    total = kept[:, :EMOTIONS].sum(axis=1, keepdims=True)
-    usable = (total[:, 0] > 0) & (kept.argmax(axis=1) < EMOTIONS)
-    return kept[:, :EMOTIONS] / np.maximum(total, 1), usable
+    counted = np.where(votes == 1, 0, votes).astype(np.float32)
+    total = counted[:, :EMOTIONS].sum(axis=1, keepdims=True)
+    usable = (total[:, 0] > 0) & (counted.argmax(axis=1) < EMOTIONS)
+    return counted[:, :EMOTIONS] / np.maximum(total, 1), usable
 
 
 def describe(data: FerPlus, names: tuple[str, ...]) -> dict[str, Any]:

@@ -82,19 +82,19 @@ def regroup(layout: Layout, shape: tuple[int, ...], node: NodeProto) -> Layout:
             room = wanted // size(tuple(taken))
             if length > room:  # an unnamed atom may be cut, batch and time may not
                 if name or length % room:
-                    raise EdgeError(f"{label(node)} cuts through {_said(name)}; reshape whole axes only")
+                    raise EdgeError(f"{label(node)} cuts through {_axis_name(name)}; reshape whole axes only")
                 atoms.insert(0, ("", length // room))
                 length = room
             taken.append((name, length))
         if size(tuple(taken)) != wanted:
-            raise EdgeError(f"{label(node)} joins axes in a way that cannot be followed")
+            raise EdgeError(f"{label(node)} merges axes in a way that cannot be traced")
         out.append(tuple(taken))
-    if atoms:  # a batch of one that stands nowhere any more
+    if atoms:  # a batch of one that has disappeared
         raise EdgeError(
-            f"{label(node)} drops {_said(atoms[0][0])}; export the network with a free batch axis"
+            f"{label(node)} drops {_axis_name(atoms[0][0])}; export the network with a free batch axis"
         )
     return tuple(out)
 
 
-def _said(name: str) -> str:
+def _axis_name(name: str) -> str:
     return {"B": "the batch axis", "T": "the time axis"}.get(name, "an axis")

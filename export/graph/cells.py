@@ -104,8 +104,8 @@ def lstm(
     size = len(r[0])
     total = out.add("Add", _gemm(out, x, w, bias[: 4 * size]), _gemm(out, h, r, bias[4 * size :]))
     i, o, f, g = _split(out, total, 4, size)
-    kept = out.add("Mul", out.add("Sigmoid", f), c)
-    cell = out.add("Add", kept, out.add("Mul", out.add("Sigmoid", i), out.add("Tanh", g)))
+    remembered = out.add("Mul", out.add("Sigmoid", f), c)
+    cell = out.add("Add", remembered, out.add("Mul", out.add("Sigmoid", i), out.add("Tanh", g)))
     return out.add("Mul", out.add("Sigmoid", o), out.add("Tanh", cell)), cell
 
 

@@ -18,16 +18,16 @@ Array = npt.NDArray[Any]
 
 def loops_to_gru(model: ModelProto) -> ModelProto:
     """A copy of ``model`` with each Loop that looks like a Keras GRU replaced; others stay."""
-    found = ModelProto()
-    found.CopyFrom(model)
-    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in found.graph.initializer}
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in copy.graph.initializer}
     nodes: list[NodeProto] = []
-    for node in found.graph.node:
-        made = _gru(node, known, found.graph) if node.op_type == "Loop" else None
-        nodes.extend([node] if made is None else made)
-    del found.graph.node[:]
-    found.graph.node.extend(nodes)
-    return found
+    for node in copy.graph.node:
+        gru = _gru(node, known, copy.graph) if node.op_type == "Loop" else None
+        nodes.extend([node] if gru is None else gru)
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    return copy
 
 
 def _gru(loop: NodeProto, known: dict[str, Array], graph: GraphProto) -> list[NodeProto] | None:
@@ -56,9 +56,7 @@ def _gru(loop: NodeProto, known: dict[str, Array], graph: GraphProto) -> list[No
     both = np.zeros((2, 3 * hidden), np.float32)
     if bias is not None:
         both[: 1 if bias.ndim == 1 else 2] = bias
-    return _nodes(
-        loop, body, graph, outside, reads[0], states[0], (kernels[0], recurrent, both), len(sums) == 2
-    )
+    return _nodes(loop, graph, outside, reads[0], states[0], (kernels[0], recurrent, both), len(sums) == 2)
 
 
 def _recurrent(body: GraphProto, weights: dict[str, Array], kernel: Array, hidden: int) -> Array | None:
@@ -73,7 +71,6 @@ def _recurrent(body: GraphProto, weights: dict[str, Array], kernel: Array, hidde
 
 def _nodes(
     loop: NodeProto,
-    body: GraphProto,
     graph: GraphProto,
     outside: dict[str, str],
     read: NodeProto,

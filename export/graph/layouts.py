@@ -26,8 +26,8 @@ def trace(nodes: list[NodeProto], start: dict[str, Layout], values: Values) -> A
         rule = _RULES.get(node.op_type)
         if rule is None:
             raise EdgeError(
-                f"{label(node)}: no rule how this operator treats time; replace it in the network, "
-                f"or move it behind a supported one ({', '.join(sorted(_RULES))})"
+                f"{label(node)}: no rule says how this operator treats time; replace it in the "
+                f"network, or move it behind a supported one ({', '.join(sorted(_RULES))})"
             )
         rule(node, axes, values)
         _follow_picks(node, axes)
@@ -35,7 +35,7 @@ def trace(nodes: list[NodeProto], start: dict[str, Layout], values: Values) -> A
 
 
 def _follow_picks(node: NodeProto, axes: Axes) -> None:
-    """A result is of the time that its inputs are of; times that meet are mixed, unless stacked in order."""
+    """A result belongs to the time of its inputs; different times are mixed, unless stacked in order."""
     times = [axes.picked[name] for name in node.input if name in axes.picked]
     if node in axes.picking or not times:
         return
@@ -112,8 +112,8 @@ def _reduce(node: NodeProto, axes: Axes, values: Values) -> None:
     if any(holds(layout[at], "B") for at in reduced):
         raise EdgeError(f"{label(node)} joins the rows of a batch; faces must stay apart")
     keep = bool(attribute(node, "keepdims", 1))
-    kept = [() if at in reduced else axis for at, axis in enumerate(layout) if keep or at not in reduced]
-    axes.of[node.output[0]] = tuple(kept)
+    left = [() if at in reduced else axis for at, axis in enumerate(layout) if keep or at not in reduced]
+    axes.of[node.output[0]] = tuple(left)
 
 
 def _along(default: int, to_end: bool = False) -> Callable[[NodeProto, Axes, Values], None]:
@@ -199,8 +199,8 @@ def _recurrent(node: NodeProto, axes: Axes, values: Values) -> None:
         )
     hidden: Axis = (("", attribute(node, "hidden_size")),)
     ends: Layout = ((), rows, hidden)
-    for name, made in zip(node.output, ((time, *ends), ends, ends), strict=False):
-        axes.of[name] = made
+    for name, layout in zip(node.output, ((time, *ends), ends, ends), strict=False):
+        axes.of[name] = layout
 
 
 _Rule = Callable[[NodeProto, Axes, Values], None]

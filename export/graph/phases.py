@@ -1,6 +1,6 @@
 """When a stream forgets: never, at the end of every window, or in two phases half a window apart.
 
-All of it happens inside the step graph, so that the runtime needs no word about it.
+All of it happens inside the step graph, so the runtime need not know.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Phases:
         return str(self._out.add("Concat", rows, rows, axis=0)) if self._two else rows
 
     def state(self, name: str, shape: tuple[int, ...]) -> tuple[str, Keep]:
-        """Value (rows, *shape) of a state now, and a function that takes the next one."""
+        """Current value (rows, *shape) of a state, and a function that takes the next one."""
         out, value = self._out, name
         if self._two:  # (N,2,...) in the manifest, phase by phase inside
             value = out.add("Transpose", value, perm=[1, 0, *range(2, 2 + len(shape))])

@@ -24,12 +24,7 @@ class Recurrence:
     """
 
     def __init__(
-        self,
-        out: Nodes,
-        phases: Phases,
-        values: Mapping[str, npt.NDArray[Any]],
-        fixed: set[str],
-        steps: int,
+        self, out: Nodes, phases: Phases, values: Mapping[str, npt.NDArray[Any]], fixed: set[str], steps: int
     ) -> None:
         self._out, self._phases = out, phases
         self._values, self._fixed, self._steps = values, fixed, steps
@@ -74,18 +69,16 @@ class Recurrence:
         return value[0] if value.any() else None
 
     def _remember(self, name: str, shape: tuple[int, ...], initial: npt.NDArray[np.float32] | None) -> Any:
-        """Value of a state now, and a function that takes its next value.
+        """Current value of a state, and a function that takes its next value.
 
-        The runtime starts every state at zero: a constant initial state is added here and taken off there.
+        The runtime starts every state at zero: a constant initial state is added to what comes in and
+        subtracted from what goes out.
         """
         value, keep = self._phases.state(name, shape)
         if initial is None:
             return value, keep
         offset = self._out.constant(initial)
-        return (
-            self._out.add("Add", value, offset),
-            lambda new: keep(self._out.add("Sub", new, offset)),
-        )
+        return (self._out.add("Add", value, offset), lambda new: keep(self._out.add("Sub", new, offset)))
 
     def _buffer(self, newest: str, hidden: int) -> str:
         """The last T outputs (N,T,H); rows before the first step repeat the first output."""

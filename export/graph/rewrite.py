@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
+from edge.bundle import StateTensor
 from edge.errors import EdgeError
 from export.graph import cells
 from export.graph.axes import Axes, Layout, attribute, holds, label, size
@@ -22,6 +23,7 @@ from export.graph.cells import Nodes
 from export.graph.layouts import trace
 from export.graph.phases import RESETS, Phases
 from export.graph.recurrence import Recurrence
+from export.graph.states import tensors
 from export.graph.window import IR_VERSION, OPSET, Window, logits_of, run_all
 
 RECURRENT = ("GRU", "LSTM")
@@ -31,10 +33,10 @@ _WHOLE = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 @dataclass(frozen=True)
 class Step:
-    """A step graph, the shapes of one row of its states, and where the window has the same logits."""
+    """A step graph, its states, and where the window has the same logits."""
 
     model: ModelProto
-    state: dict[str, tuple[int, ...]]
+    state: tuple[StateTensor, ...]
     classes: int
     source: str  # tensor of the window graph with the logits, before a closing softmax
     order: str  # of its axes: BK, BTK or TBK
@@ -53,7 +55,7 @@ def rewrite(window: Window, reset: str = "never") -> Step:
     Raises EdgeError that names the node and the fix for what cannot stream.
     """
     if reset not in RESETS:
-        raise EdgeError(f"--reset {reset!r} is unknown; there are {', '.join(RESETS)}")
+        raise EdgeError(f"unknown --reset {reset!r}; choose one of {', '.join(RESETS)}")
     return _Rewriter(window, reset).step()
 
 
@@ -96,13 +98,10 @@ class _Rewriter:
         self._head = self._downstream(self._last) if self._axes.mixing else set()
         for node in self._axes.mixing:
             if node.op_type not in HEADS_OVER_TIME or node.output[0] not in self._head:
-                where = (
-                    "as a head over time"
-                    if node.output[0] in self._head
-                    else "before the last recurrent layer"
-                )
+                in_head = node.output[0] in self._head
+                where = "as a head over time" if in_head else "before the last recurrent layer"
                 raise EdgeError(
-                    f"{label(node)} joins different times {where}, which cannot stream; supported are the "
+                    f"{label(node)} combines different times {where}, which cannot stream; supported are the "
                     "last step, h_n, and mean, max or attention over the last recurrent layer's outputs"
                 )
         for node in self._nodes:
@@ -115,11 +114,11 @@ class _Rewriter:
                         )
 
     def _downstream(self, source: NodeProto) -> set[str]:
-        found = set(source.output[:1])
+        reached = set(source.output[:1])
         for node in self._nodes:
-            if found & set(node.input):
-                found |= set(node.output)
-        return found - {source.output[0]}
+            if reached & set(node.input):
+                reached |= set(node.output)
+        return reached - {source.output[0]}
 
     def step(self) -> Step:
         """Build the step graph."""
@@ -127,7 +126,7 @@ class _Rewriter:
         for node in self._nodes:
             self._copy(node)
         logits, classes, source, order = self._leave()
-        return Step(self._assemble(logits, classes), dict(self._state), classes, source, order)
+        return Step(self._assemble(logits, classes), tensors(self._state), classes, source, order)
 
     def _enter(self) -> None:
         """Face (N,C,S,S) -> the window's own input with one frame."""
@@ -144,27 +143,21 @@ class _Rewriter:
         alone = not any(name in self._head for name in node.output)  # one time step, not a window
         times = {self._axes.picked[name] for name in node.output if name in self._axes.picked}
         if alone and times - {self._window.steps - 1}:
-            return  # the same for an earlier time: of no use where there is only one
-        named = bool(node.input) and (
-            self._axes.has(node.input[0], "B") or self._axes.has(node.input[0], "T")
-        )
-        made = NodeProto()
-        made.CopyFrom(node)
+            return  # the same for an earlier time: not needed where there is only one
+        named = any(self._axes.has(name, axis) for name in node.input[:1] for axis in "BT")
+        step = NodeProto()
+        step.CopyFrom(node)
         if named and node.op_type in (*_WHOLE, "Expand"):
-            shape = [
-                self._length(axis, alone, node.op_type == "Expand") for axis in self._axes.of[node.output[0]]
-            ]
-            made = helper.make_node(
-                "Expand" if node.op_type == "Expand" else "Reshape",
-                [node.input[0], self._out.constant(np.array(shape, np.int64))],
-                [node.output[0]],
-                name=node.name,
-            )
+            expands = node.op_type == "Expand"
+            sizes = [self._length(axis, alone, expands) for axis in self._axes.of[node.output[0]]]
+            inputs = [node.input[0], self._out.constant(np.array(sizes, np.int64))]
+            operator = "Expand" if expands else "Reshape"
+            step = helper.make_node(operator, inputs, [node.output[0]], name=node.name)
         elif alone and node in self._axes.picking:
-            made = self._only_time(node)
+            step = self._only_time(node)
         elif alone and node in self._axes.stacking:
-            made = helper.make_node("Identity", [node.input[-1]], [node.output[0]], name=node.name)
-        self._out.nodes.append(made)
+            step = helper.make_node("Identity", [node.input[-1]], [node.output[0]], name=node.name)
+        self._out.nodes.append(step)
 
     def _length(self, axis: Any, alone: bool, keeps_batch: bool) -> int:
         """Size of an axis of the step: free where the batch is, one where time is."""
@@ -173,7 +166,7 @@ class _Rewriter:
         return size(tuple(atom for atom in axis if not (alone and atom[0] == "T")))
 
     def _only_time(self, node: NodeProto) -> NodeProto:
-        """The last of one time step."""
+        """Pick the only time step there is."""
         if node.op_type == "Slice":
             return helper.make_node("Identity", [node.input[0]], [node.output[0]], name=node.name)
         index = self._out.constant(np.zeros_like(self._values[node.input[1]]))
@@ -208,10 +201,10 @@ class _Rewriter:
 
     def _assemble(self, logits: str, classes: int) -> ModelProto:
         self._out.alias(logits, "logits")
-        for name, new in self._new.items():
-            self._out.alias(new, f"new_{name}")
-        w = self._window
-        outputs = {"logits": (classes,), **{f"new_{name}": shape for name, shape in self._state.items()}}
+        w, state = self._window, tensors(self._state)
+        for tensor in state:
+            self._out.alias(self._new[tensor.input], tensor.output)
+        outputs = {"logits": (classes,), **{tensor.output: tensor.shape for tensor in state}}
         inputs: Mapping[str, tuple[int, ...]] = {"face": (w.channels, w.size, w.size), **self._state}
         nodes = _needed(self._out.nodes, set(outputs))
         used = {name for node in nodes for name in node.input}
@@ -235,9 +228,9 @@ def _infos(tensors: Mapping[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:
 
 def _needed(nodes: list[NodeProto], wanted: set[str]) -> list[NodeProto]:
     """Nodes that the wanted tensors need, in their old order."""
-    kept = []
+    needed = []
     for node in reversed(nodes):
         if wanted & set(node.output):
-            kept.append(node)
+            needed.append(node)
             wanted |= set(node.input)
-    return kept[::-1]
+    return needed[::-1]

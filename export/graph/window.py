@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
 from onnx.reference import ReferenceEvaluator
 
-from edge.engines.ort import session_options
 from edge.errors import EdgeError, require
+from edge.system.ort_session import session_options
 from export.graph.axes import label
 from export.graph.keras_loop import loops_to_gru
 
@@ -43,14 +44,14 @@ class Window:
         return tuple(sizes[axis] for axis in self.order)
 
     def from_crops(self, faces: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Normalised faces (B,T,C,S,S) in the order of axes of this input."""
+        """Normalized faces (B,T,C,S,S) in the order of axes of this input."""
         return faces.transpose(["BTCHW".index(axis) for axis in self.order])
 
 
 def load(path: Path, steps: int | None = None, time_first: bool = False) -> Window:
     """Read, check and fold a window graph; ``steps`` is needed where its time axis is free.
 
-    Raises EdgeError for what is no window graph, with the value found and the fix.
+    Raises EdgeError that names the value and the fix where ``path`` is not a window graph.
     """
     model = _read(path)
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -89,7 +90,7 @@ def load(path: Path, steps: int | None = None, time_first: bool = False) -> Wind
 
 
 def _check_loops(path: Path, frames: Window) -> None:
-    """Where a Loop was taken for a GRU, the whole graph must still give what it gave."""
+    """EdgeError where a Loop was taken for a GRU and the graph no longer gives the same result."""
     original = onnx.load(str(path))
     if not any(node.op_type == "Loop" for node in original.graph.node):
         return
@@ -98,7 +99,7 @@ def _check_loops(path: Path, frames: Window) -> None:
     before = session(original).run(None, {frames.input.removeprefix(PREFIX): faces})[0]
     after = session(frames.model).run(None, {frames.input: faces})[0]
     if not np.allclose(before, after, atol=1e-4):
-        raise EdgeError(f"{path}: a Loop over time is no GRU that is known here; export it as one operator")
+        raise EdgeError(f"{path}: a Loop over time is not a known form of GRU; export it as one operator")
 
 
 def _read(path: Path) -> ModelProto:
@@ -116,7 +117,7 @@ def _read(path: Path) -> ModelProto:
         raise
     except Exception as error:  # protobuf's and the checker's errors have no common base
         raise EdgeError(
-            f"{path} is no usable ONNX file ({str(error).splitlines()[0]}); export it again"
+            f"{path} is not a usable ONNX file ({str(error).splitlines()[0]}); export it again"
         ) from error
     model = loops_to_gru(model)
     for node in model.graph.node:
@@ -167,35 +168,38 @@ def _fold(model: ModelProto) -> ModelProto:
     graph = model.graph
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     wanted = {value.name for value in graph.output}
-    kept = []
+    remaining = []
     for node in graph.node:
         if wanted & set(node.output) or not all(name in known for name in node.input if name):
-            kept.append(node)
+            remaining.append(node)
             continue
         results = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input if name})
         for name, value in zip(node.output, results, strict=False):
             known[name] = np.asarray(value)
             graph.initializer.append(numpy_helper.from_array(known[name], name))
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(remaining)
     return model
 
 
 def run_all(window: Window, faces: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
     """Every tensor of the graph, constants too, for one input in the graph's own order of axes."""
-    model = ModelProto()
-    model.CopyFrom(window.model)
-    names = [name for node in model.graph.node for name in node.output if name]
-    del model.graph.output[:]
-    model.graph.output.extend(ValueInfoProto(name=name) for name in names)
-    found = dict(zip(names, session(model).run(names, {window.input: faces}), strict=True))
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    return {window.input: faces, **constants, **found}
+    graph = window.model.graph
+    names = [name for node in graph.node for name in node.output if name]
+    computed = zip(names, session(window.model, names).run(names, {window.input: faces}), strict=True)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return {window.input: faces, **constants, **dict(computed)}
 
 
-def session(model: ModelProto) -> Any:
-    """ONNX Runtime session of a model in memory, one thread."""
+def session(model: ModelProto, outputs: Collection[str] = ()) -> Any:
+    """ONNX Runtime session of a model in memory, one thread, with its outputs or the tensors ``outputs``."""
     ort, options = require("onnxruntime", "pip install 'emotion-edge[cpu]'"), session_options()
+    if outputs:
+        copy = ModelProto()
+        copy.CopyFrom(model)
+        del copy.graph.output[:]
+        copy.graph.output.extend(ValueInfoProto(name=name) for name in outputs)
+        model = copy
     try:
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -20,17 +20,17 @@ def to_half(model: ModelProto) -> ModelProto:
     the Round, is rounded in float32, because float16 is too coarse to tell which step is the nearest.
     Raises EdgeError where a weight does not fit.
     """
-    made = ModelProto()
-    made.CopyFrom(model)
-    if any(node.op_type == "QuantizeLinear" for node in made.graph.node):
-        made = version_converter.convert_version(made, _QUANTIZES_HALF)
-        made.ir_version = IR_VERSION
-    graph = made.graph
+    copied = ModelProto()
+    copied.CopyFrom(model)
+    if any(node.op_type == "QuantizeLinear" for node in copied.graph.node):
+        copied = version_converter.convert_version(copied, _QUANTIZES_HALF)
+        copied.ir_version = IR_VERSION
+    graph = copied.graph
     to_grids = [_to_grid(graph, value.name) for value in graph.input]
     exact = [node for nodes in to_grids for node in nodes]
-    kept = _in_float32(exact, graph)
+    in_float32 = _in_float32(exact, graph)
     _halve_weights(graph)
-    graph.initializer.extend(kept)
+    graph.initializer.extend(in_float32)
     starts = [
         nodes[-1].output[0] if nodes else value.name
         for value, nodes in zip(graph.input, to_grids, strict=True)
@@ -43,9 +43,8 @@ def to_half(model: ModelProto) -> ModelProto:
             continue
         if node.op_type == "Cast":
             for entry in node.attribute:
-                entry.i = (
-                    TensorProto.FLOAT16 if entry.name == "to" and entry.i == TensorProto.FLOAT else entry.i
-                )
+                if entry.name == "to" and entry.i == TensorProto.FLOAT:
+                    entry.i = TensorProto.FLOAT16
         node.input[:] = [inside.get(name, outside.get(name, name)) for name in node.input]
         node.output[:] = [outside.get(name, name) for name in node.output]
         nodes.append(node)
@@ -54,8 +53,8 @@ def to_half(model: ModelProto) -> ModelProto:
     del graph.node[:]
     graph.node.extend(copies)
     del graph.value_info[:]
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    onnx.checker.check_model(copied, full_check=True)
+    return copied
 
 
 def _to_grid(graph: GraphProto, name: str) -> list[NodeProto]:

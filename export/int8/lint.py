@@ -1,4 +1,4 @@
-"""What an INT8 file must keep, rule by rule; a broken one names its node."""
+"""The rules of an INT8 file; a broken one names its node."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _Rules:
 
     def _bias(self, node: NodeProto, bias: NodeProto | None, expected: np.ndarray) -> Iterator[str]:
         if bias is None or self._kinds.get(bias.input[0]) != TensorProto.INT32:
-            yield f"{label(node)}: its bias is no int32; the kernel would run in float"
+            yield f"{label(node)}: its bias is not int32; the kernel would run in float"
         elif not np.allclose(self._values[bias.input[1]], expected, rtol=1e-4):
             yield f"{label(node)}: the scale of its bias is not input scale times weight scale"
 

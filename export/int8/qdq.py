@@ -46,38 +46,34 @@ def grid_of(span: Sequence[float], dialect: str) -> Grid:
 
 
 def quantize(
-    model: ModelProto,
-    ranges: Ranges,
-    dialect: str,
-    recurrent: bool = False,
-    keep_float: Collection[str] = (),
+    model: ModelProto, ranges: Ranges, dialect: str, recurrent: bool = False, keep_float: Collection[str] = ()
 ) -> ModelProto:
     """``model`` with its convolutions in INT8, and its Gemms where ``recurrent`` says so.
 
     ``keep_float`` names nodes that stay in float. Raises EdgeError where a range is missing.
     """
     if dialect not in DIALECTS:
-        raise EdgeError(f"dialect {dialect!r} is unknown; there are {', '.join(DIALECTS)}")
-    made = ModelProto()
-    made.CopyFrom(model)
+        raise EdgeError(f"unknown dialect {dialect!r}; choose one of {', '.join(DIALECTS)}")
+    quantized = ModelProto()
+    quantized.CopyFrom(model)
     kinds = ("Conv", "Gemm") if recurrent else ("Conv",)
-    weights = {tensor.name for tensor in made.graph.initializer}
+    weights = {tensor.name for tensor in quantized.graph.initializer}
     chosen = [
         node
-        for node in made.graph.node
+        for node in quantized.graph.node
         if node.op_type in kinds and node.input[1] in weights and node.name not in keep_float
     ]
     if not chosen:
         raise EdgeError("the graph has no layer to quantize: no convolution with constant weights")
-    nodes = _Writer(made, ranges, dialect).write(chosen)
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
+    nodes = _Writer(quantized, ranges, dialect).write(chosen)
+    del quantized.graph.node[:]
+    quantized.graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in made.graph.initializer if tensor.name in used]
-    del made.graph.initializer[:]
-    made.graph.initializer.extend(kept)
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    constants = [tensor for tensor in quantized.graph.initializer if tensor.name in used]
+    del quantized.graph.initializer[:]
+    quantized.graph.initializer.extend(constants)
+    onnx.checker.check_model(quantized, full_check=True)
+    return quantized
 
 
 class _Writer:
@@ -93,11 +89,8 @@ class _Writer:
         """All nodes in order, those of ``chosen`` in INT8."""
         names = {node.output[0] for node in chosen}
         # A processor's kernel rounds the sum once, after its ReLU; a signed one rounds when it reads.
-        ends = (
-            {self._end(node) for node in chosen if node.op_type == "Conv"}
-            if self._dialect == "cpu"
-            else set()
-        )
+        late = [node for node in chosen if self._dialect == "cpu" and node.op_type == "Conv"]
+        ends = {self._end(node) for node in late}
         for node in list(self._graph.node):
             if node.output[0] in names:
                 self._layer(node)
@@ -114,37 +107,37 @@ class _Writer:
         return readers[0].output[0] if folds else node.output[0]
 
     def _copy(self, node: NodeProto, chosen: set[str]) -> None:
-        made = NodeProto()
-        made.CopyFrom(node)
+        copy = NodeProto()
+        copy.CopyFrom(node)
         if self._dialect == "cpu":  # read the rounded twin, so that no float copy has to be kept
-            made.input[:] = [self._twins.get(name, name) for name in node.input]
+            copy.input[:] = [self._twins.get(name, name) for name in node.input]
         elif node.op_type == "Add" and sum(name in chosen for name in node.input) == 1:
             skip = 0 if node.input[1] in chosen else 1
             if node.input[skip] in self._ranges and node.input[skip] not in self._values:
-                made.input[skip] = self._rounded(node.input[skip])
-        self._nodes.append(made)
+                copy.input[skip] = self._rounded(node.input[skip])
+        self._nodes.append(copy)
 
     def _layer(self, node: NodeProto) -> None:
-        made = NodeProto()
-        made.CopyFrom(node)
-        made.input[0] = self._rounded(node.input[0])
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.input[0] = self._rounded(node.input[0])
         weight = self._values[node.input[1]]
         axis = 0 if node.op_type == "Conv" or attribute(node, "transB", 0) else weight.ndim - 1
         others = tuple(at for at in range(weight.ndim) if at != axis)
         scale = np.maximum(np.abs(weight).max(axis=others), 1e-8).astype(np.float32) / np.float32(127)
         steps = np.rint(weight / np.expand_dims(scale, others)).clip(-127, 127).astype(np.int8)
-        made.input[1] = self._constant_twin(f"{node.output[0]}/weight", steps, scale, axis)
+        copy.input[1] = self._constant_twin(f"{node.output[0]}/weight", steps, scale, axis)
         if len(node.input) > 2 and self._dialect == "cpu":
             step = (scale * grid_of(self._ranges[node.input[0]], "cpu").scale).astype(np.float32)
             whole = np.rint(self._values[node.input[2]] / step).clip(-(2**31), 2**31 - 1).astype(np.int32)
-            made.input[2] = self._constant_twin(f"{node.output[0]}/bias", whole, step, 0)
-        self._nodes.append(made)
+            copy.input[2] = self._constant_twin(f"{node.output[0]}/bias", whole, step, 0)
+        self._nodes.append(copy)
 
     def _rounded(self, name: str) -> str:
         """Twin of ``name`` behind a QuantizeLinear and a DequantizeLinear; one per tensor."""
         if name not in self._twins:
             if name not in self._ranges:
-                raise EdgeError(f"the ranges have no tensor {name!r}; make them from this bundle")
+                raise EdgeError(f"the ranges lack tensor {name!r}; measure them on this bundle")
             grid = grid_of(self._ranges[name], self._dialect)
             constants = self._constants(name, np.array(grid.scale, np.float32), grid.zero)
             self._pair("QuantizeLinear", [name, *constants], f"{name}/q")

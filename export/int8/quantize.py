@@ -4,67 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 from onnx import ModelProto
 
-from calibration import ranges
-from edge import bundle as bundles
-from edge.bundle import Bundle, sha256
+from edge.bundle import Bundle
 from edge.engines.golden import reproduces
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-from export.bundle.write import copy_files, write_bundle
-from export.card import card
+from edge.manifest import BundleFile
+from export.data.labeled import Labeled
 from export.int8 import qdq
-from export.int8.gate import Budgets, Labelled, gate, need_labelled
+from export.int8.gate import Budgets, gate
 from export.int8.half import to_half
 from export.int8.lint import fused_convolutions, lint
-from export.int8.reference_engine import judge
+from export.int8.reference_engine import reference_engine
 
-KINDS = ("cpu", "trt", "fp16")
-FILES = {"cpu": "int8-cpu", "trt": "int8-trt", "fp16": "fp16"}
-
-
-def quantize_bundle(
-    folder: Path,
-    table: Path,
-    kinds: Sequence[str],
-    recurrent: bool,
-    data: Path | None = None,
-    budgets: Budgets = Budgets(),  # noqa: B008
-) -> bool:
-    """Add files of ``kinds`` to the bundle at ``folder`` by the ranges in ``table``.
-
-    One that does not reproduce golden.npz, or fails the gate on the faces of ``data``, is named and left
-    out. Returns whether all were listed.
-    """
-    bundle = bundles.load(folder)
-    labelled = need_labelled(data, bundle, choosing=True) if data else None
-    found = ranges.read(table)
-    made_from = found.get("model_sha256")
-    if made_from != sha256(bundle.model("fp32")):
-        raise EdgeError(f"{table} was made from another model than {folder} holds; make the ranges again")
-    passed: list[bool] = []
-
-    def fill(fresh: Path) -> dict[str, Any]:
-        copy_files(folder, fresh)
-        manifest = dict(bundle.manifest)
-        model = onnx.load(str(bundle.model("fp32")))
-        passed.extend(
-            add_precisions(
-                Bundle(fresh, manifest), model, found["tensors"], kinds, recurrent, labelled, budgets
-            )
-        )
-        about = {key: found[key] for key in ("method", "data_sha256", "steps")}
-        manifest["calibration"] = {**about, "recurrent_in_int8": recurrent}
-        card.forget(Bundle(fresh, manifest), [FILES[kind] for kind in kinds])
-        return manifest
-
-    write_bundle(folder, fill)
-    return all(passed)
+FILES = {"cpu": "int8-cpu", "trt": "int8-trt", "fp16": "fp16"}  # kind -> precision
 
 
 def add_precisions(
@@ -73,46 +31,41 @@ def add_precisions(
     table: qdq.Ranges,
     kinds: Sequence[str],
     recurrent: bool = False,
-    data: Labelled | None = None,
+    data: Labeled | None = None,
     budgets: Budgets = Budgets(),  # noqa: B008
-) -> list[bool]:
-    """Write files of ``kinds`` beside the fp32 ``model`` of a bundle in the making; which of them stay."""
-    passed = []
+) -> Bundle:
+    """A bundle in the making with files of ``kinds`` beside its fp32 ``model``.
+
+    A file that does not reproduce golden.npz, or fails the gate on ``data``, is named and left out.
+    """
     for kind in kinds:
-        path = _write(bundle.folder, bundle.manifest, model, table, kind, recurrent)
-        passed.append(_judge(bundle, path, kind, data, budgets))
-    return passed
+        name = FILES[kind]
+        path = bundle.folder / f"model.{name}.onnx"
+        if kind == "fp16":
+            onnx.save_model(to_half(model), str(path))
+        else:
+            write_int8(model, path, table, kind, recurrent, half=kind == "trt")
+        files = {**bundle.manifest.files, name: BundleFile(path.name)}
+        if not _passes(bundle, path, name, data, budgets):
+            path.unlink()
+            del files[name]
+        bundle = replace(bundle, manifest=replace(bundle.manifest, files=files))
+    return bundle
 
 
-def _write(
-    folder: Path, manifest: dict[str, Any], model: ModelProto, table: qdq.Ranges, kind: str, recurrent: bool
-) -> Path:
-    path = folder / f"model.{FILES[kind]}.onnx"
-    if kind == "fp16":
-        onnx.save_model(to_half(model), str(path))
-    else:
-        write_int8(model, path, table, kind, recurrent, half=kind == "trt")
-    manifest["files"] = {**manifest["files"], FILES[kind]: {"path": path.name}}
-    return path
-
-
-def _judge(bundle: Bundle, path: Path, kind: str, data: Labelled | None, budgets: Budgets) -> bool:
-    """Whether the new file may stay in the bundle; it is taken out again where it may not."""
-    engine = judge(path, FILES[kind])
+def _passes(bundle: Bundle, path: Path, name: str, data: Labeled | None, budgets: Budgets) -> bool:
+    """Whether the new file of precision ``name`` may be listed; says so on stdout."""
+    engine = reference_engine(path, name)
     verdict = reproduces(engine, bundle)
     faults = [] if verdict.passed else [f"golden.npz: {verdict}"]
     if data is not None and verdict.passed:
-        checks, _ = gate(
-            bundle, {"fp32": OrtEngine(bundle.model("fp32"), threads=2), FILES[kind]: engine}, data, budgets
-        )
+        engines = {"fp32": OrtEngine(bundle.model("fp32"), threads=2), name: engine}
+        checks, _ = gate(bundle, engines, data, budgets)
         faults = [
-            f"{what} is {found}, allowed {allowed}" for what, found, allowed, held in checks if not held
+            f"{what} is {value}, allowed {allowed}" for what, value, allowed, holds in checks if not holds
         ]
     size = path.stat().st_size / 1e6
-    print(f"{FILES[kind]}: {size:.2f} MB, {f'NOT listed: {faults[0]}' if faults else verdict}")
-    if faults:
-        path.unlink()
-        del bundle.manifest["files"][FILES[kind]]
+    print(f"{name}: {size:.2f} MB, {f'NOT listed: {faults[0]}' if faults else verdict}")
     return not faults
 
 
@@ -127,13 +80,13 @@ def write_int8(
 ) -> None:
     """Write ``model`` in INT8 to ``path``; with ``half`` what stays in float becomes float16.
 
-    EdgeError where a rule of the dialect is broken, or a convolution would run in float unseen.
+    EdgeError where a rule of the dialect is broken; a convolution that runs in float is named on stderr.
     """
-    made = qdq.quantize(model, table, dialect, recurrent, keep_float)
-    broken = [] if keep_float else lint(made, dialect)
+    quantized = qdq.quantize(model, table, dialect, recurrent, keep_float)
+    broken = [] if keep_float else lint(quantized, dialect)
     if broken:
         raise EdgeError(f"the {dialect} file breaks {len(broken)} rules; first: {broken[0]}")
-    onnx.save_model(to_half(made) if half else made, str(path))
+    onnx.save_model(to_half(quantized) if half else quantized, str(path))
     if dialect == "cpu" and not keep_float:
         fused, convolutions = fused_convolutions(path)
         if fused != convolutions:

@@ -1,4 +1,4 @@
-"""ONNX Runtime as the judge of every precision, of those, too, that it will never serve."""
+"""ONNX Runtime as the reference for every precision, even for those that it will never serve."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from tempfile import TemporaryDirectory
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from edge.bundle import Bundle
 from edge.engines.ort import OrtEngine
+from edge.protocols import Engine
 
 
-def judge(path: Path, precision: str, threads: int = 2) -> OrtEngine:
+def reference_engine(path: Path, precision: str, threads: int = 2) -> OrtEngine:
     """The file of ``precision`` in ONNX Runtime.
 
-    The one for TensorRT is computed node by node, as it is written: ONNX Runtime 1.31 fuses its float16
+    The one for TensorRT is computed node by node, as written: ONNX Runtime 1.31 fuses its float16
     roundings wrongly (cosine 0.95 instead of 0.9996). Releases up to 1.29 truncate where QuantizeLinear of
     float16 has to round (https://github.com/microsoft/onnxruntime/pull/32452); that of float32 rounds.
     """
@@ -24,6 +26,11 @@ def judge(path: Path, precision: str, threads: int = 2) -> OrtEngine:
         rounded = Path(folder) / path.name
         onnx.save_model(quantized_from_float32(onnx.load(str(path))), str(rounded))
         return OrtEngine(rounded, threads, optimize=False)
+
+
+def reference_engines(bundle: Bundle) -> dict[str, Engine]:
+    """Every precision of the bundle through ONNX Runtime."""
+    return {name: reference_engine(bundle.model(name), name) for name in bundle.precisions}
 
 
 def quantized_from_float32(model: ModelProto) -> ModelProto:

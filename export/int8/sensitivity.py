@@ -13,15 +13,13 @@ import onnx
 from onnx import ModelProto
 
 from calibration import ranges
-from edge import bundle as bundles
-from edge.bundle import Bundle
+from edge.bundle import Bundle, load
+from edge.engines import golden
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError, require
+from export.data.labeled import Labeled, need_labeled
 from export.int8 import qdq
-from export.int8.gate import Budgets, Labelled, figures, need_labelled, streams
-from export.parity import proof
-
-Float32 = proof.Float32
+from export.int8.gate import Budgets, figures, streams
 
 
 @dataclass(frozen=True)
@@ -35,34 +33,32 @@ class Cost:
 
 
 class Probe:
-    """Tries sets of layers in INT8 against fp32, on streams and labelled faces."""
+    """Tries sets of layers in INT8 against fp32, on streams and labeled faces."""
 
-    def __init__(self, bundle: Bundle, table: qdq.Ranges, dialect: str, data: Labelled) -> None:
+    def __init__(self, bundle: Bundle, table: qdq.Ranges, dialect: str, data: Labeled) -> None:
         self._bundle, self._table, self._dialect, self._data = bundle, table, dialect, data
         self._model: ModelProto = onnx.load(str(bundle.model("fp32")))
-        self._state = {tensor.input: tensor.shape for tensor in bundle.state}
-        self._faces = streams(bundle, data)
+        self._crops = streams(data)
         engine = OrtEngine(bundle.model("fp32"), threads=2)
-        self._logits = proof.roll(engine, self._state, self._faces)
+        self._logits = golden.roll(engine, bundle, self._crops)
         self._accuracy = figures(engine, bundle, data)["accuracy"]
         self.layers = [node.name for node in self._model.graph.node if node.op_type == "Conv"]
         if "" in self.layers or len(set(self.layers)) != len(self.layers):
-            raise EdgeError(f"{bundle.folder}: its convolutions have no names of their own; export it again")
+            raise EdgeError(f"{bundle.folder}: its convolutions need names that differ; export it again")
 
     def cost(self, name: str, int8: Collection[str]) -> Cost:
         """The cost of exactly these layers in INT8."""
         keep = [layer for layer in self.layers if layer not in int8]
-        made = qdq.quantize(self._model, self._table, self._dialect, keep_float=keep)
+        model = qdq.quantize(self._model, self._table, self._dialect, keep_float=keep)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "trial.onnx"
-            onnx.save_model(made, str(path))
+            onnx.save_model(model, str(path))
             engine = OrtEngine(path, threads=2)
-            found = proof.roll(engine, self._state, self._faces)
+            logits = golden.roll(engine, self._bundle, self._crops)
             accuracy = figures(engine, self._bundle, self._data)["accuracy"]
-        norms = np.linalg.norm(found, axis=-1) * np.linalg.norm(self._logits, axis=-1)
-        cosine = (found * self._logits).sum(-1) / np.maximum(norms, 1e-12)
-        error = float(np.sqrt(np.mean((found - self._logits) ** 2)))
-        return Cost(name, error, float(cosine.min()), self._accuracy - accuracy)
+        error = float(np.sqrt(np.mean((logits - self._logits) ** 2)))
+        cosine = golden.compare(logits, self._logits).min_cosine
+        return Cost(name, error, cosine, self._accuracy - accuracy)
 
 
 def sensitivity(probe: Probe) -> tuple[list[Cost], list[Cost]]:
@@ -76,18 +72,18 @@ def choose_float(probe: Probe, alone: list[Cost], budgets: Budgets) -> tuple[lis
     """Layers to leave in float, the worst first, until the budgets hold; and what the rest costs then."""
     worst_first = [cost.name for cost in sorted(alone, key=lambda cost: -cost.error)]
     for count in range(len(worst_first)):
-        kept = worst_first[:count]
-        cost = probe.cost("mixed", set(probe.layers) - set(kept))
+        in_float = worst_first[:count]
+        cost = probe.cost("mixed", set(probe.layers) - set(in_float))
         if cost.min_cosine >= budgets.min_cosine and cost.accuracy_loss <= budgets.accuracy_loss:
-            return kept, cost
+            return in_float, cost
     raise EdgeError("no layer can be in INT8 within the budgets; measure the ranges on more sequences")
 
 
 def run(folder: Path, table: Path, dialect: str, data: Path, budgets: Budgets, plot: Path | None) -> None:
     """Print the tables and the choice; ``plot`` takes a PNG."""
-    bundle = bundles.load(folder)
-    labelled = need_labelled(data, bundle, choosing=True)
-    probe = Probe(bundle, ranges.read(table)["tensors"], dialect, labelled)
+    bundle = load(folder)
+    labeled = need_labeled(data, bundle, choosing=True)
+    probe = Probe(bundle, ranges.read(table)["tensors"], dialect, labeled)
     alone, upto = sensitivity(probe)
     width = max(len(layer) for layer in probe.layers)
     print(f"{'layer':<{width}}  error alone    cosine     loss    error so far    cosine")
@@ -96,13 +92,13 @@ def run(folder: Path, table: Path, dialect: str, data: Path, budgets: Budgets, p
             f"{one.name:<{width}}  {one.error:>11.4f}  {one.min_cosine:>8.5f}  {one.accuracy_loss:>7.2%}  "
             f"{all_so_far.error:>14.4f}  {all_so_far.min_cosine:>8.5f}"
         )
-    kept, cost = choose_float(probe, alone, budgets)
+    in_float, cost = choose_float(probe, alone, budgets)
     print(
-        f"leave in float: {', '.join(kept) or 'none'}; then min cosine {cost.min_cosine:.5f}, "
+        f"leave in float: {', '.join(in_float) or 'none'}; then min cosine {cost.min_cosine:.5f}, "
         f"accuracy lost {cost.accuracy_loss:.2%}"
     )
     if plot:
-        _draw(plot, alone, upto, bundle.manifest["name"])
+        _draw(plot, alone, upto, bundle.manifest.name)
         print(f"wrote {plot}")
 
 

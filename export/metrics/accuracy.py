@@ -1,4 +1,4 @@
-"""Figures of a step graph on labelled stills and generated sequences, through the engine that serves."""
+"""Figures of a step graph on labeled stills and generated sequences, through the engine that serves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.engines.golden import roll
-from edge.faces.crop import normalise_crops
+from edge.preprocess import normalize_crops
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
 
@@ -23,7 +23,7 @@ Float32 = npt.NDArray[np.float32]
 def still_logits(
     engine: Engine, bundle: Bundle, images: npt.NDArray[np.uint8], steps: int = STILL_STEPS
 ) -> Float32:
-    """Logits (M,steps,K) of grey stills (M,H,W) held for ``steps`` equal steps from the zero state."""
+    """Logits (M,steps,K) of gray stills (M,H,W) held for ``steps`` equal steps from the zero state."""
     parts = []
     for at in range(0, len(images), _BATCH):
         part = images[at : at + _BATCH]
@@ -97,6 +97,6 @@ def calibration_error(
     return round(float(sum(len(b) * abs(right[b].mean() - sure[b].mean()) for b in parts) / len(sure)), 4)
 
 
-def normalised(sequences: npt.NDArray[np.uint8], bundle: Bundle) -> Float32:
-    """Network input (M,T,C,S,S) of grey sequences (M,T,S,S)."""
-    return np.stack([normalise_crops(crops, bundle.manifest) for crops in sequences])
+def normalized(sequences: npt.NDArray[np.uint8], bundle: Bundle) -> Float32:
+    """Network input (M,T,C,S,S) of gray sequences (M,T,S,S)."""
+    return np.stack([normalize_crops(crops, bundle.manifest) for crops in sequences])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import erf, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
+from edge.errors import require
+from export import INSTALL
+
 RESAMPLES = 1000  # of every bootstrap here
+_LEVEL = erf(1.96 / sqrt(2))  # 1.96 standard deviations each way
 
 
 def middle(drawn: npt.NDArray[np.float64]) -> list[float]:
@@ -18,6 +22,5 @@ def middle(drawn: npt.NDArray[np.float64]) -> list[float]:
 
 def wilson(right: float, n: int) -> list[float]:
     """95 % interval of the share ``right / n``; Wilson, J. Am. Stat. Assoc. 22 (1927)."""
-    z, p = 1.96, right / n
-    centre, spread = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return [round(edge / (1 + z * z / n), 4) for edge in (centre - spread, centre + spread)]
+    test = require("scipy.stats", INSTALL).binomtest(round(right), n)
+    return [round(float(end), 4) for end in test.proportion_ci(_LEVEL, method="wilson")]

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from calibration import degrade
 from edge.bundle import Bundle
 from edge.data import Face, Frame
-from edge.faces.crop import crop_faces, square
+from edge.faces.crop import crop_faces
+from edge.faces.square import square
+from edge.manifest import FaceInput
 from edge.protocols import Engine
 from export.metrics.accuracy import still_logits
 
@@ -30,7 +32,7 @@ def _seen_at(image: Image, side: float, _: np.random.Generator) -> Image:
     size, shrinks = (round(side),) * 2, side < len(image)
     frame = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     face = Face(square(side / 2, side / 2, side), score=1.0)
-    return crop_faces(Frame(frame, 0.0, 0), [face], {"input": {"size": len(image)}})[0]
+    return crop_faces(Frame(frame, 0.0, 0), [face], FaceInput(len(image), 1, "none"))[0]
 
 
 FAULTS: Mapping[str, tuple[str, tuple[float, ...], Fault]] = {
@@ -59,9 +61,9 @@ def curves(
 ) -> dict[str, Any]:
     """Accuracy of each engine on stills (N,S,S) with labels (N,) under each fault at each strength.
 
-    Faces of a web set hold 48 pixels: larger ones are made of them, and show what the crop makes of size.
+    Faces of a web set hold 48 pixels: larger ones are scaled up, and show how the crop handles size.
     """
-    found = {}
+    measured = {}
     for name, (unit, levels, fault) in FAULTS.items():
         shares: dict[str, list[float]] = {precision: [] for precision in engines}
         for level in levels:
@@ -70,5 +72,5 @@ def curves(
             for precision, engine in engines.items():
                 answer = still_logits(engine, bundle, worse, steps=1)[:, -1].argmax(axis=-1)
                 shares[precision].append(round(float((answer == labels).mean()), 4))
-        found[name] = {"unit": unit, "levels": list(levels), "accuracy": shares}
-    return found
+        measured[name] = {"unit": unit, "levels": list(levels), "accuracy": shares}
+    return measured

@@ -27,17 +27,17 @@ STAY = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 def measures(answer: Labels, truth: Labels) -> dict[str, float]:
     """Accuracy per step, needless label changes per sequence, delay after a true change in steps.
 
-    A change is needed where it brings the true label for the first time since that became true; one that is
-    missed makes up for none. The delay is counted until the new label is said for the first time, at most
-    until it is over.
+    A change is needed where it brings the true label for the first time since that became true; a missed
+    one does not offset a needless one. The delay lasts until the new label is given for the first time, at
+    most until it is no longer true.
     """
     needless, delays = 0, []
-    for said, wanted in zip(answer, truth, strict=True):
-        changed = np.flatnonzero(said[1:] != said[:-1]) + 1
+    for given, wanted in zip(answer, truth, strict=True):
+        changed = np.flatnonzero(given[1:] != given[:-1]) + 1
         starts = np.flatnonzero(wanted[1:] != wanted[:-1]) + 1
         needless += len(changed)
         for begin, end in pairwise([0, *starts, len(wanted)]):
-            hits = np.flatnonzero(said[begin:end] == wanted[begin])
+            hits = np.flatnonzero(given[begin:end] == wanted[begin])
             needless -= len(hits) > 0 and begin + hits[0] in changed
             if begin:
                 delays.append(int(hits[0]) if len(hits) else int(end - begin))
@@ -159,8 +159,8 @@ def unseen(crops: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArra
 def _motion_blur(image: npt.NDArray[np.uint8], length: int, angle: float) -> npt.NDArray[np.uint8]:
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1
-    centre = ((length - 1) / 2, (length - 1) / 2)
-    kernel = np.asarray(cv2.warpAffine(kernel, cv2.getRotationMatrix2D(centre, angle, 1), (length, length)))
+    center = ((length - 1) / 2, (length - 1) / 2)
+    kernel = np.asarray(cv2.warpAffine(kernel, cv2.getRotationMatrix2D(center, angle, 1), (length, length)))
     return np.asarray(cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6)), np.uint8)
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge.protocols import Engine
-from export.parity.proof import State, roll
-
-Float32 = npt.NDArray[np.float32]
-WindowLogits = Callable[[Float32], Float32]
-"""Faces (B,T,C,S,S) of one window -> logits (B,K)."""
+from export.parity.proof import Float32, State, roll
+from export.parity.references import WindowLogits
 
 
 def at_steps(window: int) -> list[int]:
@@ -41,11 +37,18 @@ def agreement(
     return rows
 
 
+def by_reset(rows: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
+    """Shares of one label by kind of reset and step."""
+    shares: dict[str, dict[int, float]] = {}
+    for row in rows:
+        shares.setdefault(row["reset"], {})[row["step"]] = row["same_label"]
+    return shares
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Plain text, one line per kind of reset."""
     steps = sorted({row["step"] for row in rows})
     lines = ["same label as the sliding window after" + "".join(f"{step:>8}" for step in steps) + " steps"]
-    for reset in dict.fromkeys(row["reset"] for row in rows):
-        shares = {row["step"]: row["same_label"] for row in rows if row["reset"] == reset}
+    for reset, shares in by_reset(rows).items():
         lines.append(f"  --reset {reset:<28}" + "".join(f"{shares[step]:>8.0%}" for step in steps))
     return "\n".join(lines) + f"\n  ({rows[0]['n']} sequences)"

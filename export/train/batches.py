@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +14,11 @@ import torch
 from torch import Tensor
 
 from calibration.degrade import augment, no_face, nudge
-from edge.faces.crop import normalise_crops
+from edge.manifest import FaceInput
+from edge.preprocess import normalize
 from export.data.ferplus import LABELS
 
-INPUT: dict[str, Any] = {"input": {"size": 48, "channels": 1, "normalisation": "standardise"}}
+INPUT = FaceInput(size=48, channels=1, normalization="standardize")
 _AHEAD = 32  # batches
 
 
@@ -74,7 +74,7 @@ def batches(
         crops = np.stack([show(images[row], rng) for show, row in zip(shown, rows, strict=True)])
         for at in np.flatnonzero(rng.random(len(crops)) < recipe.no_faces):
             crops[at], wanted[at] = no_face(crops[at], rng), 1 / wanted.shape[1]
-        return torch.from_numpy(normalise_crops(crops, INPUT)), torch.from_numpy(wanted)
+        return torch.from_numpy(normalize(crops, INPUT)), torch.from_numpy(wanted)
 
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as threads:
         ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()

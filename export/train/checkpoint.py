@@ -1,4 +1,4 @@
-"""What a training stage leaves for the next run: whole or not there, and bound to what made it."""
+"""Checkpoints of a training stage: complete or absent, and tied to the recipe that made them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from edge.errors import EdgeError
-from edge.system import atomic_write
+from edge.system.atomic_write import atomic_write
 
 
 def resume(path: Path, parts: Mapping[str, Any], recipe: object) -> int:
@@ -27,7 +27,7 @@ def resume(path: Path, parts: Mapping[str, Any], recipe: object) -> int:
         return 0
     saved = _read(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
     if saved["recipe"] != repr(recipe):
-        raise EdgeError(f"{path} was made by another recipe; pass another --work folder")
+        raise EdgeError(f"{path} was made with another recipe; pass another --work folder")
     for name, part in parts.items():
         part.load_state_dict(saved[name])
     print(f"resuming after epoch {saved['epoch']}", file=sys.stderr)
@@ -39,14 +39,14 @@ def save(path: Path, parts: Mapping[str, Any], recipe: object, epoch: int) -> No
     content = io.BytesIO()
     state = {name: part.state_dict() for name, part in parts.items()}
     torch.save({**state, "recipe": repr(recipe), "epoch": epoch}, content)
-    atomic_write.replace(path, content.getvalue())
+    atomic_write(path, content.getvalue())
 
 
 def save_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
     """Write an .npz."""
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
-    atomic_write.replace(path, content.getvalue())
+    atomic_write(path, content.getvalue())
 
 
 def load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -63,4 +63,4 @@ def _read(path: Path, load: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return load()
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, UnpicklingError, BadZipFile) as error:
-        raise EdgeError(f"{path} is damaged ({error}); remove it, and what it held is made again") from error
+        raise EdgeError(f"{path} is damaged ({error}); remove it to have it made again") from error

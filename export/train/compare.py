@@ -10,7 +10,7 @@ import onnx
 
 from calibration import ranges
 from edge.engines.ort import OrtEngine
-from edge.faces.crop import normalise_crops
+from edge.preprocess import normalize
 from edge.protocols import Engine
 from export.bundle.describe import audit
 from export.data.ferplus import FerPlus, majority
@@ -37,14 +37,14 @@ def row(name: str, model: FrameClassifier, data: FerPlus, folder: Path) -> str:
     dev = data.fold == 1
     images, labels = data.images[dev], majority(data.votes[dev])
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
-    export_step(model, {}, (1, 48, 48), fp32)
+    export_step(model, (), (1, 48, 48), fp32)
     faces = data.images[data.fold == 0][:_CALIBRATION_FACES]
     step = onnx.load(str(fp32))
-    seen = ranges.observe(step, {}, [normalise_crops(faces, INPUT)])
-    write_int8(step, int8, ranges.summarise(seen, "minmax"), "cpu")
+    histograms = ranges.observe(step, (), [normalize(faces, INPUT)])
+    write_int8(step, int8, ranges.summarize(histograms, "minmax"), "cpu")
     acc, uar = accuracy(predict(model, images), labels)
     quantized = OrtEngine(int8, threads=1)
-    out = quantized.run({"face": normalise_crops(images, INPUT)})["logits"]
+    out = quantized.run({"face": normalize(images, INPUT)})["logits"]
     loss = 100 * (acc - accuracy(out, labels)[0])
     slow, fast = _times(OrtEngine(fp32, threads=1), quantized)
     macs = audit(fp32)["macs"] / 1e6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +17,16 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from edge.errors import EdgeError
-from edge.faces.crop import normalise_crops
+from edge.preprocess import normalize
+from edge.system.progress import with_progress
 from export.data.ferplus import FerPlus, majority, soft_targets
 from export.metrics.accuracy import uar
 from export.train import checkpoint
 from export.train.batches import INPUT, FrameRecipe, batches, class_weights
 from export.train.networks import FrameClassifier
 from export.train.rounding import add_rounding_noise, keep_rounded, round_in_training
+
+_BATCH = 512  # stills
 
 
 def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -34,13 +37,17 @@ def accuracy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> 
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, images: npt.NDArray[np.uint8], batch: int = 512) -> npt.NDArray[np.float32]:
-    """Output (N,...) of ``model`` on grey stills (N,H,W) uint8, one view each."""
+def predict(
+    model: nn.Module,
+    images: npt.NDArray[np.uint8],
+    part: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Output (N,...) of ``model``, or of a ``part`` of it, on gray stills (N,H,W) uint8, one view each."""
     model.eval()
-    device = next(model.parameters()).device
+    device, forward = next(model.parameters()).device, part or model
     parts = [
-        model(torch.from_numpy(normalise_crops(images[at : at + batch], INPUT)).to(device)).cpu().numpy()
-        for at in range(0, len(images), batch)
+        forward(torch.from_numpy(normalize(images[at : at + _BATCH], INPUT)).to(device)).cpu().numpy()
+        for at in range(0, len(images), _BATCH)
     ]
     return np.concatenate(parts)
 
@@ -51,14 +58,14 @@ def processor() -> torch.device:
 
 
 def answer(networks: Sequence[nn.Module], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Mean probabilities (N,K) of ``networks`` for grey stills (N,H,W) uint8 and their mirror images."""
+    """Mean probabilities (N,K) of ``networks`` for gray stills (N,H,W) uint8 and their mirror images."""
     copies = [copy.deepcopy(one).to(processor()) for one in networks]
     logits = [predict(one, side) for one in copies for side in (images, images[:, :, ::-1])]
     return np.mean([torch.from_numpy(one).softmax(dim=1).numpy() for one in logits], axis=0)
 
 
 def training_rows(data: FerPlus) -> npt.NDArray[np.int64]:
-    """Of the faces that train the network: those of its fold that voters could name."""
+    """The rows that train the network: faces of the training fold that voters could name."""
     return np.flatnonzero(soft_targets(data.votes)[1] & (data.fold == 0))
 
 
@@ -114,7 +121,7 @@ def train_frames(
     bf16 = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
 
     for epoch in range(first, recipe.epochs):
-        torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
+        torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws the same as an unbroken one
         model.train()
         if epoch >= recipe.epochs - recipe.rounded_epochs:
             round_in_training(model)
@@ -122,8 +129,8 @@ def train_frames(
         elif epoch >= recipe.epochs - recipe.noisy_epochs:
             add_rounding_noise(model)
         started, total = time.monotonic(), 0.0
-        made = batches(images, targets, answers, weights, recipe, epoch)
-        for done, batch in enumerate(made):
+        augmented = batches(images, targets, answers, weights, recipe, epoch)
+        for done, batch in enumerate(with_progress(augmented, steps, f"steps of epoch {epoch + 1}")):
             faces, wanted = (part.to(device, non_blocking=True) for part in batch)
             faces = faces.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -134,8 +141,6 @@ def train_frames(
             optimizer.zero_grad()
             _average(averaged, model, recipe.ema, epoch * steps + done)
             total += loss.item()
-            if sys.stderr.isatty():
-                print(f"\repoch {epoch + 1} step {done + 1}/{steps}", end="", file=sys.stderr)
         acc, uar = accuracy(predict(averaged, dev_images), dev_labels)
         seconds = time.monotonic() - started
         print(
@@ -146,7 +151,7 @@ def train_frames(
         )
         checkpoint.save(folder / "frames.pt", parts, recipe, epoch + 1)
     if recipe.rounded_epochs:
-        round_in_training(averaged)  # a finished run that is resumed has not passed the loop
+        round_in_training(averaged)  # a resumed run may have skipped the loop
     keep_rounded(averaged)
     return averaged.cpu().eval()
 

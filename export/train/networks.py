@@ -21,7 +21,7 @@ from export.data.ferplus import LABELS
 from export.train.heads import FAMILIES
 
 FACE = 48  # side of a crop in pixels
-INPUT_STEP = 0.025  # of the standardised face; 127 steps each way reach 3.175 standard deviations
+INPUT_STEP = 0.025  # of the standardized face; 127 steps each way reach 3.175 standard deviations
 CEILING = 4.0
 Rounding = Callable[[Tensor], Tensor] | None  # export/train/rounding.py
 
@@ -112,7 +112,7 @@ ENCODERS = {
 
 
 class FrameEncoder(nn.Module):
-    """A face ``(N,1,48,48)`` float32, standardised, to features ``(N,features)``."""
+    """A face ``(N,1,48,48)`` float32, standardized, to features ``(N,features)``."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -34,9 +34,9 @@ class Candidate:
 
 
 def best(candidates: Sequence[Candidate], data: FerPlus) -> Candidate:
-    """The one with the most stills of the development fold right.
+    """The candidate with the most correct stills of the development fold.
 
-    Not the one with the best mean recall, which hangs on a handful of faces of the rare classes.
+    Not the one with the best mean recall, which depends on a handful of faces of the rare classes.
     """
     dev = data.fold == 1
     labels = majority(data.votes[dev])

@@ -17,8 +17,10 @@ from torch.nn.functional import cross_entropy
 
 from calibration.degrade import no_face
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
+from edge.system.progress import with_progress
 from export.data.ferplus import LABELS, FerPlus, majority, soft_targets
 from export.metrics.accuracy import STILL_STEPS
+from export.parity.references import unroll
 from export.train import checkpoint
 from export.train.frames import accuracy, predict
 from export.train.networks import StreamingNetwork
@@ -66,11 +68,9 @@ def feature_set(
     else:
         rng = np.random.default_rng((seed, fold))
         parts = []
-        for number in range(count):
+        for _ in with_progress(range(count), count, f"sequences of fold {fold}"):
             sequence = generate(images, labels, rng, SequenceRecipe())
             parts.append((features_of(model, sequence.crops), sequence.still))
-            if number % 100 == 99:
-                print(f"sequences of fold {fold}: {number + 1}/{count}", file=sys.stderr, flush=True)
         features, still = (np.stack(column) for column in zip(*parts, strict=True))
         checkpoint.save_arrays(cache, features=features, still=still)
     targets = soft_targets(votes)[0][still]
@@ -78,23 +78,14 @@ def feature_set(
 
 
 def fingerprint(*networks: nn.Module) -> str:
-    """Of the weights, so that nothing that other ones made is taken for theirs."""
+    """Short hash of the weights: results of other weights must not be taken for theirs."""
     weights = b"".join(value.numpy().tobytes() for one in networks for value in one.state_dict().values())
     return hashlib.sha256(weights).hexdigest()[:12]
 
 
 def features_of(model: StreamingNetwork, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """What the head of ``model`` takes, for grey stills (N,H,W)."""
-    return predict(_Features(model), images)
-
-
-class _Features(nn.Module):
-    def __init__(self, model: StreamingNetwork) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, face: Tensor) -> Tensor:
-        return self.model.features(face)
+    """What the head of ``model`` takes, for gray stills (N,H,W)."""
+    return predict(model, images, model.features)
 
 
 def train_sequences(
@@ -116,11 +107,11 @@ def train_sequences(
     if first < recipe.epochs:
         train = feature_set(data, 0, recipe.sequences, model, folder, recipe.seed)
         stills, targets = _stills(data, model, 0, recipe.no_faces)
-        judge = _judge(data, model, recipe, folder)
-        top = judge(best).sum if first else -1.0
+        development = _development_score(data, model, recipe, folder)
+        top = development(best).sum if first else -1.0
 
     for epoch in range(first, recipe.epochs):
-        torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws what an unbroken one draws
+        torch.manual_seed(1000 * recipe.seed + epoch)  # a resumed run draws the same as an unbroken one
         head.train()
         order = torch.randperm(len(train.features))
         for rows in order[: steps * recipe.batch].reshape(steps, recipe.batch):
@@ -134,10 +125,10 @@ def train_sequences(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-        found = judge(head)
-        print(f"head epoch {epoch + 1}/{recipe.epochs}  {found}", file=sys.stderr, flush=True)
-        if found.sum > top:
-            top = found.sum
+        score = development(head)
+        print(f"head epoch {epoch + 1}/{recipe.epochs}  {score}", file=sys.stderr, flush=True)
+        if score.sum > top:
+            top = score.sum
             best.load_state_dict(head.state_dict())
         checkpoint.save(path, parts, recipe, epoch + 1)
     head.load_state_dict(best.state_dict())
@@ -145,7 +136,7 @@ def train_sequences(
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Score:
     """Accuracy per step of sequences, accuracy and UAR on stills, all on the development fold."""
 
     over_time: float
@@ -160,25 +151,25 @@ class _Found:
         return f"dev accuracy per step {self.over_time:.4f}  stills {self.stills:.4f}  UAR {self.uar:.4f}"
 
 
-def _judge(
+def _development_score(
     data: FerPlus, model: StreamingNetwork, recipe: SequenceTrainingRecipe, folder: Path
-) -> Callable[[nn.Module], _Found]:
+) -> Callable[[nn.Module], _Score]:
     dev = feature_set(data, 1, recipe.dev_sequences, model, folder, recipe.seed)
     rows = data.fold == 1
     stills, labels = torch.from_numpy(features_of(model, data.images[rows])), majority(data.votes[rows])
 
-    def judge(head: nn.Module) -> _Found:
+    def score(head: nn.Module) -> _Score:
         head.eval()
         over_time, _ = accuracy(roll(head, dev.features).reshape(-1, len(LABELS)), dev.labels.reshape(-1))
-        return _Found(over_time, *accuracy(still_logits(head, stills), labels))
+        return _Score(over_time, *accuracy(still_logits(head, stills), labels))
 
-    return judge
+    return score
 
 
 @torch.inference_mode()
 def roll(head: nn.Module, features: Tensor) -> npt.NDArray[np.float32]:
     """Logits (M,T,K) of sequences (M,T,F) from the zero state."""
-    return _unroll(head, features).numpy()
+    return unroll(head, features).numpy()
 
 
 def still_logits(head: nn.Module, features: Tensor, steps: int = STILL_STEPS) -> npt.NDArray[np.float32]:
@@ -191,23 +182,13 @@ def _hold(features: Tensor, steps: int) -> Tensor:
     return features[:, None].expand(-1, steps, *features.shape[1:])
 
 
-def _unroll(head: nn.Module, features: Tensor) -> Tensor:
-    shapes: dict[str, tuple[int, ...]] = head.state  # type: ignore[assignment]
-    state = [torch.zeros(len(features), *shape) for shape in shapes.values()]
-    logits = []
-    for step in features.unbind(1):
-        out, *state = head(step, *state)[: 1 + len(state)]
-        logits.append(out)
-    return torch.stack(logits, 1)
-
-
 def _loss(head: nn.Module, features: Tensor, targets: Tensor, dropout: float) -> Tensor:
     features = torch.nn.functional.dropout(features, dropout)
-    return cross_entropy(_unroll(head, features).flatten(0, 1), targets.flatten(0, 1))
+    return cross_entropy(unroll(head, features).flatten(0, 1), targets.flatten(0, 1))
 
 
 def _stills(data: FerPlus, model: StreamingNetwork, fold: int, no_faces: float) -> tuple[Tensor, Tensor]:
-    """Features and targets of the stills of a fold that voters could name, a share of them spoilt."""
+    """Features and targets of the stills of a fold that voters could name; a share show no face."""
     targets, usable = soft_targets(data.votes)
     rows = (data.fold == fold) & usable
     images, wanted = data.images[rows], targets[rows]

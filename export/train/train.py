@@ -13,25 +13,32 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch import nn
 
 from calibration import degrade, ranges
 from calibration.sequences import GENERATOR_VERSION, SequenceRecipe, generate
-from edge import __version__
-from edge.bundle import Bundle, sha256
+from edge.bundle import Bundle
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-from edge.faces.crop import normalise_crops
-from edge.system import atomic_write
-from export.bundle.golden import golden_sequences
+from edge.manifest import BundleFile, Explanation, Manifest
+from edge.preprocess import normalize
+from edge.system.atomic_write import atomic_write
+from edge.system.hashing import sha256
+from edge.version import __version__
+from export.bundle.golden import add_golden
+from export.bundle.make import FP32
 from export.bundle.write import write_bundle
-from export.card import card
+from export.card import card, per_frame
 from export.data import ferplus
-from export.graph.to_onnx import export_step, rolled
-from export.int8.gate import Labelled
-from export.int8.quantize import add_precisions
-from export.metrics import accuracy, per_frame
+from export.data.labeled import Labeled
+from export.graph.states import tensors
+from export.graph.to_onnx import export_step
+from export.int8.quantize import FILES, add_precisions
+from export.metrics import accuracy
 from export.parity.proof import STEPS, prove
+from export.parity.references import every_step
 from export.train.batches import INPUT, FrameRecipe
+from export.train.compare import row, title
 from export.train.frames import processor, together, train_frames
 from export.train.networks import StreamingNetwork
 from export.train.seeds import best, spread
@@ -42,6 +49,7 @@ LICENSE = (
     "research and demonstration only: the training faces were collected from the web without an image licence"
 )
 VERSION = "0.2.0"  # of the reference model: another one for every network that ships
+PER_FRAME = "per-frame.npz"
 _CALIBRATION_SEQUENCES = 24
 _MADE_WITH: Any = (torch, np, onnx, onnxruntime)
 
@@ -94,20 +102,25 @@ def train(
         "over_seeds": spread(candidates, data),
     }
 
-    listed: list[bool] = []
+    precisions: set[str] = set()
 
-    def fill(folder: Path) -> dict[str, Any]:
-        bundle = Bundle(folder, {**_manifest(chosen.model), "training": training})
-        listed.extend(_export(bundle, chosen.model, data))
-        per_frame.save(chosen.per_frame.head, folder / bundle.manifest["per_frame"]["path"])
-        card.write(bundle, data, clips, detector)
-        return bundle.manifest
+    def fill(folder: Path) -> Bundle:
+        bundle = _export(folder, chosen.model, data)
+        precisions.update(bundle.precisions)
+        head = chosen.per_frame.head.output
+        assert isinstance(head, nn.Linear)
+        per_frame.save(head, folder / PER_FRAME)
+        manifest = replace(bundle.manifest, per_frame=BundleFile(PER_FRAME))
+        return card.write(Bundle(folder, manifest, {"training": training}), data, clips, detector)
 
     write_bundle(out, fill)
     print(f"wrote {out}", file=sys.stderr)
-    if not all(listed):
-        print("more epochs of --fine-tune adapt the network to INT8", file=sys.stderr)
-    return all(listed)
+    complete = precisions.issuperset(FILES.values())
+    if not complete:
+        print(
+            "a precision was left out; more epochs of --fine-tune adapt the network to INT8", file=sys.stderr
+        )
+    return complete
 
 
 def _one_origin(work: Path, data_file: Path) -> None:
@@ -118,7 +131,7 @@ def _one_origin(work: Path, data_file: Path) -> None:
     except OSError as error:
         raise EdgeError(f"cannot make {work} ({error.strerror}); pass another --work folder") from error
     if not note.exists():
-        atomic_write.replace(note, origin.encode())
+        atomic_write(note, origin.encode())
     elif note.read_text("utf-8").split()[:1] != origin.split():
         raise EdgeError(f"{work} holds checkpoints made from other data; pass another --work folder")
 
@@ -134,71 +147,60 @@ def _keep_memory() -> None:
     mallopt(mmap_threshold, 2**30)
 
 
-def _manifest(model: StreamingNetwork) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "name": "reference",
-        "version": VERSION,
-        "license": LICENSE,
-        "labels": list(ferplus.LABELS),
-        "input": {**INPUT["input"], "crop": {"scale": 1.0, "align": "eyes"}},
-        "state": [{"input": n, "output": f"new_{n}", "shape": list(s)} for n, s in model.state.items()],
-        "explanations": [{"output": n, "shape": list(s)} for n, s in model.extra.items()],
-        "step_hz": 10,
-        "trained_window": SequenceRecipe().steps,
-        "warm_steps": 5,
-        "reset_after_s": 1.0,
-        "temperature": 1.0,
-        "abstain_below": 0.0,
-        "files": {"fp32": {"path": "model.fp32.onnx"}},
-        "golden": {"path": "golden.npz"},
-        "per_frame": {"path": "per-frame.npz"},
-    }
+def _manifest(model: StreamingNetwork) -> Manifest:
+    return Manifest(
+        name="reference",
+        version=VERSION,
+        license=LICENSE,
+        labels=ferplus.LABELS,
+        input=INPUT,
+        state=tensors(model.state),
+        explanations=tuple(Explanation(name, shape) for name, shape in model.extra.items()),
+        step_hz=10,
+        trained_window=SequenceRecipe().steps,
+        warm_steps=5,
+        reset_after_s=1.0,
+        files={"fp32": BundleFile(FP32)},
+    )
 
 
-def _export(bundle: Bundle, model: StreamingNetwork, data: ferplus.FerPlus) -> list[bool]:
-    """Files and manifest of every precision; temperature and threshold are fitted on the development fold.
-
-    Returns which of the quantized ones could be listed.
-    """
-    manifest, size = bundle.manifest, INPUT["input"]["size"]
-    rng = np.random.default_rng(3)
-    fp32 = bundle.folder / "model.fp32.onnx"
-    export_step(model, model.state, (1, size, size), fp32)
-    engine = OrtEngine(fp32, threads=2)
-    faces = rng.standard_normal((4, STEPS, 1, size, size)).astype(np.float32)
-    manifest["proof"] = prove(engine, model.state, faces, rolled(model, model.state))
-    crops, logits = golden_sequences(engine, bundle)
-    np.savez_compressed(bundle.folder / "golden.npz", crops=crops, logits=logits)
+def _export(folder: Path, model: StreamingNetwork, data: ferplus.FerPlus) -> Bundle:
+    """A bundle in the making with every precision that passes, fitted on the development fold."""
+    manifest, rng = _manifest(model), np.random.default_rng(3)
+    face = (INPUT.channels, INPUT.size, INPUT.size)
+    export_step(model, manifest.state, face, folder / FP32)
+    engine = OrtEngine(folder / FP32, threads=2)
+    faces = rng.standard_normal((4, STEPS, *face)).astype(np.float32)
+    manifest = replace(manifest, proof=prove(engine, manifest.state, faces, every_step(model)))
+    bundle = add_golden(Bundle(folder, manifest), engine)
 
     dev = data.fold == 1
-    labelled = Labelled(data.images[dev], ferplus.majority(data.votes[dev]))
-    dev_logits = accuracy.still_logits(engine, bundle, labelled.images)[:, -1]
-    manifest["temperature"] = accuracy.fit_temperature(dev_logits, labelled.labels)
-    strange = np.stack([degrade.no_face(image, rng) for image in labelled.images])
-    manifest["abstain_below"] = accuracy.fit_threshold(
-        dev_logits,
-        labelled.labels,
-        manifest["temperature"],
-        accuracy.still_logits(engine, bundle, strange)[:, -1],
-    )
-    if manifest["abstain_below"] == accuracy.HIGHEST_THRESHOLD:
-        print("no threshold reaches what was wanted of it on the development fold", file=sys.stderr)
+    labeled = Labeled(data.images[dev], ferplus.majority(data.votes[dev]))
+    logits = accuracy.still_logits(engine, bundle, labeled.images)[:, -1]
+    temperature = accuracy.fit_temperature(logits, labeled.labels)
+    strange = np.stack([degrade.no_face(image, rng) for image in labeled.images])
+    strange_logits = accuracy.still_logits(engine, bundle, strange)[:, -1]
+    threshold = accuracy.fit_threshold(logits, labeled.labels, temperature, strange_logits)
+    if threshold == accuracy.HIGHEST_THRESHOLD:
+        print("no threshold meets both goals on the development fold; the highest is used", file=sys.stderr)
 
     rows = data.fold == 0
     images, labels = data.images[rows], ferplus.majority(data.votes[rows])
     shown = [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(_CALIBRATION_SEQUENCES)]
-    step = onnx.load(str(fp32))
-    seen = ranges.observe(step, model.state, [normalise_crops(part, manifest) for part in shown])
-    manifest["calibration"] = {"method": "minmax", "steps": sum(map(len, shown))}
-    table = ranges.summarise(seen, "minmax")
-    return add_precisions(bundle, step, table, ("cpu", "trt", "fp16"), data=labelled)
+    step = onnx.load(str(folder / FP32))
+    histograms = ranges.observe(step, manifest.state, [normalize(part, INPUT) for part in shown])
+    manifest = replace(
+        bundle.manifest,
+        temperature=temperature,
+        abstain_below=threshold,
+        calibration={"method": "minmax", "steps": sum(map(len, shown))},
+    )
+    table = ranges.summarize(histograms, "minmax")
+    return add_precisions(Bundle(folder, manifest), step, table, list(FILES), data=labeled)
 
 
 def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int) -> None:
     """Short, equal training of several encoders; one table row each on standard output."""
-    from export.train.compare import row, title
-
     _keep_memory()
     data = ferplus.load(data_file)
     work = work / "encoders"

@@ -25,7 +25,7 @@ def baseline(monkeypatch) -> None:
 
     monkeypatch.setattr(clips.per_frame, "load", lambda bundle: logits)
     monkeypatch.setattr(
-        clips.evaluate, "normalised", lambda crops, _: crops[:, :, None].astype(np.float32) - 128
+        clips.accuracy, "normalized", lambda crops, _: crops[:, :, None].astype(np.float32) - 128
     )
 
 

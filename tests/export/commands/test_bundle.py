@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from windows import CLASSES, Recipe, build  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
-TOLD = ["--labels", "a,b,c", "--normalise", "unit", "--step-hz", "10"]
+TOLD = ["--labels", "a,b,c", "--normalize", "unit", "--step-hz", "10"]
 
 NETWORK = """
 from torch import nn
@@ -94,8 +94,9 @@ def test_the_manifest_says_what_was_proven(bundle: Path) -> None:
     proof = manifest["proof"]
     assert proof["compared_steps"] == 50
     assert proof["max_abs"] <= 1e-5
-    assert {row["step"] for row in proof["agreement"]} == {1, 6, 24, 120}
-    exact = [r["same_label"] for r in proof["agreement"] if r["reset"] == "every-T" and r["step"] > 1]
+    agreement = json.loads((bundle / "evaluation.json").read_text())["agreement"]
+    assert {row["step"] for row in agreement} == {1, 6, 24, 120}
+    exact = [r["same_label"] for r in agreement if r["reset"] == "every-T" and r["step"] > 1]
     assert exact == [1.0, 1.0, 1.0], "a stream that forgets every window is that window"
     page = (bundle / "proof.html").read_text()
     assert "http" not in page.replace("http-equiv", ""), "nothing is loaded from elsewhere"
@@ -119,7 +120,7 @@ def test_verify_repeats_it_and_can_fail(bundle: Path, graph: Path, sequences: Pa
     with np.load(wrong / "golden.npz") as golden:
         crops, logits = golden["crops"], golden["logits"]
     np.savez_compressed(wrong / "golden.npz", crops=crops, logits=logits[..., ::-1])
-    from edge.bundle import sha256
+    from edge.system.hashing import sha256
 
     manifest = json.loads((wrong / "manifest.json").read_text())
     manifest["golden"]["sha256"] = sha256(wrong / "golden.npz")
@@ -158,7 +159,7 @@ def pytorch(tmp_path_factory) -> Path:
     torch.save({k: v * float("nan") for k, v in net.state_dict().items()}, folder / "nan.pt")
     torch.save(user_net.backwards().state_dict(), folder / "backwards.pt")
     (folder / "parts.toml").write_text(
-        'labels = ["a", "b", "c"]\nnormalise = "unit"\nstep_hz = 10\nwindow = 5\nsize = 8\n'
+        'labels = ["a", "b", "c"]\nnormalize = "unit"\nstep_hz = 10\nwindow = 5\nsize = 8\n'
         '[parts]\nencoder = "cnn"\nrecurrent = "rnn"\nhead = "out"\n'
     )
     return folder
@@ -254,7 +255,7 @@ def garbage(tmp_path) -> Path:
         (outside, ["outside its folder", "../weights.bin"]),
         (newer, ["opset 23", "opset 18"]),
         (not_finite, ["not finite"]),
-        (garbage, ["no usable ONNX"]),
+        (garbage, ["not a usable ONNX"]),
         (lambda folder: folder / "none.onnx", ["none.onnx"]),
     ],
 )
@@ -265,7 +266,7 @@ def test_onnx_refusals(sequences: Path, make, words, tmp_path) -> None:
     assert not out.exists()
 
 
-@pytest.mark.parametrize("missing", ["--labels", "--normalise", "--step-hz"])
+@pytest.mark.parametrize("missing", ["--labels", "--normalize", "--step-hz"])
 def test_what_no_graph_tells_must_be_said(graph: Path, missing: str, tmp_path) -> None:
     at = TOLD.index(missing)
     told = TOLD[:at] + TOLD[at + 2 :]
@@ -277,3 +278,18 @@ def test_labels_of_another_network(graph: Path, sequences: Path, tmp_path) -> No
     told = ["--labels", "a,b", *TOLD[2:]]
     done = export("bundle", "--onnx", graph, *told, "--data", sequences, "-o", tmp_path / "b")
     check_refusal(done, "2 labels", f"{CLASSES} outputs")
+
+
+def test_the_british_spelling_is_still_taken_with_a_warning(graph: Path, sequences: Path, tmp_path) -> None:
+    given = ["bundle", "--onnx", graph, "--labels", "a,b,c", "--step-hz", "10", "--data", sequences]
+    done = export(*given, "--normalise", "standardise", "-o", tmp_path / "option")
+    assert done.returncode == 0, done.stderr
+    assert "--normalise is now --normalize" in done.stderr
+    assert "standardise is now standardize" in done.stderr
+    (tmp_path / "export.toml").write_text('normalise = "standardise"\n')
+    done = export(*given, "--config", tmp_path / "export.toml", "-o", tmp_path / "key")
+    assert done.returncode == 0, done.stderr
+    assert "normalise is now normalize" in done.stderr
+    for name in ("option", "key"):
+        manifest = json.loads((tmp_path / name / "manifest.json").read_text())
+        assert manifest["input"]["normalization"] == "standardize"

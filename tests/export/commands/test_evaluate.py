@@ -1,4 +1,4 @@
-"""Somebody's labelled set: the published layouts, and figures that count what they should."""
+"""Somebody's labeled set: the published layouts, and figures that count what they should."""
 
 import json
 import subprocess
@@ -8,9 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tiny
 
 from edge import bundle as bundles
 from edge.errors import EdgeError
+from edge.manifest import parse
 
 pytestmark = pytest.mark.export
 pytest.importorskip("torch")
@@ -120,21 +122,21 @@ def test_a_table_that_is_not_as_published_is_one_line(tmp_path) -> None:
             datasets.read("dfew", tmp_path)
 
 
-def test_labelled_faces_of_another_form_are_refused(tmp_path) -> None:
-    from export.int8 import gate
+def test_labeled_faces_of_another_form_are_refused(tmp_path) -> None:
+    from export.data import labeled
 
     bundle = bundles.load(bundles.REFERENCE)
     for images, labels in (((4, 48, 48, 3), 4), ((4, 48, 48), 3)):
         np.savez(tmp_path / "a.npz", images=np.zeros(images, np.uint8), labels=np.zeros(labels, int))
-        with pytest.raises(EdgeError, match="expected grey faces"):
-            gate.need_labelled(tmp_path / "a.npz", bundle)
+        with pytest.raises(EdgeError, match="expected gray faces"):
+            labeled.need_labeled(tmp_path / "a.npz", bundle)
     for labels in (np.array(["fear", "anger"]), np.array([0.0, 1.0])):
         np.savez(tmp_path / "a.npz", images=np.zeros((2, 48, 48), np.uint8), labels=labels)
         with pytest.raises(EdgeError, match=r"labels \(N,\) of integers"):
-            gate.need_labelled(tmp_path / "a.npz", bundle)
+            labeled.need_labeled(tmp_path / "a.npz", bundle)
     np.savez(tmp_path / "a.npz", images=np.zeros((2, 48, 48), np.uint8), labels=np.array([0, 8]))
     with pytest.raises(EdgeError, match="labels from 0 to 8; expected 0 to 7"):
-        gate.need_labelled(tmp_path / "a.npz", bundle)
+        labeled.need_labeled(tmp_path / "a.npz", bundle)
 
 
 def test_unknown_names_are_refused(tmp_path) -> None:
@@ -254,16 +256,24 @@ def test_a_film_of_a_cropped_face_goes_in_whole(tmp_path) -> None:
 
 
 def test_a_still_whose_face_would_begin_no_track_has_none(tmp_path) -> None:
+    from edge.config import Config
     from edge.data import Face
-    from export.commands import evaluate as evaluate_set
+    from edge.faces.tracker import Tracker
+    from export.card import evaluate as evaluate_set
 
     class Doubtful:
-        starts_at = 0.8
+        """Parts whose detector is certain of no face."""
+
+        config = Config()
 
         def __init__(self, *scores: float) -> None:
             self._faces = [
                 Face(np.array([0, 0, 40 - at, 40 - at], np.float32), s) for at, s in enumerate(scores)
             ]
+            self.detector = self
+
+        def new_tracker(self) -> Tracker:
+            return Tracker(starts_at=0.8)
 
         def detect(self, frame):
             return self._faces
@@ -276,8 +286,7 @@ def test_a_still_whose_face_would_begin_no_track_has_none(tmp_path) -> None:
 
 
 def test_labels_of_another_order_and_name_are_understood(tmp_path) -> None:
-    from export.data import ferplus
-    from export.int8 import gate
+    from export.data import ferplus, labeled
 
     votes = np.zeros((40, 10), np.uint8)
     votes[np.arange(40), np.arange(40) % 8] = 9
@@ -287,12 +296,12 @@ def test_labels_of_another_order_and_name_are_understood(tmp_path) -> None:
         tmp_path / "faces.npz", webp=np.concatenate(packed), offsets=np.cumsum([0, *map(len, packed)]),
         votes=votes, split=np.repeat([0, 1], 20), duplicate_group=np.full(40, -1),
     )  # fmt: skip
-    other = bundles.Bundle(tmp_path, {"labels": ["Angry", "happy", "calm", "neutral"]})
-    data = gate.need_labelled(tmp_path / "faces.npz", other)
+    other = bundles.Bundle(tmp_path, parse(tiny.manifest(labels=["Angry", "happy", "calm", "neutral"])))
+    data = labeled.need_labeled(tmp_path / "faces.npz", other)
     wanted = [ferplus.LABELS[k] for k in np.arange(20, 40) % 8]
     names = {"anger": 0, "happiness": 1, "neutral": 3}
     assert data.labels.tolist() == [names.get(name, -1) for name in wanted]
-    dev = gate.need_labelled(tmp_path / "faces.npz", other, choosing=True)
+    dev = labeled.need_labeled(tmp_path / "faces.npz", other, choosing=True)
     assert 0 < len(dev.labels) < 20
     assert not (dev.images[:, None] == data.images[None]).all(axis=(2, 3)).any()
 

@@ -26,7 +26,7 @@ pytest.importorskip("torch")
 def test_the_step_answers_as_keras_does(kind: str, head: str, exporter: str, tmp_path) -> None:
     from export.graph import window
     from export.graph.rewrite import rewrite
-    from export.parity import proof
+    from export.parity import proof, references
 
     path = tmp_path / "window.onnx"
     command = [
@@ -50,5 +50,5 @@ def test_the_step_answers_as_keras_does(kind: str, head: str, exporter: str, tmp
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     np.testing.assert_allclose(shares, answers, atol=1e-5)
     long = np.tile(faces, (1, 5, 1, 1, 1))
-    figures = proof.prove(engine, step.state, long, proof.chained(frames, step))
+    figures = proof.prove(engine, step.state, long, references.chained(frames, step))
     assert figures["max_abs"] <= 1e-4

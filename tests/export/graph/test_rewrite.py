@@ -14,10 +14,9 @@ pytest.importorskip("torch")
 
 from windows import SIZE, Recipe, build  # noqa: E402
 
-from export.commands.bundle import window_logits  # noqa: E402
 from export.graph import window  # noqa: E402
 from export.graph.rewrite import rewrite  # noqa: E402
-from export.parity import proof  # noqa: E402
+from export.parity import proof, references  # noqa: E402
 
 RECIPES = st.builds(
     Recipe,
@@ -61,7 +60,7 @@ def test_the_step_equals_onnx_runtimes_own_operators(folder, recipe: Recipe) -> 
     frames = read(build(recipe), folder, recipe)
     step = rewrite(frames)
     engine = engine_of(step, folder)
-    figures = proof.prove(engine, step.state, faces(3, 6 * recipe.steps), proof.chained(frames, step))
+    figures = proof.prove(engine, step.state, faces(3, 6 * recipe.steps), references.chained(frames, step))
     assert figures["compared_steps"] == 6
     assert figures["max_abs"] <= 1e-5
     kinds = {node.op_type for node in step.model.graph.node}
@@ -73,7 +72,7 @@ def test_the_step_equals_onnx_runtimes_own_operators(folder, recipe: Recipe) -> 
 def test_a_resetting_stream_equals_fresh_windows(folder, recipe: Recipe, reset: str) -> None:
     frames = read(build(recipe), folder, recipe)
     step = rewrite(frames, reset)
-    steps, ask = recipe.steps, window_logits(frames, step)
+    steps, ask = recipe.steps, references.window_logits(frames, step)
     seen = faces(2, 4 * steps)
     found = proof.roll(engine_of(step, folder), step.state, seen)
     ends = [steps, 2 * steps, 4 * steps]

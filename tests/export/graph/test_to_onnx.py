@@ -10,7 +10,7 @@ pytestmark = pytest.mark.export
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-STATE = {"state_h": (96,)}
+SHAPES = {"state_h": (96,)}
 
 
 @pytest.fixture(scope="module")
@@ -27,32 +27,35 @@ def model():
 
 @pytest.fixture(scope="module")
 def fp32(model, tmp_path_factory):
+    from export.graph.states import tensors
     from export.graph.to_onnx import export_step
 
     path = tmp_path_factory.mktemp("step") / "model.fp32.onnx"
-    export_step(model, STATE, (1, 48, 48), path)
+    export_step(model, tensors(SHAPES), (1, 48, 48), path)
     return path
 
 
 def test_the_step_equals_pytorch_over_300_steps(model, fp32) -> None:
-    from export.graph.to_onnx import rolled
+    from export.graph.states import tensors
     from export.parity.proof import prove
+    from export.parity.references import every_step
 
     faces = np.random.default_rng(0).standard_normal((3, 300, 1, 48, 48)).astype(np.float32)
-    figures = prove(OrtEngine(fp32), STATE, faces, rolled(model, STATE))
+    figures = prove(OrtEngine(fp32), tensors(SHAPES), faces, every_step(model))
     assert figures["compared_steps"] == 300
     assert figures["max_abs"] <= 1e-4
 
 
 def test_the_proof_fails_for_another_model(fp32) -> None:
-    from export.graph.to_onnx import rolled
+    from export.graph.states import tensors
     from export.parity.proof import prove
+    from export.parity.references import every_step
     from export.train.networks import StreamingNetwork
 
     faces = np.zeros((2, 4, 1, 48, 48), np.float32)
     other = StreamingNetwork("residual-s", "cnn-gru").eval()
     with pytest.raises(EdgeError, match="differs from its original"):
-        prove(OrtEngine(fp32), STATE, faces, rolled(other, STATE))
+        prove(OrtEngine(fp32), tensors(SHAPES), faces, every_step(other))
 
 
 def test_the_graph_is_plain(fp32) -> None:

@@ -13,7 +13,8 @@ pytest.importorskip("torch")
 
 from export.__main__ import main  # noqa: E402
 from export.bundle.golden import draw  # noqa: E402
-from export.int8.gate import Budgets, Labelled, compare, gate, read_budgets, read_labelled  # noqa: E402
+from export.data.labeled import Labeled, read_labeled  # noqa: E402
+from export.int8.gate import Budgets, compare, gate, read_budgets  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +24,12 @@ def reference():
 
 @pytest.fixture(scope="module")
 def data(reference):
-    """Cartoons, labelled with what the fp32 network says, so that it is always right."""
+    """Cartoons, labeled with what the fp32 network says, so that it is always right."""
     from export.metrics.accuracy import still_logits
 
     images = draw(20, 48, np.random.default_rng(5))[:, ::6].reshape(-1, 48, 48)
     labels = still_logits(OrtEngine(reference.model("fp32")), reference, images)[:, -1].argmax(-1)
-    return Labelled(images, labels)
+    return Labeled(images, labels)
 
 
 class Disturbed:
@@ -105,13 +106,13 @@ def test_budgets_are_checked(tmp_path, text: str, words: str) -> None:
         read_budgets(tmp_path / "gate.toml")
 
 
-def test_what_has_no_labels_is_no_labelled_set(reference, tmp_path) -> None:
+def test_what_has_no_labels_is_no_labeled_set(reference, tmp_path) -> None:
     np.savez(tmp_path / "a.npz", crops=np.zeros((1, 2, 8, 8), np.uint8))
-    assert read_labelled(tmp_path / "a.npz", reference) is None
-    assert read_labelled(tmp_path / "clip.mp4", reference) is None
+    assert read_labeled(tmp_path / "a.npz", reference) is None
+    assert read_labeled(tmp_path / "clip.mp4", reference) is None
     (tmp_path / "b.npz").write_text("no archive")
     with pytest.raises(EdgeError, match=r"b\.npz"):
-        read_labelled(tmp_path / "b.npz", reference)
+        read_labeled(tmp_path / "b.npz", reference)
 
 
 def test_sensitivity_finds_the_layer_that_was_spoilt(reference, data, tmp_path, capsys, monkeypatch) -> None:
@@ -120,15 +121,15 @@ def test_sensitivity_finds_the_layer_that_was_spoilt(reference, data, tmp_path, 
     import onnx
 
     from calibration import ranges
-    from edge.faces.crop import normalise_crops
+    from edge.preprocess import normalize_crops
     from export.int8 import sensitivity
 
     model = onnx.load(str(reference.model("fp32")))
-    faces = normalise_crops(data.images, reference.manifest)
-    table = ranges.summarise(ranges.observe(model, {"state_h": (96,)}, [faces]), "minmax")
+    faces = normalize_crops(data.images, reference.manifest)
+    table = ranges.summarize(ranges.observe(model, reference.state, [faces]), "minmax")
     spoilt = next(node for node in model.graph.node if node.op_type == "Conv")
     table[spoilt.input[0]] = [40 * end for end in table[spoilt.input[0]]]  # steps forty times too coarse
-    few = Labelled(data.images[:12], data.labels[:12])
+    few = Labeled(data.images[:12], data.labels[:12])
     streams = sensitivity.streams
     monkeypatch.setattr(sensitivity, "streams", lambda *given: streams(*given)[:2])  # for speed
     probe = sensitivity.Probe(reference, table, "cpu", few)

@@ -22,14 +22,16 @@ pytest.importorskip("torch")
 
 from calibration import ranges as tables  # noqa: E402
 from calibration.sequences import SequenceRecipe, generate  # noqa: E402
-from edge.faces.crop import normalise_crops  # noqa: E402
+from edge.preprocess import normalize_crops  # noqa: E402
+from edge.system.hashing import sha256  # noqa: E402
 from export.bundle.golden import draw  # noqa: E402
+from export.graph.states import tensors  # noqa: E402
 from export.int8 import qdq  # noqa: E402
 from export.int8.half import to_half  # noqa: E402
 from export.int8.lint import fused_convolutions, lint  # noqa: E402
 from export.parity import proof  # noqa: E402
 
-STATE = {"state_h": (96,)}
+STATE = tensors({"state_h": (96,)})
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,8 @@ def sequences(count: int, steps: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def table(model, reference):
-    faces = [normalise_crops(crops, reference.manifest) for crops in sequences(16, 32)]
-    return tables.summarise(tables.observe(model, STATE, faces), "minmax")
+    faces = [normalize_crops(crops, reference.manifest) for crops in sequences(16, 32)]
+    return tables.summarize(tables.observe(model, STATE, faces), "minmax")
 
 
 def write(model, folder, name="model.onnx"):
@@ -70,7 +72,7 @@ def test_a_dialect_keeps_its_rules_and_the_logits(
     assert lint(made, dialect) == []
     assert lint(made, "trt" if dialect == "cpu" else "cpu"), "the other dialect's rules must not hold"
     path = write(made, tmp_path)
-    faces = np.stack([normalise_crops(crops, reference.manifest) for crops in sequences(4, 300, seed=5)])
+    faces = np.stack([normalize_crops(crops, reference.manifest) for crops in sequences(4, 300, seed=5)])
     expected = proof.roll(OrtEngine(reference.model("fp32")), STATE, faces)
     found = proof.roll(OrtEngine(path), STATE, faces)
     cosine = (found * expected).sum(-1) / np.linalg.norm(found, axis=-1) / np.linalg.norm(expected, axis=-1)
@@ -146,7 +148,7 @@ def test_half_keeps_the_logits_and_the_interface(model, reference, tmp_path) -> 
 
 
 def test_half_rounds_the_face_as_float32_does(model, tmp_path) -> None:
-    """In float16 a face of 127 grid steps is a sixteenth of a step off: enough for its neighbour."""
+    """In float16 a face of 127 grid steps is a sixteenth of a step off: enough for its neighbor."""
     grid = next(node for node in model.graph.node if node.op_type == "Round").output[0]
     rng, rounded = np.random.default_rng(5), []
     face = rng.normal(size=(1, 1, 48, 48)).astype(np.float32)
@@ -155,7 +157,7 @@ def test_half_rounds_the_face_as_float32_does(model, tmp_path) -> None:
         shown.CopyFrom(made)
         shown.graph.output.append(onnx.helper.make_tensor_value_info(grid, onnx.TensorProto.FLOAT, None))
         session = ort.InferenceSession(shown.SerializeToString())
-        state = {name: np.zeros((1, *shape), np.float32) for name, shape in STATE.items()}
+        state = proof.zero(STATE, 1)
         rounded.append(session.run([grid], {"face": face, **state})[0])
     np.testing.assert_array_equal(*rounded)
 
@@ -192,7 +194,7 @@ def test_the_command_lists_what_passes_and_nothing_else(model, reference, table,
     folder = tmp_path / "bundle"
     shutil.copytree(reference.folder, folder)
     about = {"method": "minmax", "data_sha256": "0", "steps": 512}
-    about["model_sha256"] = bundles.sha256(reference.model("fp32"))
+    about["model_sha256"] = sha256(reference.model("fp32"))
     tables.write(tmp_path / "r.json", table, about)
     assert main(["quantize", str(folder), "--ranges", str(tmp_path / "r.json"), "--fp16"]) == 0
     assert set(bundles.load(folder).precisions) == {"fp32", "int8-cpu", "int8-trt", "fp16"}
@@ -213,8 +215,8 @@ def test_the_command_lists_what_passes_and_nothing_else(model, reference, table,
 
 def test_four_frames_from_a_zero_state_are_caught(model, reference, tmp_path) -> None:
     """Ranges from one short sequence: the recurrent products clip, and the golden check says so."""
-    faces = [normalise_crops(sequences(1, 16)[0][:4], reference.manifest)]
-    small = tables.summarise(tables.observe(model, STATE, faces), "minmax")
+    faces = [normalize_crops(sequences(1, 16)[0][:4], reference.manifest)]
+    small = tables.summarize(tables.observe(model, STATE, faces), "minmax")
     path = write(qdq.quantize(model, small, "cpu", recurrent=True), tmp_path)
     assert not reproduces(OrtEngine(path), reference).passed
 

@@ -37,11 +37,11 @@ def test_the_list_is_complete() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
-    from export.commands.bundle import Options, bundle_step
+    from export.bundle.make import Options, bundle_step
     from export.data.ferplus import LABELS
 
     model = network(family)
-    options = Options(labels=LABELS, normalise="standardise", step_hz=10, name=family)
+    options = Options(labels=LABELS, normalize="standardize", step_hz=10, name=family)
     bundle_step(model, model, tmp_path / "b", options)
     proof = json.loads((tmp_path / "b" / "manifest.json").read_text())["proof"]
     assert proof["compared_steps"] == 300
@@ -55,6 +55,8 @@ def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_int8_of_a_family_stays_close(family: str, tmp_path) -> None:
     from calibration import ranges
+    from edge.engines.golden import compare
+    from export.graph.states import tensors
     from export.graph.to_onnx import export_step
     from export.int8.lint import fused_convolutions
     from export.int8.quantize import write_int8
@@ -62,16 +64,15 @@ def test_int8_of_a_family_stays_close(family: str, tmp_path) -> None:
 
     model = network(family)
     fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
-    export_step(model, model.state, (1, 48, 48), fp32)
+    export_step(model, tensors(model.state), (1, 48, 48), fp32)
     faces = np.random.default_rng(0).standard_normal((64, 1, 48, 48)).astype(np.float32)
     step = onnx.load(str(fp32))
-    table = ranges.summarise(ranges.observe(step, model.state, [faces]), "minmax")
+    table = ranges.summarize(ranges.observe(step, tensors(model.state), [faces]), "minmax")
     write_int8(step, int8, table, "cpu")
     assert fused_convolutions(int8) == (9, 9)
     seen = faces.reshape(2, 32, 1, 48, 48)
-    a, b = roll(OrtEngine(fp32), model.state, seen), roll(OrtEngine(int8), model.state, seen)
-    cosine = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
-    assert cosine.min() > 0.99
+    a, b = (roll(OrtEngine(path), tensors(model.state), seen) for path in (fp32, int8))
+    assert compare(a, b).min_cosine > 0.99
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -79,16 +80,17 @@ def test_tensorrt_builds_every_family(family: str, tmp_path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="no TensorRT-RTX; make judge installs it")
     from calibration import ranges
     from edge.engines.tensorrt import builder
+    from export.graph.states import tensors
     from export.graph.to_onnx import export_step
     from export.int8.half import to_half
     from export.int8.quantize import write_int8
 
     model = network(family)
     fp32 = tmp_path / "fp32.onnx"
-    export_step(model, model.state, (1, 48, 48), fp32)
+    export_step(model, tensors(model.state), (1, 48, 48), fp32)
     faces = np.random.default_rng(0).standard_normal((16, 1, 48, 48)).astype(np.float32)
     step = onnx.load(str(fp32))
-    table = ranges.summarise(ranges.observe(step, model.state, [faces]), "minmax")
+    table = ranges.summarize(ranges.observe(step, tensors(model.state), [faces]), "minmax")
     write_int8(step, tmp_path / "int8.onnx", table, "trt", half=True)
     onnx.save_model(to_half(step), str(tmp_path / "fp16.onnx"))
     for name in ("int8", "fp16", "fp32"):
@@ -98,11 +100,12 @@ def test_tensorrt_builds_every_family(family: str, tmp_path) -> None:
 
 
 def test_the_attention_map_shows_where_the_evidence_is(tmp_path) -> None:
+    from export.graph.states import tensors
     from export.graph.to_onnx import export_step
 
     model = network("cnn-gru-spatial-attention")
     path = tmp_path / "step.onnx"
-    export_step(model, model.state, (1, 48, 48), path)
+    export_step(model, tensors(model.state), (1, 48, 48), path)
     engine = OrtEngine(path)
     face = np.zeros((2, 1, 48, 48), np.float32)
     face[0, 0, 4:12, 4:12] = 3

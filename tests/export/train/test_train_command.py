@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from edge import bundle as bundles
+from edge.system.hashing import sha256
 
 pytestmark = pytest.mark.export
 torch = pytest.importorskip("torch")
@@ -49,21 +50,22 @@ def made(tmp_path_factory):
 
 
 def figures_of(bundle) -> dict:
-    return json.loads((bundle / "manifest.json").read_text())["evaluation"]
+    return json.loads((bundle / "evaluation.json").read_text())["figures"]
 
 
 def test_the_bundle_is_whole_and_says_how_it_was_made(made) -> None:
     bundle = bundles.load(made / "bundle")
     assert "fp32" in bundle.precisions
-    training = bundle.manifest["training"]
-    assert training["data_sha256"] == bundles.sha256(made / "faces.npz")
+    training = bundle.record()["training"]
+    assert len((made / "bundle" / "manifest.json").read_text().splitlines()) <= 120
+    assert training["data_sha256"] == sha256(made / "faces.npz")
     assert training["frames"]["epochs"] == 3
     assert training["together"]["epochs"] == 2
     assert training["together"]["distil"] > 0
 
 
 def test_every_seed_is_measured_and_one_of_them_ships(made) -> None:
-    training = json.loads((made / "bundle" / "manifest.json").read_text())["training"]
+    training = bundles.load(made / "bundle").record()["training"]
     over_seeds = training["over_seeds"]
     assert over_seeds["seeds"] == [11, 12]
     assert training["frames"]["seed"] == training["sequences"]["seed"]
@@ -75,11 +77,11 @@ def test_every_seed_is_measured_and_one_of_them_ships(made) -> None:
 
 
 def test_the_head_without_memory_travels_with_the_bundle(made) -> None:
-    from export.metrics import per_frame
+    from export.card import per_frame
     from export.train.networks import StreamingNetwork
 
     bundle = bundles.load(made / "bundle")
-    seed = bundle.manifest["training"]["frames"]["seed"]
+    seed = bundle.record()["training"]["frames"]["seed"]
     model = StreamingNetwork("plain-s", "cnn", 8).eval()
     folder = made / "work" / f"seed-{seed}"
     folder = next(folder.glob("together-*"))
@@ -100,16 +102,18 @@ def test_the_card_is_measured_again_from_the_bundle_alone(made, tmp_path, capsys
     copy = tmp_path / "copy"
     shutil.copytree(made / "bundle", copy)
     before = figures_of(copy)
+    record = json.loads((copy / "evaluation.json").read_text())
+    (copy / "evaluation.json").write_text(json.dumps({"training": record["training"]}))
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["evaluation"] = {}
+    manifest["evaluation"]["sha256"] = sha256(copy / "evaluation.json")
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    card = (copy / "MODEL_CARD.md").read_text()
-    (copy / "MODEL_CARD.md").unlink()
+    card = (copy / "model-card.md").read_text()
+    (copy / "model-card.md").unlink()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("export.card.measure_time.SEQUENCES", 10)
         assert main(["card", str(copy), "--data", str(made / "faces.npz")]) == 0
     assert figures_of(copy) == before
-    assert (copy / "MODEL_CARD.md").read_text() == card
+    assert (copy / "model-card.md").read_text() == card
     bundles.load(copy)
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
@@ -127,12 +131,12 @@ def test_every_figure_of_the_card_is_measured(made) -> None:
     assert figures["precisions"]["fp32"]["n"] == 60 - 4
     assert figures["abstention"]["pictures that voters called no face"]["n"] == 4
     assert len(figures["over_time"]) == 5
-    card = (made / "bundle" / "MODEL_CARD.md").read_text()
+    card = (made / "bundle" / "model-card.md").read_text()
     fp32 = figures["precisions"]["fp32"]
     assert f"| fp32 | {fp32['n']} | {fp32['accuracy']:.1%}" in card
     for name in (*figures["robustness"], *figures["abstention"], *figures["over_time"]):
         assert f"| {name} |" in card, name
-    drawn = cv2.imread(str(made / "bundle" / "MODEL_CARD.png"))
+    drawn = cv2.imread(str(made / "bundle" / "model-card.png"))
     assert drawn.shape[0] > 500
     assert drawn.std() > 10
 
@@ -140,7 +144,7 @@ def test_every_figure_of_the_card_is_measured(made) -> None:
 def test_what_each_precision_loses_stands_in_the_card(made) -> None:
     gate = figures_of(made / "bundle")["gate"]
     assert set(gate) == set(figures_of(made / "bundle")["precisions"]) - {"fp32"}
-    card = (made / "bundle" / "MODEL_CARD.md").read_text()
+    card = (made / "bundle" / "model-card.md").read_text()
     for checks in gate.values():
         assert {what.split(", ")[1].split(" (")[0] for what, *_ in checks} >= {
             "accuracy lost", "min cosine over 300 steps", "growth of the error over a stream",
@@ -151,19 +155,19 @@ def test_what_each_precision_loses_stands_in_the_card(made) -> None:
 
 def test_a_trial_is_measured_on_the_development_fold(made, tmp_path) -> None:
     from edge.engines.ort import OrtEngine
+    from export.bundle.write import draft
     from export.card import card
     from export.data import ferplus
     from export.metrics import accuracy
 
     data, folder = ferplus.load(made / "faces.npz", trial=True), tmp_path / "copy"
-    shutil.copytree(made / "bundle", folder)
-    bundle = bundles.load(folder)
-    bundle.manifest["training"]["trial"] = True
+    folder.mkdir()
+    bundle = draft(bundles.load(made / "bundle"), folder)
+    bundle.record()["training"]["trial"] = True
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("export.card.measure_time.SEQUENCES", 10)
-        card.write(bundle, data)
-        card_text = (folder / "MODEL_CARD.md").read_text()
-        figures = bundle.manifest["evaluation"]
+        figures = card.write(bundle, data).record()["figures"]
+        card_text = (folder / "model-card.md").read_text()
     assert figures["fold"] == "development fold"
     assert "pictures that voters called no face" not in figures["abstention"], "all of them are PublicTest's"
     dev = data.fold == 1
@@ -178,24 +182,25 @@ def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys
     import onnx
 
     from calibration import ranges
-    from edge.faces.crop import normalise_crops
+    from edge.preprocess import normalize_crops
     from export.__main__ import main
     from export.data import ferplus
 
     folder = tmp_path / "copy"
     shutil.copytree(made / "bundle", folder)
     before = figures_of(folder)
-    fp32 = bundles.load(folder).model("fp32")
+    bundle = bundles.load(folder)
+    fp32 = bundle.model("fp32")
     faces = [
-        normalise_crops(image[None].repeat(8, axis=0), bundles.load(folder).manifest)
+        normalize_crops(image[None].repeat(8, axis=0), bundle.manifest)
         for image in ferplus.load(made / "faces.npz").images
     ]
-    table = ranges.summarise(ranges.observe(onnx.load(str(fp32)), {"state_h": (8,)}, faces), "minmax")
-    about = {"method": "minmax", "data_sha256": "0", "steps": 8, "model_sha256": bundles.sha256(fp32)}
+    table = ranges.summarize(ranges.observe(onnx.load(str(fp32)), bundle.state, faces), "minmax")
+    about = {"method": "minmax", "data_sha256": "0", "steps": 8, "model_sha256": sha256(fp32)}
     ranges.write(tmp_path / "ranges.json", table, about)
     assert main(["quantize", str(folder), "--ranges", str(tmp_path / "ranges.json"), "--dialect", "cpu"]) == 0
     assert "emotion-export card" in capsys.readouterr().out
-    figures, card = figures_of(folder), (folder / "MODEL_CARD.md").read_text()
+    figures, card = figures_of(folder), (folder / "model-card.md").read_text()
     assert set(before["precisions"]) - set(figures["precisions"]) == {"int8-cpu"}
     assert "int8-cpu" not in figures["gate"]
     assert "| fp32 |" in card

@@ -19,24 +19,21 @@ from edge.bundle import Bundle
 from edge.errors import BundleError
 from export.bundle.describe import shapes
 from export.graph.window import session
-from export.train.heads import FrameHead
 
 Float32 = npt.NDArray[np.float32]
 
 
-def save(head: nn.Module, path: Path) -> None:
-    """Write ``weight`` (K,F) and ``bias`` (K,) of a ``FrameHead``."""
-    assert isinstance(head, FrameHead)
-    output = head.output
-    np.savez(path, weight=output.weight.detach().numpy(), bias=output.bias.detach().numpy())
+def save(head: nn.Linear, path: Path) -> None:
+    """Write ``weight`` (K,F) and ``bias`` (K,) of the linear head."""
+    np.savez(path, weight=head.weight.detach().numpy(), bias=head.bias.detach().numpy())
 
 
 def load(bundle: Bundle) -> Callable[[Float32], Float32]:
-    """Logits (M,T,K) of normalised faces (M,T,C,S,S), each frame for itself."""
-    entry = bundle.manifest.get("per_frame")
+    """Logits (M,T,K) of normalized faces (M,T,C,S,S), each frame on its own."""
+    entry = bundle.manifest.per_frame
     if entry is None:
         raise BundleError(f"bundle {bundle.folder} carries no per-frame head; train it again")
-    with np.load(bundle.folder / entry["path"]) as saved:
+    with np.load(bundle.folder / entry.path) as saved:
         weight, bias = saved["weight"], saved["bias"]
     maps = _encoder(bundle.model("fp32"))
 
@@ -52,11 +49,5 @@ def _encoder(path: Path) -> Callable[[Float32], Float32]:
     step = onnx.load(str(path))
     known = shapes(step)
     *_, last = (n.output[0] for n in step.graph.node if len(known.get(n.output[0], ())) == 4)
-    cut = Extractor(step).extract_model(["face"], [last])
-    runs = session(cut)
-
-    def maps(faces: Float32) -> Float32:
-        found: Float32 = runs.run(None, {"face": faces})[0]
-        return found
-
-    return maps
+    encoder = session(Extractor(step).extract_model(["face"], [last]))
+    return lambda faces: encoder.run(None, {"face": faces})[0]

@@ -1,0 +1,103 @@
+"""Repeat what was proven of a bundle, from nothing but files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.bundle import Bundle, load
+from edge.engines.golden import MAX_LABEL_CHANGES, MIN_COSINE, reproduces
+from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError
+from edge.system.hashing import sha256
+from export.bundle.make import real_faces
+from export.bundle.pages import Check, verified_page
+from export.data.labeled import read_labeled
+from export.graph import window
+from export.graph.rewrite import rewrite
+from export.int8.gate import Budgets, gate
+from export.int8.reference_engine import reference_engine, reference_engines
+from export.parity import proof, references
+from export.parity.agreement import agreement, table
+
+_QUANTIZED_TOLERANCE = 1e-3  # integer sums are exact, their float tail is not
+
+
+def verify(
+    folder: Path, reference: Path | None, data: str, page: Path | None, budgets: Budgets | None = None
+) -> bool:
+    """Print one line per check and return whether all hold; ``page`` takes the same as HTML.
+
+    Where ``data`` has labels, every precision passes the gate instead.
+    """
+    bundle = load(folder)
+    if reference is not None and not reference.is_file():
+        raise EdgeError(f"no file {reference}; --reference is the window graph that the bundle was made from")
+    labeled = read_labeled(Path(data), bundle)
+    if budgets and (labeled is None or reference):
+        raise EdgeError("--budgets needs --data with labeled faces, and no --reference")
+    if labeled is not None and reference is None:
+        return _report(bundle, *gate(bundle, reference_engines(bundle), labeled, budgets or Budgets()), page)
+    faces = real_faces(data, bundle.manifest)
+    checks: list[Check] = [("all hashes", "right", "right", True)]
+    for precision in bundle.precisions:
+        checks += _of_precision(bundle, precision, faces)
+    if reference:
+        checks.append(_against(bundle, reference, faces))
+    return _report(bundle, checks, {}, page)
+
+
+def _report(
+    bundle: Bundle, checks: list[Check], figures: dict[str, dict[str, Any]], page: Path | None
+) -> bool:
+    for name, row in figures.items():
+        print(
+            f"{name}: accuracy {row['accuracy']:.2%}, UAR {row['uar']:.2%}, ECE {row['ece']:.3f} "
+            f"on {row['n']} faces"
+        )
+    for what, value, allowed, holds in checks:
+        print(f"{'holds ' if holds else 'BROKEN'}  {what}: {value} (allowed {allowed})")
+    if page:
+        try:
+            page.write_text(verified_page(bundle.manifest.name, checks, figures), "utf-8")
+        except OSError as error:
+            raise EdgeError(f"cannot write {page} ({error.strerror}); pass another --page") from error
+        print(f"wrote {page}")
+    return all(holds for *_, holds in checks)
+
+
+def _of_precision(bundle: Bundle, precision: str, faces: proof.Float32) -> list[Check]:
+    engine = reference_engine(bundle.model(precision), precision, threads=1)
+    proof.check_interface(engine, bundle.state)
+    verdict = reproduces(engine, bundle)
+    tolerance = proof.TOLERANCE if precision == "fp32" else _QUANTIZED_TOLERANCE
+    cosine, changes = verdict.min_cosine, verdict.label_changes
+    staggered = proof.staggered(engine, bundle.state, faces[:, : proof.STEPS])
+    batches = proof.batches(engine, bundle.state, faces[:, :16])
+    checks: list[Check] = [
+        ("golden.npz, min cosine", f"{cosine:.5f}", f">= {MIN_COSINE}", cosine >= MIN_COSINE),
+        ("golden.npz, label changes", f"{changes:.2%}", f"<= {MAX_LABEL_CHANGES:.0%}",
+         changes <= MAX_LABEL_CHANGES),
+        ("comes and goes in a batch", f"{staggered:.1e}", f"<= {tolerance:g}", staggered <= tolerance),
+        ("batches of 1, 4, 8", f"{batches:.1e}", f"<= {tolerance:g}", batches <= tolerance),
+    ]  # fmt: skip
+    return [(f"{precision}, {what}", value, allowed, holds) for what, value, allowed, holds in checks]
+
+
+def _against(bundle: Bundle, reference: Path, faces: proof.Float32) -> Check:
+    """The bundle's fp32 step against the window graph it was made from."""
+    about, steps = bundle.manifest.proof, bundle.manifest.trained_window
+    reset, known = about.get("reset", "never"), about.get("source_sha256")
+    if known and known != sha256(reference):
+        raise EdgeError(f"{reference} is not the file that {bundle.folder} was made from (sha256 differs)")
+    frames = window.load(reference, steps, about.get("time_first", False))
+    step = rewrite(frames, reset)
+    engine, logits = OrtEngine(bundle.model("fp32")), references.window_logits(frames, step)
+    at, expected = references.of_window(frames, step, reset, logits)(faces[:, : proof.STEPS])
+    answers = proof.roll(engine, bundle.state, faces[:, : proof.STEPS])[:, at]
+    worst = float(np.abs(answers - expected).max())
+    print(table(agreement({reset: (engine, bundle.state)}, logits, steps, faces[:, : 20 * steps])))
+    tolerance = proof.TOLERANCE
+    return f"fp32 against {reference.name}", f"{worst:.1e}", f"<= {tolerance:g}", worst <= tolerance

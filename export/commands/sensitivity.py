@@ -1,0 +1,25 @@
+"""``emotion-export sensitivity``: what each layer costs in INT8."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "which layer costs how much in INT8, and which to leave in float"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("--ranges", type=Path, required=True, help="from emotion-calibrate ranges")
+    parser.add_argument("--data", type=Path, required=True, metavar="SET", help="labeled faces")
+    parser.add_argument("--dialect", choices=("cpu", "trt"), default="cpu")
+    parser.add_argument("--budgets", type=Path, metavar="gate.toml")
+    parser.add_argument("--plot", type=Path, metavar="OUT.png")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the costs and the choice."""
+    from export.int8.gate import read_budgets
+    from export.int8.sensitivity import run as measure
+
+    measure(args.bundle, args.ranges, args.dialect, args.data, read_budgets(args.budgets), args.plot)

@@ -1,0 +1,78 @@
+"""Labeled faces to measure on: an .npz of one's own, or FER+."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.errors import EdgeError
+from export.data import ferplus
+from export.data.datasets import canonical
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Grey faces (N,S,S) uint8 and labels (N,); -1 where there is none."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+
+def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled | None:
+    """Labeled faces of an .npz with ``images`` and ``labels`` (places in the bundle's), or of FER+.
+
+    FER+ is ``ferplus_webp.npz`` or a folder with the two published tables. Its PublicTest is read; where
+    something is to be chosen (``choosing``), the development fold of the .npz instead. Labels are in the
+    bundle's order, and -1 where the bundle lacks one. None where ``path`` holds no labels.
+    """
+    if path.is_dir() and not choosing:
+        return _by_votes(*ferplus.public_test(path), bundle)
+    if path.suffix != ".npz":
+        return None
+    try:
+        with np.load(path) as archive:
+            names = set(archive.files)
+            if {"images", "labels"} <= names:
+                return _labeled(path, archive["images"], archive["labels"], len(bundle.labels))
+    except (OSError, ValueError, BadZipFile) as error:
+        raise EdgeError(f"{path} cannot be read ({error})") from error
+    if "webp" not in names:
+        return None
+    data = ferplus.load(path)
+    rows = data.fold == (1 if choosing else 2)
+    return _by_votes(data.images[rows], data.votes[rows], bundle)
+
+
+def need_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled:
+    """As ``read_labeled``; EdgeError where there are no labels."""
+    data = read_labeled(path, bundle, choosing)
+    if data is None:
+        raise EdgeError(f"{path} holds no labeled faces; pass an .npz with 'images' and 'labels'")
+    return data
+
+
+def _by_votes(images: npt.NDArray[np.uint8], votes: npt.NDArray[np.uint8], bundle: Bundle) -> Labeled:
+    own = canonical(bundle.labels)
+    places = np.array([own.index(name) if name in own else -1 for name in ferplus.LABELS] + [-1])
+    return Labeled(images, places[ferplus.majority(votes)])
+
+
+def _labeled(path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any], known: int) -> Labeled:
+    gray, whole = images.ndim == 3 and images.dtype == np.uint8, labels.dtype.kind in "iu"
+    if not gray or not whole or labels.shape != images.shape[:1]:
+        raise EdgeError(
+            f"{path}: images {images.dtype} {images.shape} and labels {labels.dtype} {labels.shape}; "
+            "expected gray faces uint8 (N,S,S) and labels (N,) of integers"
+        )
+    if len(labels) and not -1 <= labels.min() <= labels.max() < known:
+        raise EdgeError(
+            f"{path}: labels from {labels.min()} to {labels.max()}; expected 0 to {known - 1}, places in the "
+            "bundle's list of labels, or -1 for none"
+        )
+    return Labeled(images, labels.astype(np.int64))
