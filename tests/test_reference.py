@@ -32,6 +32,7 @@ def test_the_bundle_is_small_licensed_and_complete(reference: bundle.Bundle) -> 
     assert "research and demonstration" in reference.manifest.license
     assert reference.record()["figures"]["macs"] <= 60e6
     assert (reference.folder / reference.manifest.card.path).is_file()
+    assert len((reference.folder / "manifest.json").read_text("utf-8").splitlines()) <= 120
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8-cpu", "fp16"])
@@ -44,9 +45,9 @@ def test_what_a_processor_serves_reproduces_the_golden_logits(
 
 @pytest.mark.export
 def test_what_tensorrt_serves_reproduces_the_golden_logits(reference: bundle.Bundle) -> None:
-    from export.int8.reference_engine import judge
+    from export.int8.reference_engine import reference_engine
 
-    verdict = reproduces(judge(reference.model("int8-trt"), "int8-trt"), reference)
+    verdict = reproduces(reference_engine(reference.model("int8-trt"), "int8-trt"), reference)
     assert verdict.passed, str(verdict)
 
 
