@@ -83,8 +83,8 @@ def load_sequences_of(
 def load_sequences(data: str, manifest: Manifest, count: int, steps: int) -> Uint8:
     """Sequences (count,steps,S,S) from an .npz with ``crops`` (M,T,S,S), or from anything that has faces.
 
-    Where there are fewer or shorter ones, each serves several times from different beginnings, and goes on
-    from its end backwards and forwards, so that no step jumps.
+    Too few sequences serve several times, from different beginnings. Too short ones are walked backwards
+    and forwards again, so that no step jumps.
     """
     sequences = load_sequences_of(data, manifest)
     if not sequences:

@@ -1,7 +1,7 @@
 """What a camera does to a face crop: geometry, light, blur, noise, compression, occlusion.
 
-Training, sequence generation and tests share these functions; they work on one uint8 gray image
-``(S,S)`` at a time, return uint8 of the same shape and draw only from the generator they are given.
+Training, sequence generation and tests share these functions. Each takes one uint8 gray image ``(S,S)``,
+returns uint8 of the same shape and draws only from the generator it is given.
 """
 
 from __future__ import annotations

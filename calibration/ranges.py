@@ -1,7 +1,7 @@
 """Ranges of a step graph's tensors over real sequences, with states rolled forward, in fixed memory.
 
-A histogram whose width doubles when a value does not fit holds each tensor's distribution, so that
-percentiles cost no second pass and no more memory than 2,048 numbers per tensor.
+A histogram holds each tensor's distribution; its width doubles when a value does not fit. So percentiles
+cost no second pass and no more memory than 2,048 numbers per tensor.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from export.commands import (
     card,
     compare_encoders,
     evaluate,
-    inspect,
+    inspect_bundle,
     quantize,
     sensitivity,
     train,
@@ -23,9 +23,11 @@ from export.commands import (
     verify,
 )
 
-_COMMANDS = (
-    train, card, bundle, quantize, sensitivity, engine, verify, evaluate, inspect, upgrade, compare_encoders,
-)  # fmt: skip
+_COMMANDS = {
+    "train": train, "card": card, "bundle": bundle, "quantize": quantize, "sensitivity": sensitivity,
+    "engine": engine, "verify": verify, "evaluate": evaluate, "inspect": inspect_bundle,
+    "upgrade": upgrade, "compare-encoders": compare_encoders,
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="emotion-export", description="Train and export streaming bundles.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        name = module.__name__.rpartition(".")[2].replace("_", "-")
+    for name, module in _COMMANDS.items():
         command = commands.add_parser(name, help=module.HELP)
         module.add_options(command)
         command.set_defaults(command=module.run)

@@ -79,7 +79,7 @@ def _read_weights(path: Path) -> Mapping[str, Tensor]:
 class PartsStep(nn.Module):
     """One step from the named parts of a window network.
 
-    ``encoder`` maps a face (N,C,S,S) to features (N,F), ``recurrent`` is a torch GRU, LSTM or cell,
+    ``encoder`` maps a face (N,C,S,S) to features (N,F). ``recurrent`` is a torch GRU, LSTM or cell.
     ``head`` maps its last hidden state (N,H) to logits (N,K).
     """
 

@@ -23,14 +23,14 @@ LONGEST = 1200  # frames of a clip
 
 
 def check_clips(clips: Sequence[Path], detector: str = "") -> None:
-    """EdgeError where ``on_clips`` could not begin, or two clips have one name, which names their figures."""
+    """EdgeError where ``on_clips`` could not begin, or two clips have one name: it labels their figures."""
     for clip in clips:
         if not clip.is_file():
             raise EdgeError(f"no clip {clip}; pass --clips the paths of videos")
     names = [clip.name for clip in clips]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise EdgeError(f"two clips are called {min(twice)}; rename one, for figures go by their names")
+        raise EdgeError(f"two clips are called {min(twice)}; rename one, because figures are listed by name")
     for clip in clips:
         with session.parts(Config(source=SourceConfig(address=str(clip)))) as video:
             next(iter(video.frames), None)
@@ -44,9 +44,9 @@ def on_clips(
 ) -> dict[str, Any]:
     """Per clip: tracks, steps, label changes per 100 steps of each method, share of "uncertain" steps.
 
-    ``share`` is that of the newest step in the exponential smoothing and ``temperature`` that of the head
-    without memory, ``detector`` the path of a YuNet file or empty. Steadiness alone is no
-    merit: an answer that never changes is steadiest. Compare the delays on generated sequences.
+    ``share`` is that of the newest step in the exponential smoothing, ``temperature`` that of the head
+    without memory. ``detector`` is the path of a YuNet file, or empty. Steadiness alone is no merit: an
+    answer that never changes is steadiest. Compare the delays on generated sequences.
     """
     engine, baseline = OrtEngine(bundle.model("fp32"), threads=2), per_frame.load(bundle)
     own_t = bundle.manifest.temperature

@@ -29,8 +29,8 @@ class Axes:
     """``of[tensor]`` for every tensor, and what nodes do to time.
 
     ``picked[tensor]`` is the time that a tensor was taken from, where a node picked one out of all;
-    ``picking`` holds those nodes, ``stacking`` the nodes that put all times side by side again, and
-    ``mixing`` the nodes whose results depend on several times at once.
+    ``picking`` holds those nodes, ``stacking`` the nodes that put all times side by side again. Results of
+    the nodes in ``mixing`` depend on several times at once.
     """
 
     of: dict[str, Layout]

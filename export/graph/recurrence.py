@@ -20,7 +20,7 @@ class Recurrence:
     """Writes GRU and LSTM nodes of a window into ``out``.
 
     ``values`` holds every tensor of one run of the window, ``fixed`` the names of those that no input
-    changes, ``steps`` is the length of the window.
+    changes. ``steps`` is the length of the window.
     """
 
     def __init__(

@@ -16,8 +16,8 @@ _LARGEST = float(np.finfo(np.float16).max)
 def to_half(model: ModelProto) -> ModelProto:
     """``model`` computing in float16, with float32 inputs and outputs as every bundle has them.
 
-    An input that the network itself rounds to a grid, with nothing but sums and products by constants before
-    the Round, is rounded in float32, because float16 is too coarse to tell which step is the nearest.
+    An input that the network itself rounds to a grid is rounded in float32: float16 is too coarse to tell
+    which step is nearest. Only sums and products with constants may come before that Round.
     Raises EdgeError where a weight does not fit.
     """
     copied = ModelProto()

@@ -35,8 +35,8 @@ class Grid:
 def grid_of(span: Sequence[float], dialect: str) -> Grid:
     """Grid for values in ``span`` = (low, high).
 
-    Unsigned with zero at 0 where nothing is negative, else with zero in the middle (128), so that a
-    symmetric tensor has the same steps in both dialects.
+    Unsigned with zero at 0 where nothing is negative, else with zero in the middle (128). So a symmetric
+    tensor has the same steps in both dialects.
     """
     low, high = span
     if dialect == "cpu" and low >= 0:

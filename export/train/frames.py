@@ -80,9 +80,9 @@ def train_frames(
 
     On an NVIDIA GPU where PyTorch finds one; the checkpoint resumes on either kind of machine.
     ``start`` is the network to go on from; without it, training begins with random weights. ``answers``
-    (N,K), probabilities that other networks gave to the ``training_rows``, make up ``recipe.distil`` of the
-    target (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), with whatever fault a face is
-    shown (Xie et al., Self-training with Noisy Student, CVPR 2020).
+    (N,K) are probabilities that other networks gave to the ``training_rows``: ``recipe.distil`` of the target
+    (Hinton et al., Distilling the Knowledge in a Neural Network, 2015). They hold whatever fault a face is
+    shown with (Xie et al., Self-training with Noisy Student, CVPR 2020).
     """
     if (answers is None) != (recipe.distil == 0):
         raise ValueError(f"distil is {recipe.distil}; give answers where it is above 0, and only there")

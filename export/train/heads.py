@@ -90,7 +90,7 @@ class TemporalAttentionHead(nn.Module):
     """Attention of the newest frame over the last WINDOW frames; causal, the state is a ring buffer.
 
     Scaled dot product; Vaswani et al., Attention Is All You Need, NeurIPS 2017. A row of the buffer ends
-    in a 1 where it holds a frame, so that a young track does not attend to frames that never were.
+    in a 1 where it holds a frame: a young track must not attend to frames that never were.
     """
 
     wants_maps = False

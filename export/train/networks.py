@@ -1,7 +1,7 @@
 """The reference family of networks: a frame encoder and a recurrent head that steps once per frame.
 
-Only plain convolutions, ReLU and global average pooling, because those are the operators for which every
-INT8 kernel set is fast (depthwise convolutions, squeeze-excite and hard-swish lose more than they save).
+Only plain convolutions, ReLU and global average pooling: for these operators every INT8 kernel set is fast.
+Depthwise convolutions, squeeze-excite and hard-swish lose more than they save.
 
 Two habits make the network easy to quantize. Its input is rounded to an 8-bit grid in every precision, so
 that INT8 sees exactly the face that float sees. Its ReLUs have a ceiling (Krizhevsky, Convolutional Deep

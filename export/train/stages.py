@@ -24,8 +24,8 @@ def frame_networks(
 ) -> list[tuple[FrameClassifier, Path]]:
     """A network by each of ``recipes``, which differ in their seed, and the folder of its last checkpoint.
 
-    First each learns from the votes. In ``together_epochs`` they go on towards the mean answer of them all
-    (Furlanello et al., Born-Again Neural Networks, ICML 2018, with an ensemble for the teacher), and
+    First each learns from the votes. In ``together_epochs`` they then learn the mean answer of all
+    (Furlanello et al., Born-Again Neural Networks, ICML 2018, with an ensemble for the teacher).
     ``fine_tune_epochs`` of quantization-aware training come last. 0 leaves a stage out.
     """
     folders = [work / f"seed-{recipe.seed}" for recipe in recipes]

@@ -1,4 +1,4 @@
-"""Somebody's labeled set: the published layouts, and figures that count what they should."""
+"""Somebody's labeled set through the shipped command."""
 
 import json
 import subprocess
@@ -8,186 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import tiny
 
 from edge import bundle as bundles
-from edge.errors import EdgeError
-from edge.manifest import parse
 
 pytestmark = pytest.mark.export
 pytest.importorskip("torch")
 
 from edge.capture.demo import DemoSource  # noqa: E402
-from export.data import datasets  # noqa: E402
-from export.data.datasets import Clip  # noqa: E402
-from export.metrics.set_report import report  # noqa: E402
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
-TREES = {
-    "crema-d": (
-        ["VideoFlash/1001_DFA_ANG_XX.flv", "VideoFlash/1002_IEO_HAP_HI.flv", "AudioWAV/1001_DFA_ANG_XX.wav",
-         "VideoFlash/1040_ITH_SAD_X.flv"],
-        {"1001_DFA_ANG_XX": ("anger", "1001", {"sex": "Male", "race": "Caucasian",
-                                                "ethnicity": "Not Hispanic", "age": "45 to 59"}),
-         "1002_IEO_HAP_HI": ("happiness", "1002", {}), "1040_ITH_SAD_X": ("sadness", "1040", {})},
-    ),
-    "ravdess": (
-        ["Actor_01/01-01-03-02-01-01-01.mp4", "Actor_02/02-01-08-01-02-01-02.mp4",
-         "Actor_02/01-01-02-01-01-01-02.mp4", "Actor_02/03-01-03-01-01-01-02.wav",
-         "Actor_01/02-01-03-02-01-01-01.mp4", "Actor_01/01-01-03-02-01-01-01 copy.mp4"],
-        {"01-01-03-02-01-01-01": ("happiness", "01", {"sex": "male"}),
-         "02-01-08-01-02-01-02": ("surprise", "02", {"sex": "female"})},
-    ),
-    "afew": (
-        ["Train_AFEW/Happy/000111.avi", "Val_AFEW/Angry/000046280.avi", "Val_AFEW/Sad/000055.avi"],
-        {"000046280": ("anger", "", {}), "000055": ("sadness", "", {})},
-    ),
-    "dfew": (
-        ["Clip/original/part_1/1.mp4", "Clip/clip_224x224/00002/00001.jpg", "Clip/original/3.mp4",
-         "Clip/clip_224x224/00001/00001.jpg"],
-        {"1": ("fear", "", {}), "00002": ("happiness", "", {})},
-    ),
-    "folder": (
-        ["happy/a.mp4", "happy/b.jpg", "Fear/frames/1.png", "Fear/notes.txt"],
-        {"a": ("happiness", "", {}), "b": ("happiness", "", {}), "frames": ("fear", "", {})},
-    ),
-}  # fmt: skip
-
-
-def plant(root: Path, kind: str) -> None:
-    for name in TREES[kind][0]:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    if kind == "crema-d":
-        (root / "VideoDemographics.csv").write_text(
-            "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n"
-        )
-    if kind == "dfew":
-        for number in (1, 2):
-            part = root / "EmoLabel_DataSplit" / "test(single-labeled)"
-            part.mkdir(parents=True, exist_ok=True)
-            (part / f"set_{number}.csv").write_text(f"video_name,label\n{number},{(7, 1)[number - 1]}\n")
-        train = root / "EmoLabel_DataSplit" / "train(single-labeled)"
-        train.mkdir()
-        (train / "set_1.csv").write_text("video_name,label\n3,2\n")
-
-
-@pytest.mark.parametrize("kind", TREES)
-def test_a_published_layout_is_read(kind: str, tmp_path) -> None:
-    plant(tmp_path, kind)
-    found = {
-        clip.path.stem: (clip.label, clip.subject, dict(clip.groups))
-        for clip in datasets.read(kind, tmp_path)
-    }
-    assert found == TREES[kind][1]
-
-
-def test_crops_of_dfew_are_taken_where_crops_are_meant(tmp_path, caplog) -> None:
-    plant(tmp_path, "dfew")
-    (tmp_path / "Clip" / "clip_224x224" / "00002" / "00001.jpg").unlink()
-    (tmp_path / "Clip" / "clip_224x224" / "00002").rmdir()
-    (clip,) = datasets.read("dfew", tmp_path, cropped=True)
-    assert clip.path == tmp_path / "Clip" / "clip_224x224" / "00001"
-    assert "1 of 2 clips of the tables are not in" in caplog.text
-
-
-def test_the_people_of_crema_d_are_found_beside_its_films(tmp_path, caplog) -> None:
-    plant(tmp_path, "crema-d")
-    first = datasets.read("crema-d", tmp_path / "VideoFlash")[0]
-    assert first.groups["sex"] == "Male"
-    film = first.path.with_suffix(".mp4")
-    film.touch()
-    assert len(datasets.read("crema-d", tmp_path)) == len(TREES["crema-d"][1]), "a converted film counts once"
-    film.unlink()
-    (tmp_path / "VideoDemographics.csv").unlink()
-    assert not datasets.read("crema-d", tmp_path)[0].groups
-    assert "no VideoDemographics.csv" in caplog.text
-
-
-@pytest.mark.parametrize("kind", TREES)
-def test_another_folder_is_refused_with_what_was_expected(kind: str, tmp_path) -> None:
-    (tmp_path / "readme.txt").touch()
-    with pytest.raises(EdgeError, match="expected"):
-        datasets.read(kind, tmp_path)
-    with pytest.raises(EdgeError, match="no folder"):
-        datasets.read(kind, tmp_path / "nowhere")
-
-
-def test_a_table_that_is_not_as_published_is_one_line(tmp_path) -> None:
-    plant(tmp_path, "dfew")
-    table = tmp_path / "EmoLabel_DataSplit" / "test(single-labeled)" / "set_1.csv"
-    for text in ("video,label\n1,7\n", "video_name,label\n1,fear\n", "video_name,label\n1\n"):
-        table.write_text(text)
-        with pytest.raises(EdgeError, match="does not read as dfew"):
-            datasets.read("dfew", tmp_path)
-
-
-def test_labeled_faces_of_another_form_are_refused(tmp_path) -> None:
-    from export.data import labeled
-
-    bundle = bundles.load(bundles.REFERENCE)
-    for images, labels in (((4, 48, 48, 3), 4), ((4, 48, 48), 3)):
-        np.savez(tmp_path / "a.npz", images=np.zeros(images, np.uint8), labels=np.zeros(labels, int))
-        with pytest.raises(EdgeError, match="expected gray faces"):
-            labeled.need_labeled(tmp_path / "a.npz", bundle)
-    for labels in (np.array(["fear", "anger"]), np.array([0.0, 1.0])):
-        np.savez(tmp_path / "a.npz", images=np.zeros((2, 48, 48), np.uint8), labels=labels)
-        with pytest.raises(EdgeError, match=r"labels \(N,\) of integers"):
-            labeled.need_labeled(tmp_path / "a.npz", bundle)
-    np.savez(tmp_path / "a.npz", images=np.zeros((2, 48, 48), np.uint8), labels=np.array([0, 8]))
-    with pytest.raises(EdgeError, match="labels from 0 to 8; expected 0 to 7"):
-        labeled.need_labeled(tmp_path / "a.npz", bundle)
-
-
-def test_unknown_names_are_refused(tmp_path) -> None:
-    (tmp_path / "hapiness").mkdir()
-    with pytest.raises(EdgeError, match="hapiness"):
-        datasets.read("folder", tmp_path)
-    with pytest.raises(EdgeError, match="ferplus, crema-d"):
-        datasets.read("cremad", tmp_path)
-
-
-def test_figures_of_a_set_whose_answers_are_known() -> None:
-    """40 men, all right; 40 women, half of them right, ten without a face; one clip of a rare class wrong."""
-    clips = [Clip(Path("m"), "anger", f"m{i // 4}", {"sex": "male"}) for i in range(40)]
-    clips += [Clip(Path("w"), "anger", f"w{i // 4}", {"sex": "female"}) for i in range(40)]
-    clips += [Clip(Path("s"), "sadness", "x", {"sex": "other"})]
-    p = np.full((81, 8), 0.05, np.float32)
-    p[:60, LABELS.index("anger")] = 0.6
-    p[60:70, LABELS.index("contempt")], p[60:70, LABELS.index("anger")] = 0.5, 0.3
-    p[70:80] = np.nan
-    p[80, 0] = 0.9
-    found = report(p, clips, LABELS)
-    assert found["war"]["value"] == pytest.approx(60 / 81, abs=1e-4)
-    assert found["uar"]["value"] == pytest.approx(60 / 80 / 2, abs=1e-4)
-    assert found["war_among_its_labels"]["value"] == pytest.approx(70 / 81, abs=0.02)
-    assert found["classes"]["anger"]["n"] == 80
-    sexes = found["groups"]["sex"]
-    low, high = sexes["values"]["male"]["interval_95"]
-    assert (low, high) == (pytest.approx(0.722, abs=1e-3), 1.0), "ten men who are right prove no certainty"
-    assert sexes["values"]["other"]["interval_95"] is None
-    assert sexes["values"]["female"]["value"] == 0.5
-    assert sexes["worst_gap"]["value"] == 0.5, "a group of one clip is no group"
-    low, high = sexes["worst_gap"]["interval_95"]
-    assert low < 0.5 < high
-    low, high = found["war"]["interval_95"]
-    assert low < 60 / 81 < high
-    alone = [Clip(clip.path, clip.label) for clip in clips]
-    narrow = report(p, alone, LABELS)["war"]["interval_95"]
-    assert high - low > 1.3 * (narrow[1] - narrow[0]), "clips of one person were taken as independent"
-
-
-def test_two_equal_groups_may_have_no_gap() -> None:
-    """Ten men and ten women of four clips, right or wrong by the same chance."""
-    right = np.random.default_rng(5).random(80) < 0.7
-    clips = [Clip(Path("c"), "anger", f"p{i // 4}", {"sex": "mf"[i % 8 // 4]}) for i in range(80)]
-    p = np.full((80, 8), 0.05, np.float32)
-    p[np.arange(80), np.where(right, LABELS.index("anger"), 0)] = 0.6
-    gap = report(p, clips, LABELS)["groups"]["sex"]["worst_gap"]
-    shares = [right[np.arange(80) % 8 // 4 == sex].mean() for sex in (0, 1)]
-    assert gap["value"] == pytest.approx(abs(shares[0] - shares[1]), abs=1e-4)
-    low, high = gap["interval_95"]
-    assert low < 0 < high
 
 
 def film(path: Path, pictures) -> None:
@@ -283,27 +112,6 @@ def test_a_still_whose_face_would_begin_no_track_has_none(tmp_path) -> None:
     bundle = bundles.load(bundles.REFERENCE)
     assert len(evaluate_set._crops(path, bundle, Doubtful(0.7))) == 0
     assert evaluate_set._crops(path, bundle, Doubtful(0.7, 0.9)).shape == (8, 48, 48)
-
-
-def test_labels_of_another_order_and_name_are_understood(tmp_path) -> None:
-    from export.data import ferplus, labeled
-
-    votes = np.zeros((40, 10), np.uint8)
-    votes[np.arange(40), np.arange(40) % 8] = 9
-    faces = np.random.default_rng(0).integers(0, 256, (40, 48, 48)).astype(np.uint8)
-    packed = [cv2.imencode(".webp", face, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].ravel() for face in faces]
-    np.savez(
-        tmp_path / "faces.npz", webp=np.concatenate(packed), offsets=np.cumsum([0, *map(len, packed)]),
-        votes=votes, split=np.repeat([0, 1], 20), duplicate_group=np.full(40, -1),
-    )  # fmt: skip
-    other = bundles.Bundle(tmp_path, parse(tiny.manifest(labels=["Angry", "happy", "calm", "neutral"])))
-    data = labeled.need_labeled(tmp_path / "faces.npz", other)
-    wanted = [ferplus.LABELS[k] for k in np.arange(20, 40) % 8]
-    names = {"anger": 0, "happiness": 1, "neutral": 3}
-    assert data.labels.tolist() == [names.get(name, -1) for name in wanted]
-    dev = labeled.need_labeled(tmp_path / "faces.npz", other, choosing=True)
-    assert 0 < len(dev.labels) < 20
-    assert not (dev.images[:, None] == data.images[None]).all(axis=(2, 3)).any()
 
 
 def test_the_published_tables_of_ferplus(tmp_path) -> None:
