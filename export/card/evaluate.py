@@ -49,13 +49,14 @@ def evaluate(
     if cropped and kind == "ferplus":
         raise EdgeError("FER+ is cropped as it is; leave --cropped out")
     bundle, detected_by = load(folder), None
+    about = bundle.manifest
     engines, names = reference_engines(bundle), datasets.canonical(bundle.labels)
     if kind == "ferplus":
         data = need_labeled(root, bundle)
         rows = _some(np.flatnonzero(data.labels >= 0), limit)
         clips = [Clip(root, names[k]) for k in data.labels[rows]]
         logits = {name: still_logits(e, bundle, data.images[rows])[:, -1] for name, e in engines.items()}
-        answers = {name: _decision(bundle).probabilities(rows) for name, rows in logits.items()}
+        answers = {name: _decision(bundle).probabilities(each) for name, each in logits.items()}
     else:
         known = _known(datasets.read(kind, root, cropped), names)
         clips = [known[at] for at in _some(np.arange(len(known)), limit)]
@@ -64,11 +65,7 @@ def evaluate(
             detected_by = None if cropped else type(faces.detector).__name__
     figures = {
         "dataset": kind,
-        "bundle": {
-            "name": bundle.manifest.name,
-            "version": bundle.manifest.version,
-            "sha256": bundle.manifest.files["fp32"].sha256,
-        },
+        "bundle": {"name": about.name, "version": about.version, "sha256": about.files["fp32"].sha256},
         "detector": detected_by,
         "clips": len(clips),
         "without_a_face": int(np.isnan(next(iter(answers.values()))[:, 0]).sum()),

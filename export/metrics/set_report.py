@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -132,9 +134,9 @@ def table(figures: Mapping[str, Any]) -> str:
     ]
 
     def add(title: str, *keys: str) -> None:
-        cells_of = [_at(figures["precisions"][name], keys) for name in names]
-        cells = [share(one["value"], one["interval_95"]) for one in cells_of]
-        lines.append(f"| {title} | {cells_of[0]['n']} | " + " | ".join(cells) + " |")
+        rows = [reduce(getitem, keys, figures["precisions"][name]) for name in names]
+        cells = [share(row["value"], row["interval_95"]) for row in rows]
+        lines.append(f"| {title} | {rows[0]['n']} | " + " | ".join(cells) + " |")
 
     add("WAR", "war")
     add("UAR", "uar")
@@ -150,9 +152,3 @@ def table(figures: Mapping[str, Any]) -> str:
             title = f"{group}: gap between best and worst (n >= {MIN_GROUP})"
             lines.append(f"| {title} | | " + " | ".join(gaps) + " |")
     return "\n".join(lines)
-
-
-def _at(figures: Any, keys: Sequence[str]) -> Any:
-    for key in keys:
-        figures = figures[key]
-    return figures

@@ -117,9 +117,7 @@ def train(
     print(f"wrote {out}", file=sys.stderr)
     complete = precisions.issuperset(FILES.values())
     if not complete:
-        print(
-            "a precision was left out; more epochs of --fine-tune adapt the network to INT8", file=sys.stderr
-        )
+        print("a precision was left out; more --fine-tune epochs adapt the network", file=sys.stderr)
     return complete
 
 
