@@ -23,7 +23,8 @@ _NEEDED = {
     "normalize": "what was done to the pixels in training",
     "step_hz": "frames per second of the training windows",
 }
-_OLD_NAMES = {"--normalise": "--normalize", "normalise": "normalize", "standardise": "standardize"}
+# Old name -> new name: both work until version 0.3.
+_RENAMED = {"--normalise": "--normalize", "normalise": "normalize", "standardise": "standardize"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -131,8 +132,9 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _today(name: str) -> str:
-    """Today's spelling of a name; that of 0.1 is still accepted, with a warning on stderr."""
-    if name not in _OLD_NAMES:
+    """Today's spelling of a name; the old one is accepted with a warning on stderr."""
+    if name not in _RENAMED:
         return name
-    print(f"emotion-export: warning: {name} is now {_OLD_NAMES[name]}", file=sys.stderr)
-    return _OLD_NAMES[name]
+    warning = f"{name} is now called {_RENAMED[name]}; the old name works until version 0.3"
+    print(f"emotion-export: warning: {warning}", file=sys.stderr)
+    return _RENAMED[name]

@@ -284,12 +284,12 @@ def test_the_british_spelling_is_still_taken_with_a_warning(graph: Path, sequenc
     given = ["bundle", "--onnx", graph, "--labels", "a,b,c", "--step-hz", "10", "--data", sequences]
     done = export(*given, "--normalise", "standardise", "-o", tmp_path / "option")
     assert done.returncode == 0, done.stderr
-    assert "--normalise is now --normalize" in done.stderr
-    assert "standardise is now standardize" in done.stderr
+    assert "--normalise is now called --normalize" in done.stderr
+    assert "standardise is now called standardize" in done.stderr
     (tmp_path / "export.toml").write_text('normalise = "standardise"\n')
     done = export(*given, "--config", tmp_path / "export.toml", "-o", tmp_path / "key")
     assert done.returncode == 0, done.stderr
-    assert "normalise is now normalize" in done.stderr
+    assert "normalise is now called normalize" in done.stderr
     for name in ("option", "key"):
         manifest = json.loads((tmp_path / name / "manifest.json").read_text())
         assert manifest["input"]["normalization"] == "standardize"
