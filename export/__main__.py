@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
-        for module in ("cv2", "torch", "onnx", "onnxruntime"):
+        for module in ("cv2", "torch", "onnx", "onnxruntime", "jinja2", "scipy"):
             require(module, INSTALL)
         args.command(args)
 

@@ -24,7 +24,7 @@ from export.data import ferplus
 
 def check_before(out: Path, clips: Sequence[Path], detector: str) -> None:
     """Raise what would keep a card from being written to the bundle ``out``: before hours of work."""
-    for module in ("matplotlib", "skimage", "jinja2", "scipy"):
+    for module in ("matplotlib", "skimage"):
         require(module, INSTALL)
     check_clips(clips, detector)
     check_target(out)
