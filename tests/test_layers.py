@@ -33,6 +33,24 @@ LAYERS: dict[str, list[set[str]]] = {
         {"deploy"},
         {"cli"},
     ],
+    "calibration": [{"degrade", "calibration_set", "ranges"}, {"sequences"}, {"collect"}],
+    "export": [
+        {"data", "graph", "load"},
+        {"metrics", "parity"},
+        {"bundle"},
+        {"int8"},
+        {"card"},
+        {"train"},
+        {"commands"},
+    ],
+    "benchmarks": [
+        {"machine", "scenes"},
+        {"core"},
+        {"baselines", "pages"},
+        {"commands", "studies"},
+        {"runner"},
+        {"fps"},
+    ],
 }
 TOP = {"__main__"}  # of each package, above all layers
 PACKAGES = ("edge", "export", "calibration", "benchmarks")
