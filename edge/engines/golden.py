@@ -6,7 +6,9 @@ real accelerator is not its emulation.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.data import Float32
 from edge.errors import BundleError
+from edge.manifest import StateTensor
 from edge.preprocess import normalize_crops
 from edge.protocols import Engine
 
@@ -42,11 +45,18 @@ class Verdict:
 
 def roll(engine: Engine, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Float32:
     """Logits (M,T,K) of M sequences of gray crops (M,T,S,S), all rolled forward from the zero state."""
-    state = {t.input: np.zeros((len(crops), *t.shape), np.float32) for t in bundle.state}
+    steps = (normalize_crops(crops[:, at], bundle.manifest) for at in range(crops.shape[1]))
+    return roll_faces(engine, bundle.state, steps)
+
+
+def roll_faces(engine: Engine, state: Sequence[StateTensor], steps: Iterable[Float32]) -> Float32:
+    """Logits (M,T,K) of T steps of M faces (M,C,S,S) each, rolled forward from the zero state."""
+    carried: dict[str, Any] = {}
     logits = []
-    for at in range(crops.shape[1]):
-        out = engine.run({"face": normalize_crops(crops[:, at], bundle.manifest), **state})
-        state = {t.input: out[t.output] for t in bundle.state}
+    for faces in steps:
+        carried = carried or {t.input: np.zeros((len(faces), *t.shape), np.float32) for t in state}
+        out = engine.run({"face": faces, **carried})
+        carried = {t.input: out[t.output] for t in state}
         logits.append(out["logits"])
     return np.stack(logits, axis=1)
 

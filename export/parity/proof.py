@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import StateTensor
+from edge.engines.golden import roll_faces
 from edge.errors import EdgeError
 from edge.protocols import Engine
 
@@ -71,12 +72,7 @@ def zero(state: State, rows: int) -> dict[str, Float32]:
 
 def roll(engine: Engine, state: State, faces: Float32) -> Float32:
     """Logits (B,T,K) of faces (B,T,C,S,S) from the zero state."""
-    now, logits = zero(state, len(faces)), []
-    for at in range(faces.shape[1]):
-        out = engine.run({"face": np.ascontiguousarray(faces[:, at]), **now})
-        now = {tensor.input: out[tensor.output] for tensor in state}
-        logits.append(out["logits"])
-    return np.stack(logits, axis=1)
+    return roll_faces(engine, state, (np.ascontiguousarray(faces[:, at]) for at in range(faces.shape[1])))
 
 
 def staggered(engine: Engine, state: State, faces: Float32, seed: int = 0) -> float:
