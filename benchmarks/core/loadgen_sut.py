@@ -39,18 +39,11 @@ class Clips:
         return len(self._logits)
 
     def roll(self, engine: Engine, rows: Sequence[int]) -> Float32:
-        """Last logits (len(rows),K) of these clips, one batch per step.
-
-        Unlike ``golden.roll``, it does not normalize, which is no part of what LoadGen times.
-        """
-        out: dict[str, Any] = {
-            t.output: np.zeros((len(rows), *t.shape), np.float32) for t in self._bundle.state
-        }
-        for at in self._order:
-            state = {t.input: out[t.output] for t in self._bundle.state}
-            out = engine.run({"face": self._faces[at][rows], **state})
-        # LoadGen reads rows by address: the reshape rejects an engine that returns too few.
-        return np.ascontiguousarray(out["logits"], np.float32).reshape(len(rows), self._logits.shape[-1])
+        """Last logits (len(rows),K) of these clips, one batch per step."""
+        steps = (self._faces[at][rows] for at in self._order)
+        logits = golden.roll_faces(engine, self._bundle.state, steps)[:, -1]
+        # LoadGen reads rows by address: the reshape rejects an engine that always returns too few.
+        return np.ascontiguousarray(logits, np.float32).reshape(len(rows), self._logits.shape[-1])
 
     def expected(self) -> Float32:
         """Last fp32 logits (M,K): the golden ones, for longer clips those of fp32 if it reproduces them."""

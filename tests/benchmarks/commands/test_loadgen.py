@@ -156,7 +156,7 @@ def short(out: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", loadgen.SCENARIOS)
-@pytest.mark.parametrize(("fault", "said"), [(broken, "no memory left"), (short, "reshape")])
+@pytest.mark.parametrize(("fault", "said"), [(broken, "no memory left"), (short, "same shape")])
 def test_a_fault_inside_loadgen_is_one_line(tmp_path: Path, name: str, fault: Any, said: str) -> None:
     bundle = bundles.load(write(tmp_path))
     with pytest.raises(EdgeError, match=said) as caught:
