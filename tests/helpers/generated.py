@@ -2,17 +2,58 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 from edge.capture.sources import SOURCES
 from edge.cli.config import code, reference
-from edge.parts import markdown
+from edge.engines.backends import BACKENDS
+from edge.faces.detectors import DETECTORS
+from edge.parts import Part, markdown
+from edge.sinks.outputs import SINKS
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "docs" / "settings.md"
-PAGES = [ROOT / "README.md"]
-TABLES = {"sources": markdown(SOURCES, "Source", lambda part: code(part.address))}
+PAGES = [
+    ROOT / name
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/how-it-works.md",
+        "docs/jetson.md",
+        "docs/library.md",
+        "docs/outputs.md",
+    )
+]
+
+
+def _named(part: Part) -> str:
+    return f"`{part.name}`"
+
+
+def _layers() -> str:
+    """The layers of each package, read from the test that holds them: it skips itself without grimp."""
+    tree = ast.parse((ROOT / "tests" / "test_layers.py").read_text("utf-8"))
+    (packages,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and node.value and ast.unparse(node.target) == "LAYERS"
+    )
+    rows = [
+        f"| `{package}` | {' · '.join(', '.join(sorted(layer)) for layer in layers)} |"
+        for package, layers in packages.items()
+    ]
+    return "\n".join(["| Package | Layers |", "|---|---|", *rows])
+
+
+TABLES = {
+    "sources": markdown(SOURCES, "Source", lambda part: code(part.address)),
+    "detectors": markdown(DETECTORS, "Detector", _named),
+    "backends": markdown(BACKENDS, "`engine.kind`", _named),
+    "sinks": markdown(SINKS, "Output", lambda part: f"`--{part.name}`", "What it writes"),
+    "layers": _layers(),
+}
 
 
 def filled(text: str) -> str:
