@@ -52,7 +52,7 @@ test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs
 	  tensorflow-cpu==2.21.0 tf2onnx==1.17.0
 	@touch $@
 
-docs: .venv/$(STAMP) ## docs/settings.md and the tables of the README, from the tables of the program
+docs: .venv/$(STAMP) ## docs/settings.md and the tables of the pages, from those of the program
 	.venv/bin/python tests/helpers/generated.py
 
 dist: .venv/$(STAMP) ## sdist and wheel, in dist

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -140,6 +141,7 @@ def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
         choices = " or ".join(kind.__name__ for kind in allowed if kind is not type(None))
         raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {choices}")
     about = type(section).__dataclass_fields__[key].metadata  # type: ignore[attr-defined]
-    if isinstance(value, int | float) and not about["low"] <= value <= about["high"]:
+    # A field of another package need not name bounds.
+    if isinstance(value, int | float) and not about.get("low", -inf) <= value <= about.get("high", inf):
         raise ConfigError(f"{table}.{key} is {value}, expected {bounds(about)}")
     return replace(section, **{key: value})  # type: ignore[type-var]

@@ -16,11 +16,19 @@ def tests_of(path: Path) -> list[Path]:
     """The test files of one changed file, relative to the repository."""
     if path.parts[0] == "tests":
         return [path] if path.name.startswith("test_") else []
+    if path.suffix == ".md":
+        return _within(Path("tests/docs"))
     if path.suffix != ".py":
         return []
     folder = Path("tests", *path.parts[1 if path.parts[0] == "edge" else 0 : -1])
     exact = folder / f"test_{path.stem}.py"
-    return [exact] if (ROOT / exact).is_file() else sorted((ROOT / folder).glob("test_*.py"))
+    if (ROOT / exact).is_file():
+        return [exact]
+    return [] if folder == Path("tests") else _within(folder)
+
+
+def _within(folder: Path) -> list[Path]:
+    return [path.relative_to(ROOT) for path in sorted((ROOT / folder).glob("test_*.py"))]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from edge.system.closing import Closing
 class CountSettings:
     path: str = setting("", "where the count goes")
     step: int = setting(1, "counted for each event", low=1, high=10)
+    plain: int = 0
 
 
 class CountSink(Closing):
@@ -128,7 +129,15 @@ def run(plugin: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_another_package_adds_an_event_sink(plugin: Path) -> None:
-    done = run(plugin, "--set", f"output.count.path={plugin}/count.json", "--set", "output.count.step=2")
+    done = run(
+        plugin,
+        "--set",
+        f"output.count.path={plugin}/count.json",
+        "--set",
+        "output.count.step=2",
+        "--set",
+        "output.count.plain=3",
+    )
     assert done.returncode == 0, done.stderr
     lines = (plugin / "a").read_text().splitlines()
     assert json.loads((plugin / "count.json").read_text()) == 2 * len(lines) > 0
