@@ -1,1 +1,1 @@
-"""Where the estimates go."""
+"""Outputs for estimates."""

@@ -19,13 +19,13 @@ from edge.system.closing import Closing
 class JsonlSink(Closing):
     """Write each event as one line to ``path``, or to stdout for ``-``.
 
-    The file is overwritten, but under a supervisor, which starts the program again and again, it goes on.
-    Every line is flushed. Raises ConfigError where the path cannot be written and SinkClosed where the
-    reader of a pipe has gone.
+    The file is overwritten, except under a supervisor, which may restart the program: there it is continued.
+    Every line is flushed. Raises ConfigError if the path cannot be written and SinkClosed if the reader of a
+    pipe has gone.
     """
 
     def __init__(self, path: str) -> None:
-        """The file is opened on entering."""
+        """The file is opened on entering the sink."""
         self._path = path
         self._file: TextIO | None = None
         if self._path != "-":
@@ -38,7 +38,7 @@ class JsonlSink(Closing):
     def close(self) -> None:
         """Close the file; standard output stays open."""
         if self._file is not None and self._path != "-":
-            # Every line was flushed, so a failure here loses nothing that was not reported before.
+            # Every line was flushed, so a failure here loses nothing.
             with contextlib.suppress(OSError):
                 self._file.close()
         self._file = None
@@ -79,7 +79,7 @@ def _open(path: str) -> TextIO:
 
 
 def _ends_in_mid_line(path: Path) -> bool:
-    """Whether a kill or a full disk left half a line; it is left to stand alone, the next one is whole."""
+    """Whether a kill or a full disk left an incomplete line; it stays, and a new line is started after it."""
     if not path.is_file() or not path.stat().st_size:
         return False
     with path.open("rb") as file:
@@ -88,7 +88,7 @@ def _ends_in_mid_line(path: Path) -> bool:
 
 
 def _forget_stdout() -> None:
-    # The interpreter flushes stdout once more at its end, which would complain about the same pipe.
+    # The interpreter flushes stdout once more at exit, which would fail on the same pipe.
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

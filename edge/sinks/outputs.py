@@ -1,4 +1,4 @@
-"""The table of outputs, and how a run writes to those that are set."""
+"""The table of outputs, and the writers for those that are configured."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from edge.protocols import EventSink, PictureSink
 from edge.system.clock import WallClock
 from edge.system.closing import Closing
 
-GROUP = "emotion_edge.sinks"  # entry points of other packages; each names a SinkPart
+GROUP = "emotion_edge.sinks"  # entry points in other packages; each refers to a SinkPart
 
 
 @dataclass(frozen=True)
 class SinkPart(Part):
-    """An output; ``load`` takes its settings and gives an EventSink, or a PictureSink if ``pictures``."""
+    """An output; ``load`` takes its settings and returns an EventSink, or a PictureSink if ``pictures``."""
 
     pictures: bool = False
     metavar: str = "PATH"
@@ -62,53 +62,53 @@ SINKS: tuple[SinkPart, ...] = (
 
 
 def wanted(output: OutputConfig) -> dict[SinkPart, Any]:
-    """Each output that is set, with its settings; ConfigError for one that is not there or not allowed."""
-    found: dict[SinkPart, Any] = {}
+    """Each configured output with its settings; ConfigError for an unknown or forbidden one."""
+    settings: dict[SinkPart, Any] = {}
     for name, values in output.sinks.items():
         part = _part(name)
         if values.get("path") == "":
             continue
         if part.pictures and "NOTIFY_SOCKET" in os.environ and not output.pictures:
             raise ConfigError(
-                f"output.{name} makes pictures, which a service does not; set output.pictures = true"
+                f"output.{name} writes pictures, which a service may not; set output.pictures = true"
             )
-        found[part] = fill(part.settings, values, f"output.{name}")
-    return found
+        settings[part] = fill(part.settings, values, f"output.{name}")
+    return settings
 
 
 def files(output: OutputConfig) -> dict[str, Path]:
-    """Every file that a run would write, by the key that names it."""
-    paths = {f"output.{part.name}": getattr(about, "path", "") for part, about in wanted(output).items()}
+    """Every file that a run would write, by its configuration key."""
+    paths = {f"output.{part.name}": getattr(own, "path", "") for part, own in wanted(output).items()}
     paths["output.health"] = output.health
     return {key: Path(text) for key, text in paths.items() if text not in ("", "-") and not text.isdecimal()}
 
 
 def refuse_overwriting(source: str, output: OutputConfig) -> None:
-    """ConfigError where one output would overwrite another, or the source."""
+    """Raise ConfigError if one output would overwrite another, or the source."""
     taken = {Path(source).resolve(): "the source"}
     for key, path in files(output).items():
-        where = path.resolve()
-        if where in taken:
-            raise ConfigError(f"{key} is {path}, which is {taken[where]}; give it a file of its own")
-        taken[where] = f"{key}, too"
+        resolved = path.resolve()
+        if resolved in taken:
+            raise ConfigError(f"{key} is {path}, which is also {taken[resolved]}; choose another file")
+        taken[resolved] = key
 
 
 def open_sinks(output: OutputConfig, live: bool) -> list[PictureSink]:
-    """What a pipeline writes to: one writer for all event sinks, and each picture sink."""
-    made = [(part, part.load(about)) for part, about in wanted(output).items()]
-    events = [sink for part, sink in made if not part.pictures]
+    """The sinks for a pipeline: one writer for all event sinks, and each picture sink."""
+    sinks = [(part, part.load(settings)) for part, settings in wanted(output).items()]
+    events = [sink for part, sink in sinks if not part.pictures]
     clock = WallClock() if live else None
     writers: list[PictureSink] = [EventWriter(events, output.every_frame, clock)] if events else []
-    return writers + [sink for part, sink in made if part.pictures]
+    return writers + [sink for part, sink in sinks if part.pictures]
 
 
 class EventWriter(Closing):
-    """Makes the events of each frame once and hands them to every event sink."""
+    """Creates the events of each frame once and passes them to every event sink."""
 
     def __init__(
         self, sinks: Sequence[EventSink], every_frame: bool = False, clock: WallClock | None = None
     ) -> None:
-        """``every_frame``: estimates of the frames between two steps, too; ``clock``: of a live source."""
+        """``every_frame``: also write estimates between two steps; ``clock``: for a live source."""
         self._sinks, self._every_frame, self._clock = sinks, every_frame, clock
         self._stack = ExitStack()
 
@@ -141,7 +141,7 @@ def _part(name: str) -> SinkPart:
     table: Mapping[str, SinkPart] = {part.name: part for part in SINKS}
     if name in table:
         return table[name]
-    from importlib.metadata import entry_points  # takes longer than all else here, and hardly a run needs it
+    from importlib.metadata import entry_points  # slow to import, and rarely needed
 
     for entry in entry_points(group=GROUP):
         if entry.name == name:

@@ -16,30 +16,28 @@ from edge.errors import require
 from edge.system.atomic_write import check_writable
 from edge.system.closing import Closing
 
-# One color a class (Paul Tol's bright scheme and black), the same in every picture.
+# One color per class (Paul Tol's bright scheme and black), the same in every picture.
 COLORS = ("#777777", "#ccbb44", "#66ccee", "#4477aa", "#ee6677", "#228833", "#aa3377", "#000000")
-
-
-_PANELS = 16  # a picture of hundreds of panels would be past matplotlib's limit of 65,536 pixels
+_PANELS = 16  # hundreds of panels would exceed matplotlib's limit of 65,536 pixels
 
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """What happened to one track; times in seconds."""
+    """Summary of one track; times in seconds."""
 
     track_id: int
     first_s: float
     last_s: float
     estimates: int
     label: str  # the most frequent one
-    mean_probability: float  # of that label; of the strongest one where the label is "uncertain"
+    mean_probability: float  # of that label; of the top class if the label is "uncertain"
 
 
 class TrajectorySink(Closing):
     """Collect fresh estimates and draw one panel per track, the 16 longest, into a .png when closed."""
 
     def __init__(self, path: str) -> None:
-        """ConfigError where the path cannot be written."""
+        """Raises ConfigError if the path cannot be written."""
         self._path = Path(path)
         check_writable(self._path, (".png",))
         require("matplotlib", "pip install 'emotion-edge[demo]'")
@@ -56,8 +54,8 @@ class TrajectorySink(Closing):
                 self._tracks.setdefault(estimate.track_id, []).append(estimate)
 
     def summary(self) -> list[TrackSummary]:
-        """One row for each track, in the order of their numbers."""
-        return [_summary(number, self._tracks[number]) for number in sorted(self._tracks)]
+        """One row per track, sorted by id."""
+        return [_summary(track_id, self._tracks[track_id]) for track_id in sorted(self._tracks)]
 
     def _draw(self) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,10 +83,10 @@ class TrajectorySink(Closing):
     def _panel(self, panel: Any, row: TrackSummary) -> None:
         rows = self._tracks[row.track_id]
         times = [estimate.timestamp_s for estimate in rows]
-        shares = np.stack([estimate.probabilities for estimate in rows], axis=1)
+        probabilities = np.stack([estimate.probabilities for estimate in rows], axis=1)
         labels = rows[0].labels
         colors = [COLORS[k % len(COLORS)] for k in range(len(labels))]
-        panel.stackplot(times, shares, labels=labels, colors=colors, alpha=0.85, linewidth=0)
+        panel.stackplot(times, probabilities, labels=labels, colors=colors, alpha=0.85, linewidth=0)
         cold = [estimate.timestamp_s for estimate in rows if not estimate.warm]
         if cold:
             panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor="white", hatch="///", alpha=0.6)
@@ -99,11 +97,11 @@ class TrajectorySink(Closing):
             panel.spines[side].set_visible(False)
 
 
-def _summary(number: int, rows: list[EmotionEstimate]) -> TrackSummary:
+def _summary(track_id: int, rows: list[EmotionEstimate]) -> TrackSummary:
     label = Counter(estimate.label for estimate in rows).most_common(1)[0][0]
     if label == UNCERTAIN:
-        shares = [float(estimate.probabilities.max()) for estimate in rows]
+        values = [float(estimate.probabilities.max()) for estimate in rows]
     else:
-        shares = [float(estimate.probabilities[estimate.labels.index(label)]) for estimate in rows]
+        values = [float(estimate.probabilities[estimate.labels.index(label)]) for estimate in rows]
     first, last = rows[0].timestamp_s, rows[-1].timestamp_s
-    return TrackSummary(number, first, last, len(rows), label, float(np.mean(shares)))
+    return TrackSummary(track_id, first, last, len(rows), label, float(np.mean(values)))

@@ -1,4 +1,4 @@
-"""An annotated clip: box, track, label and the strongest probabilities."""
+"""An annotated clip: box, track, label and the top probabilities."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from edge.system.closing import Closing
 
 Picture = npt.NDArray[np.uint8]
 
-# BGR, told apart by people with any color vision (Okabe and Ito, 2008); a track keeps its color.
+# BGR, distinguishable with any color vision (Okabe and Ito, 2008); a track keeps its color.
 COLORS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
-GREY = (150, 150, 150)
+GRAY = (150, 150, 150)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WAITING = 12  # frames whose times tell the clip's rate: one gap alone may be odd, as in many .mov files
+_WAITING = 12  # frames to derive the frame rate from: a single gap may be atypical, as in many .mov files
 _BARS = 3
 
 
 class VideoSink(Closing):
     """Write every frame with its estimates to an .mp4.
 
-    The clip appears under its name when the sink is closed, so a half file never stands there. Frames
-    of another size than the first are resized. The rate comes from the times of the first frames.
+    The clip gets its name when the sink is closed, so that an incomplete file never has it. Frames of
+    another size than the first are resized. The rate is derived from the times of the first frames.
     """
 
     def __init__(self, path: str) -> None:
-        """ConfigError where the path cannot be written."""
+        """Raises ConfigError if the path cannot be written."""
         self._path = Path(path)
         check_writable(self._path, (".mp4",))
         self._part = self._path.with_name(f".{self._path.stem}.part.mp4")
@@ -65,9 +65,7 @@ class VideoSink(Closing):
         writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), fps, self._size)
         if not writer.isOpened():
             self._waiting = []
-            raise ConfigError(
-                f"OpenCV cannot write {self._path} ({width}x{height}); leave out output.annotate"
-            )
+            raise ConfigError(f"OpenCV cannot write {self._path} ({width}x{height}); remove output.annotate")
         self._writer = writer
         for _, picture in self._waiting:
             self._append(picture)
@@ -81,22 +79,20 @@ class VideoSink(Closing):
 
 
 def _rate(stamps_s: Sequence[float]) -> float:
-    """Frames per second by the median gap; 10 where a single frame has none."""
+    """Frames per second from the median gap; 10 for a single frame."""
     if len(stamps_s) < 2:
         return 10.0
     gap_s = max(float(np.median(np.diff(stamps_s))), 1e-3)
-    # MPEG-4 writes a rate as a fraction of small numbers: 73.142857 is refused, 73.14 is not.
+    # MPEG-4 stores a rate as a fraction of small numbers: it rejects 73.142857 but accepts 73.14.
     return round(min(max(1 / gap_s, 1.0), 120.0), 2)
 
 
 def draw(frame: Frame, estimates: Sequence[EmotionEstimate]) -> Picture:
-    """A BGR copy (H,W,3) of what the frame has to draw on, with a box, a title and bars for each estimate."""
-    shown = frame.image if frame.drawn is None else frame.drawn
-    picture = np.asarray(
-        cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR) if shown.ndim == 2 else shown.copy(), np.uint8
-    )
-    # Boxes are in pixels of the image, which need not be as large as what is drawn on.
-    across, down = shown.shape[1] / frame.image.shape[1], shown.shape[0] / frame.image.shape[0]
+    """A BGR copy (H,W,3) of the picture to draw on, with a box, a title and bars for each estimate."""
+    base = frame.image if frame.drawn is None else frame.drawn
+    picture = np.asarray(cv2.cvtColor(base, cv2.COLOR_GRAY2BGR) if base.ndim == 2 else base.copy(), np.uint8)
+    # Boxes are in pixels of the image, which may have another size than the picture to draw on.
+    across, down = base.shape[1] / frame.image.shape[1], base.shape[0] / frame.image.shape[0]
     ratio = np.array((across, down, across, down), np.float32)
     for estimate in estimates:
         _draw_one(picture, estimate, estimate.box_xyxy * ratio)
@@ -105,15 +101,15 @@ def draw(frame: Frame, estimates: Sequence[EmotionEstimate]) -> Picture:
 
 def _draw_one(picture: Picture, estimate: EmotionEstimate, box_xyxy: Float32) -> None:
     scale = max(picture.shape[0] / 480, 0.5)
-    known = estimate.label != UNCERTAIN
-    color = COLORS[estimate.track_id % len(COLORS)] if known else GREY
+    certain = estimate.label != UNCERTAIN
+    color = COLORS[estimate.track_id % len(COLORS)] if certain else GRAY
     x0, y0, x1, y1 = (round(float(value)) for value in box_xyxy)
     cv2.rectangle(picture, (x0, y0), (x1, y1), color, max(1, round(2 * scale)))
-    share = f" {estimate.probabilities.max():.0%}" if known else ""
+    percent = f" {estimate.probabilities.max():.0%}" if certain else ""
     line = round(19 * scale)
     _text(
         picture,
-        f"#{estimate.track_id} {estimate.label}{share}",
+        f"#{estimate.track_id} {estimate.label}{percent}",
         (x0, y0 - round(6 * scale)),
         color,
         0.55 * scale,
@@ -132,5 +128,5 @@ def _draw_one(picture: Picture, estimate: EmotionEstimate, box_xyxy: Float32) ->
 
 
 def _text(picture: Picture, text: str, at: tuple[int, int], color: tuple[int, int, int], size: float) -> None:
-    cv2.putText(picture, text, at, FONT, size, (0, 0, 0), 3, cv2.LINE_AA)  # a rim, legible on any ground
+    cv2.putText(picture, text, at, FONT, size, (0, 0, 0), 3, cv2.LINE_AA)  # an outline, for contrast
     cv2.putText(picture, text, at, FONT, size, color, 1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Where this program keeps what it can make or fetch again."""
+"""The cache folder, for files that can be created or downloaded again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from edge.errors import EdgeError
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/emotion-edge``, or ``~/.cache/emotion-edge``; it need not exist.
+    """``$XDG_CACHE_HOME/emotion-edge``, or ``~/.cache/emotion-edge``; it may not exist yet.
 
-    A relative ``$XDG_CACHE_HOME`` is ignored, as the XDG Base Directory Specification asks.
+    A relative ``$XDG_CACHE_HOME`` is ignored, as the XDG Base Directory Specification requires.
 
     Raises:
         EdgeError: the user has no home folder and no ``$XDG_CACHE_HOME``.
     """
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if named.is_absolute():
-        return named / "emotion-edge"
+    folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if folder.is_absolute():
+        return folder / "emotion-edge"
     try:
         return Path.home() / ".cache" / "emotion-edge"
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Wall-clock time for what is exported; everything else runs on the monotonic clock."""
+"""Wall-clock time for exported data; everything else uses the monotonic clock."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-JUMP_S = 1.0  # against the monotonic clock, between two looks
+JUMP_S = 1.0  # change against the monotonic clock that counts as a jump
 _SYNCED = Path("/run/systemd/timesync/synchronized")
 _LIBC = ctypes.CDLL(None)
 _UNSYNC = 0x40  # STA_UNSYNC of adjtimex(2)
 
 
 class _Timex(ctypes.Structure):
-    """The head of ``struct timex``; modes 0 asks and sets nothing."""
+    """The start of ``struct timex``; modes 0 only reads."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -26,27 +26,27 @@ class _Timex(ctypes.Structure):
     )
 
 
-def _adjtimex(asked: Any) -> int:
-    """adjtimex(2); -1 where the libc has none."""
-    return int(_LIBC.adjtimex(asked)) if hasattr(_LIBC, "adjtimex") else -1
+def _adjtimex(timex: Any) -> int:
+    """adjtimex(2); -1 if the libc lacks it."""
+    return int(_LIBC.adjtimex(timex)) if hasattr(_LIBC, "adjtimex") else -1
 
 
 def is_synchronized(file: Path = _SYNCED, adjtimex: Callable[[Any], int] = _adjtimex) -> bool:
-    """Whether systemd-timesyncd, chronyd or ntpd keeps the wall clock.
+    """Whether systemd-timesyncd, chronyd or ntpd keeps the wall clock synchronized.
 
-    The first leaves a file; all of them tell the kernel, which a sandbox may forbid to be asked.
+    The first creates a file; all of them set the kernel's status, which a sandbox may hide.
     """
     if file.exists():
         return True
-    asked = _Timex()
-    return adjtimex(ctypes.byref(asked)) >= 0 and not asked.status & _UNSYNC
+    timex = _Timex()
+    return adjtimex(ctypes.byref(timex)) >= 0 and not timex.status & _UNSYNC
 
 
 class WallClock:
-    """UTC of a monotonic stamp, and whether it can be believed.
+    """Converts monotonic timestamps to UTC and reports whether the result is reliable.
 
-    A board without a battery starts somewhere in the past and jumps when it finds a time server. Times
-    before the first synchronization, and those of the minute after a jump, are flagged.
+    A board without a battery boots with a time in the past and jumps once it reaches a time server. Times
+    before the first synchronization, and those within a minute after a jump, are unreliable.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class WallClock:
         self._doubt_until = float("-inf")
 
     def at(self, stamp_s: float) -> tuple[str, bool]:
-        """ISO 8601 time of a monotonic ``stamp_s``, and False where the clock is or was just wrong."""
+        """ISO 8601 time of a monotonic ``stamp_s``, and False if the clock is or was recently wrong."""
         now = self._monotonic()
         offset = self._wall() - now
         if abs(offset - self._offset) > JUMP_S:

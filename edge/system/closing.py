@@ -1,4 +1,4 @@
-"""The context manager that most parts are: entering gives the part itself, leaving closes it."""
+"""Base class for context managers that return themselves and are closed on exit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Self = TypeVar("Self", bound="Closing")
 
 
 class Closing:
-    """Base of a part that is closed with its ``with`` block; override ``close`` where it holds something."""
+    """A part that is closed at the end of its ``with`` block; override ``close`` to free what it holds."""
 
     def __enter__(self: Self) -> Self:
         return self
@@ -17,4 +17,4 @@ class Closing:
         self.close()
 
     def close(self) -> None:
-        """Free what is held; the base holds nothing."""
+        """Free resources; the base class has none."""

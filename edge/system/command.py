@@ -1,6 +1,6 @@
-"""How every command of this package ends.
+"""Error handling and exit codes shared by all commands.
 
-0 done, 2 a fault the user can mend, 75 "restart me" (EX_TEMPFAIL of sysexits.h), 130 interrupted.
+0 done, 2 an error the user can fix, 75 request for a restart (EX_TEMPFAIL of sysexits.h), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ log = logging.getLogger("edge")
 
 
 def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
-    """Do ``work`` and return the exit code; a fault is one line on stderr, never a traceback.
+    """Run ``work`` and return the exit code; an error is one line on stderr, never a traceback.
 
-    A service manager's SIGTERM ends a command as Ctrl-C does, with everything closed.
+    SIGTERM from a service manager ends a command like Ctrl-C, with everything closed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -28,8 +28,8 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
         mark = journal.prefix(logging.ERROR) if journal.to_journal(sys.stderr) else ""
         print(f"{mark}{name}: error: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:  # a disk that is full, a folder that takes no files
-        log.debug("what follows is the fault as Python tells it", exc_info=True)
+    except OSError as error:  # such as a full disk or a read-only folder
+        log.debug("operating system error", exc_info=True)
         print(f"{name}: error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The GPU and the JetPack release of this machine: what an engine file is tied to."""
+"""The GPU and JetPack release of this machine, on which an engine file depends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from edge.errors import EdgeError
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
-# NVIDIA, Jetson Linux archive: the first release of each JetPack that brings the TensorRT named beside it.
+# First Jetson Linux release of each JetPack version (NVIDIA, Jetson Linux archive).
 _JETPACKS = (
     ((39, 2), "7.2"), ((38, 4), "7.1"), ((38, 2), "7.0"),
     ((36, 4, 3), "6.2"), ((36, 4), "6.1"), ((36, 3), "6.0"),
@@ -22,14 +22,14 @@ OLDEST = (36, 4)  # JetPack 6.1: TensorRT 10.3
 
 @dataclass(frozen=True)
 class Gpu:
-    """Name and compute capability, as in ("Orin", "8.7")."""
+    """Name and compute capability, such as ("Orin", "8.7")."""
 
     name: str
     capability: str
 
 
 def gpu() -> Gpu:
-    """The first GPU, asked from the driver alone; EdgeError where there is none."""
+    """The first GPU, queried from the driver alone; EdgeError if there is none."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
@@ -47,43 +47,43 @@ def gpu() -> Gpu:
     )
     for call in calls:
         if status := call():
-            raise EdgeError(f"the NVIDIA driver finds no GPU (CUDA error {status}); see nvidia-smi")
+            raise EdgeError(f"the NVIDIA driver finds no GPU (CUDA error {status}); check nvidia-smi")
     return Gpu(name.value.decode(), f"{major.value}.{minor.value}")
 
 
 def l4t(sysroot: Path = Path("/")) -> tuple[int, int, str] | None:
-    """Jetson Linux release as (36, 4, "36.4.3"), from its own file or the package list; None elsewhere."""
+    """Jetson Linux release as (36, 4, "36.4.3"), from its file or the package list; None elsewhere."""
     text = _read(sysroot / "etc/nv_tegra_release")
-    found = re.search(r"# R(\d+) \(release\), REVISION: (\d+)\.(\d+)", text)
-    if found is None:
-        # Found first, matched then: the file has megabytes, and every start comes by here.
+    match = re.search(r"# R(\d+) \(release\), REVISION: (\d+)\.(\d+)", text)
+    if match is None:
+        # find() before the regex, because the file has megabytes and is read at every start.
         packages = _read(sysroot / "var/lib/dpkg/status")
         at = packages.find("Package: nvidia-l4t-core\n")
         if at >= 0:
-            found = re.compile(
+            match = re.compile(
                 r"^Package: nvidia-l4t-core\n(?:.+\n)*?Version: (\d+)\.(\d+)\.(\d+)", re.MULTILINE
             ).search(packages, at)
-    if found is None:
+    if match is None:
         return None
-    major, minor, patch = found.groups()
+    major, minor, patch = match.groups()
     return int(major), int(minor), f"{major}.{minor}.{patch}"
 
 
 def jetpack(sysroot: Path = Path("/")) -> str:
-    """ "6.1 (L4T 36.4.3)" on a Jetson, "" elsewhere; EdgeError on one that is too old for this package."""
+    """JetPack release, "6.1 (L4T 36.4.3)", on a Jetson, "" elsewhere; EdgeError if it is too old."""
     release = l4t(sysroot)
     if release is None:
         return ""
-    whole = release[2]
-    number = tuple(int(part) for part in whole.split("."))
+    version = release[2]
+    number = tuple(int(part) for part in version.split("."))
     name = next((jetpack for first, jetpack in _JETPACKS if number >= first), "unknown")
     if number < OLDEST:
         raise EdgeError(
-            f"this Jetson runs JetPack {name} (L4T {whole}), whose TensorRT is too old; "
-            "install JetPack 6.1 or newer (there is none for boards before Orin), or run on the processor: "
-            "engine.kind=onnxruntime"
+            f"this Jetson runs JetPack {name} (L4T {version}), whose TensorRT is too old; "
+            "install JetPack 6.1 or newer (not available for boards before Orin), or run on the processor: "
+            "set engine.kind=onnxruntime"
         )
-    return f"{name} (L4T {whole})"
+    return f"{name} (L4T {version})"
 
 
 def _read(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""SHA-256 of files, read in pieces."""
+"""SHA-256 of files, read in chunks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits; OSError where it cannot be read."""
+    """SHA-256 of a file, 64 hex digits; OSError if it cannot be read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""Where log lines go: plain text on a terminal; priorities and a limit on repetition in the journal."""
+"""Log configuration: plain text on a terminal; priorities and rate limiting in the systemd journal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-TIMES = 5  # lines of one message in one window
+TIMES = 5  # lines per message and window
 WINDOW_S = 60.0
-_KEPT = 256  # messages counted at once; more are let through uncounted
+_MAX_COUNTED = 256  # messages counted at the same time; others pass uncounted
 
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[TextIO]
@@ -21,7 +21,7 @@ else:
 
 
 def configure(level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send the log to ``stream`` (stderr), as the journal wants it where the journal reads it."""
+    """Send the log to ``stream`` (default: stderr), in the journal's format if the journal reads it."""
     stream = stream or sys.stderr
     handler: logging.Handler
     if to_journal(stream):
@@ -39,14 +39,14 @@ def configure(level: int = logging.INFO, stream: TextIO | None = None) -> None:
 def to_journal(stream: TextIO) -> bool:
     """Whether the journal reads ``stream``: $JOURNAL_STREAM is its device and inode, see systemd.exec(5)."""
     try:
-        about = os.fstat(stream.fileno())
-    except (OSError, ValueError):  # closed, or not a file at all
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # closed, or not a real file
         return False
-    return os.environ.get("JOURNAL_STREAM") == f"{about.st_dev}:{about.st_ino}"
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def prefix(level: int) -> str:
-    """The syslog priority of a logging level as sd-daemon(3) writes it: "<3>" for ERROR."""
+    """The syslog priority of a logging level in the format of sd-daemon(3): "<3>" for ERROR."""
     if level >= logging.CRITICAL:
         return "<2>"
     if level >= logging.ERROR:
@@ -58,7 +58,7 @@ def prefix(level: int) -> str:
 
 @dataclass
 class _Count:
-    """How often one message came in its window."""
+    """How often one message occurred in its window."""
 
     since_s: float
     level: int
@@ -67,9 +67,9 @@ class _Count:
 
 
 class JournalHandler(_StreamHandler):
-    """One priority per line; of one message template at most ``times`` lines in ``window_s`` seconds.
+    """Prefixes each line with its priority; at most ``times`` lines per message template in ``window_s`` s.
 
-    What was held back is told in one line when the window is over, with the next record or at the end.
+    After the window, one line reports how many were suppressed, with the next record or at the end.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class JournalHandler(_StreamHandler):
         self._counts: dict[tuple[str, int, str], _Count] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write ``record`` unless its message came too often."""
+        """Write ``record`` unless its message has occurred too often."""
         now = self._clock()
         self._summarize(now - self._window_s)
         if self._allowed(record, now):
             super().emit(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The text with a priority before each line, because the journal takes each for an entry."""
-        mark = prefix(record.levelno)
-        return "\n".join(mark + line for line in super().format(record).splitlines() or [""])
+        """The text with a priority before each line, because the journal treats each line as an entry."""
+        priority = prefix(record.levelno)
+        return "\n".join(priority + line for line in super().format(record).splitlines() or [""])
 
     def close(self) -> None:
-        """Tell what is still held back."""
+        """Report what is still suppressed."""
         self._summarize(float("inf"))
         super().close()
 
@@ -104,7 +104,7 @@ class JournalHandler(_StreamHandler):
         template = str(record.msg)
         key = (record.name, record.levelno, template)
         if key not in self._counts:
-            if len(self._counts) >= _KEPT:
+            if len(self._counts) >= _MAX_COUNTED:
                 return True
             self._counts[key] = _Count(now, record.levelno, template)
         count = self._counts[key]
@@ -112,10 +112,10 @@ class JournalHandler(_StreamHandler):
         return count.seen <= self._times
 
     def _summarize(self, until_s: float) -> None:
-        """End the windows that began before ``until_s``."""
-        over = [key for key, count in self._counts.items() if count.since_s <= until_s]
-        for key in over:
+        """End the windows that started before ``until_s``."""
+        ended = [key for key, count in self._counts.items() if count.since_s <= until_s]
+        for key in ended:
             count = self._counts.pop(key)
-            if (held := count.seen - self._times) > 0:
-                text = f"{count.template} ... suppressed {held} times"
+            if (suppressed := count.seen - self._times) > 0:
+                text = f"{count.template} ... suppressed {suppressed} times"
                 super().emit(logging.LogRecord("edge", count.level, "", 0, text, None, None))

@@ -1,7 +1,7 @@
-"""The small part of JSON Schema (draft 2020-12) that the manifest uses, so that a board needs no library.
+"""The subset of JSON Schema (draft 2020-12) that the manifest uses, so that a board needs no library.
 
 Keywords: type, enum, required, properties, additionalProperties, items, minItems, minimum, maximum,
-exclusiveMinimum, pattern, $ref into $defs. A test compares the verdicts with the jsonschema package.
+exclusiveMinimum, pattern, $ref into $defs. A test compares the results with those of the jsonschema package.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def problems(value: Any, schema: dict[str, Any], root: dict[str, Any], where: str = "") -> Iterator[str]:
-    """Yield one line for each place in which ``value`` breaks ``schema``; nothing where it fits."""
+    """Yield one line for each violation of ``schema`` in ``value``; nothing if it is valid."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
     name = where or "the document"
     if "type" in schema and not _has_type(value, schema["type"]):
         yield f"{name} is {value!r:.60}, expected {schema['type']}"
         return
-    # Python calls True equal to 1, JSON does not; no enum of the manifest holds a boolean.
+    # In Python True equals 1, in JSON it does not; no enum in the manifest contains a boolean.
     if "enum" in schema and (isinstance(value, bool) or value not in schema["enum"]):
         yield f"{name} is {value!r:.60}, expected one of {schema['enum']}"
     if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
@@ -43,12 +43,12 @@ def problems(value: Any, schema: dict[str, Any], root: dict[str, Any], where: st
         yield from _object(value, schema, root, where)
 
 
-def _has_type(value: Any, wanted: str) -> bool:
-    return isinstance(value, _TYPES[wanted]) and not isinstance(value, bool)
+def _has_type(value: Any, name: str) -> bool:
+    return isinstance(value, _TYPES[name]) and not isinstance(value, bool)
 
 
 def _bounds(value: float, schema: dict[str, Any], name: str) -> Iterator[str]:
-    # Written so that NaN, which compares false with everything, breaks a bound too.
+    # "not" makes NaN, for which every comparison is false, violate each bound.
     if "minimum" in schema and not value >= schema["minimum"]:
         yield f"{name} is {value}, expected at least {schema['minimum']}"
     if "maximum" in schema and not value <= schema["maximum"]:

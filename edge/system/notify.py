@@ -1,4 +1,4 @@
-"""What systemd hears of a running service: sd_notify(3) over a UNIX datagram socket."""
+"""Notifications to systemd: sd_notify(3) over a UNIX datagram socket."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ log = logging.getLogger("edge")
 
 
 class Supervisor:
-    """The service manager behind $NOTIFY_SOCKET; every method does nothing where there is none.
+    """The service manager behind $NOTIFY_SOCKET; without one, no method does anything.
 
-    No method raises or blocks: frames go on when nobody listens. For one thread only, the one that
-    moves the frames, so that a beat is never sent for a pipeline that hangs.
+    No method raises or blocks, so that an unreachable manager does not stop the frames. Use it only in the
+    thread that processes the frames, so that no heartbeat is sent for a pipeline that hangs.
     """
 
     def __init__(
         self, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
-        self._interval_s = _watchdog_s(environ) / 4  # three beats may be lost before the service is
+        self._interval_s = _watchdog_s(environ) / 4  # so three heartbeats in a row may be lost
         self._clock = clock
         self._last_beat_s = float("-inf")
         self._failed = False
 
     def ready(self, status: str) -> None:
-        """The start is over; ``status`` is one line for `systemctl status`."""
+        """Report that startup has finished; ``status`` is one line for `systemctl status`."""
         self._send("READY=1", _status(status))
 
     def progress(self) -> None:
-        """A frame went through the whole pipeline, or the service declared itself idle.
+        """Report that a frame has passed through the whole pipeline, or that the service is idle.
 
-        Sends WATCHDOG=1 at most every quarter of $WATCHDOG_USEC. Never call it from a timer or a thread
-        of its own: it would go on beating for a pipeline that stands still.
+        Sends WATCHDOG=1 at most every quarter of $WATCHDOG_USEC. Never call it from a timer or a separate
+        thread, which would keep sending heartbeats for a stalled pipeline.
         """
         now = self._clock()
         if self._interval_s and now - self._last_beat_s >= self._interval_s:
@@ -43,12 +43,12 @@ class Supervisor:
             self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
+        """Set the line for `systemctl status`."""
         self._send(_status(text))
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """Around a reload of the configuration; READY=1 follows even where the old one has to stay."""
+        """Wrap a reload of the configuration; READY=1 follows even if the old one stays in force."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
         try:
             yield
@@ -56,13 +56,13 @@ class Supervisor:
             self._send("READY=1")
 
     def stopping(self) -> None:
-        """The stop has begun."""
+        """Report that the service is stopping."""
         self._send("STOPPING=1")
 
     def _send(self, *lines: str) -> None:
         if not self._address:
             return
-        import socket  # only where somebody listens
+        import socket  # only needed under a service manager
 
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -75,14 +75,14 @@ class Supervisor:
 
 
 def _address(name: str) -> str:
-    """A path, or an abstract address, which systemd writes with @ for the leading NUL; "" for neither."""
+    """A path, or an abstract address, for which systemd writes @ instead of the leading NUL; else ""."""
     if name.startswith("@"):
         return "\0" + name[1:]
     return name if name.startswith("/") else ""
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> float:
-    """Seconds after which the watchdog strikes; 0 where there is none, or where it is another process's."""
+    """The watchdog's timeout in seconds; 0 if there is none, or if it is for another process."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     text = environ.get("WATCHDOG_USEC", "")

@@ -1,4 +1,4 @@
-"""ONNX Runtime, loaded on demand, and the options with which every session here begins."""
+"""ONNX Runtime, imported on demand, and the default options of every session."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ CUDA = "CUDAExecutionProvider"
 
 
 def onnxruntime() -> ModuleType:
-    """The library; DependencyError where it is not installed."""
+    """The module; DependencyError if it is not installed."""
     return require("onnxruntime", HINT)
 
 
 def session_options(threads: int = 1) -> Any:
-    """SessionOptions for ``threads`` threads within one operator; 0 takes all cores."""
+    """SessionOptions for ``threads`` threads within one operator; 0 uses all cores."""
     options = onnxruntime().SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Without it, x86 before VNNI saturates sums of u8 x s8 products and answers nonsense.
+    # Without it, sums of u8 x s8 products saturate on x86 before VNNI, and results are wrong.
     options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3  # its warnings concern the exporter, not the user
     return options

@@ -1,4 +1,4 @@
-"""What a process asks of Linux, to end with its parent and to stay in memory; and where children start."""
+"""Linux process settings: ending with the parent, staying in memory, and the children's working folder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 log = logging.getLogger("edge")
 
-# Python looks for modules in the current folder first: children start where this package lies, so that a
-# folder named "edge" at the user's place is not taken for it.
+# Python searches the current folder for modules first. So children start in the folder that contains this
+# package, and do not import a folder named "edge" from the user's working folder.
 START = Path(__file__).resolve().parents[2]
 _PDEATHSIG = 1  # PR_SET_PDEATHSIG of prctl(2)
-_MCL = 1 | 2 | 4  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT: what is there and what comes, once it is touched
+_MCL = 1 | 2 | 4  # MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT: present and future pages, once they are touched
 _CAP_IPC_LOCK = 14  # of capabilities(7)
 
 
 def die_with_parent() -> None:
-    """Where the parent is killed, nobody else would end this process."""
+    """End this process when its parent dies, even if the parent is killed."""
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -29,28 +29,28 @@ def die_with_parent() -> None:
 
 
 def stay_in_memory() -> None:
-    """In a service, lock every page once it is touched, the libraries' code too: mlockall(2).
+    """In a service, lock every page once it is touched, including library code: mlockall(2).
 
-    Where memory runs out, Linux drops code first, and reads it from the disk again at every step: a program
-    then stands still as long as it lives. One that cannot be dropped is killed at once, and started again.
-    Children do not inherit the lock. Where locked memory is limited, as in some containers, nothing is
-    locked, because an allocation over the limit would fail.
+    If memory runs out, Linux evicts code first and rereads it from the disk at every step, so that a program
+    stalls indefinitely. If its code is locked, it is killed at once instead, and restarted. Children do not
+    inherit the lock. If locked memory is limited, as in some containers, nothing is locked, because an
+    allocation over the limit would fail.
     """
     if "NOTIFY_SOCKET" not in os.environ:
         return
     if not may_lock():
-        log.info("locked memory is limited: short of memory, this program may stand still")
+        log.info("locked memory is limited: if memory runs out, this program may stall")
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(_MCL):
-        log.warning("its pages cannot be locked in memory: %s", os.strerror(ctypes.get_errno()))
+        log.warning("pages cannot be locked in memory: %s", os.strerror(ctypes.get_errno()))
 
 
 def may_lock() -> bool:
-    """Whether there is no limit on locked memory: LimitMEMLOCK= lifts it, and a capability ignores it."""
-    import resource  # of Linux alone, as is all that is asked here
+    """Whether locked memory is unlimited: LimitMEMLOCK= lifts the limit, and a capability overrides it."""
+    import resource  # not available on every platform
 
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         return True
-    found = re.search(r"CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text())
-    return bool(found and int(found[1], 16) >> _CAP_IPC_LOCK & 1)
+    match = re.search(r"CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text())
+    return bool(match and int(match[1], 16) >> _CAP_IPC_LOCK & 1)

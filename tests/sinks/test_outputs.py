@@ -78,7 +78,7 @@ def test_a_service_makes_no_pictures_unless_it_may(monkeypatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", "@somebody")
     assert names("output.jsonl=a") == ["jsonl"]
     for key in ("annotate", "trajectory"):
-        with pytest.raises(ConfigError, match=rf"output.{key} makes pictures.*set output\.pictures = true"):
+        with pytest.raises(ConfigError, match=rf"output.{key} writes pictures.*set output\.pictures = true"):
             names(f"output.{key}=a")
         assert names(f"output.{key}=a", "output.pictures=true") == [key]
 
@@ -86,9 +86,9 @@ def test_a_service_makes_no_pictures_unless_it_may(monkeypatch) -> None:
 def test_two_outputs_on_one_file_are_refused(tmp_path: Path) -> None:
     one = str(tmp_path / "one")
     output = load(None, [f"output.jsonl={one}", f"output.health={one}"]).output
-    with pytest.raises(ConfigError, match=r"output\.health is .*one, which is output\.jsonl, too"):
+    with pytest.raises(ConfigError, match=r"output\.health is .*one, which is also output\.jsonl"):
         outputs.refuse_overwriting("demo", output)
-    with pytest.raises(ConfigError, match=r"output\.jsonl is .*one, which is the source"):
+    with pytest.raises(ConfigError, match=r"output\.jsonl is .*one, which is also the source"):
         outputs.refuse_overwriting(one, load(None, [f"output.jsonl={one}"]).output)
     outputs.refuse_overwriting("demo", OutputConfig())
 

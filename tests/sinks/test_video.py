@@ -12,7 +12,7 @@ from contracts import check_picture_sink
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.errors import ConfigError
-from edge.sinks.video import COLORS, GREY, VideoSink, draw
+from edge.sinks.video import COLORS, GRAY, VideoSink, draw
 
 LABELS = ("neutral", "happiness", "sadness", "anger")
 ESTIMATE = EmotionEstimate(
@@ -105,7 +105,7 @@ def test_the_box_has_the_tracks_color_and_gray_where_uncertain() -> None:
     for estimate, color in (
         (ESTIMATE, COLORS[1]),
         (replace(ESTIMATE, track_id=2), COLORS[2]),
-        (replace(ESTIMATE, label=UNCERTAIN), GREY),
+        (replace(ESTIMATE, label=UNCERTAIN), GRAY),
     ):
         picture = draw(still, [estimate])
         assert tuple(picture[80, 60]) == color, "left edge of the box"
