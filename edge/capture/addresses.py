@@ -1,4 +1,4 @@
-"""Addresses of sources: which one is a camera, its name after a replug, and no password in a log line."""
+"""Source addresses: detect cameras, keep track of one across replugging, and hide passwords in logs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge.config import SourceConfig
 
-Links = dict[Path, Path]  # node -> udev's link to it
-_CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two outlive a replugging
+Links = dict[Path, Path]  # device node -> udev's link to it
+_CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two survive replugging
 _NUMBERED = re.compile(r"(?:/dev/video)?([0-9]+)|mjpeg:///dev/video([0-9]+)", re.ASCII)
 
 
@@ -21,54 +21,55 @@ def is_camera(address: str) -> bool:
 def without_password(address: str) -> str:
     """``address`` with ``***`` for the password in ``scheme://user:password@`` and in ``?password=``.
 
-    What lies between the first colon and the last @ is hidden, whatever it holds. An address without a
-    password that has a colon and later an @ is therefore shortened, too.
+    Everything between the first colon and the last @ is hidden. This also shortens an address without a
+    password that has a colon and a later @.
     """
     hidden = re.sub(r"^([^:/?#]*://[^:]*:).*@", r"\1***@", address, flags=re.DOTALL)
     return re.sub(r"((?:passw(?:or)?d|pwd)=)[^&]*", r"\1***", hidden, flags=re.DOTALL | re.IGNORECASE)
 
 
 class Followed:
-    """Settings of a camera that name its link as soon as udev has made one, and from then on."""
+    """Camera settings whose address becomes udev's stable link as soon as there is one."""
 
     def __init__(self, settings: SourceConfig, dev: Path = Path("/dev")) -> None:
         self._settings, self._dev = settings, dev
 
     def now(self) -> SourceConfig:
-        """What to open the camera with; to be asked at every opening, as the link may come after the node."""
+        """Current settings; call it before every open, since the link may appear after the node."""
         address = stable_address(self._settings.address, self._dev)
-        self._settings = replace(self._settings, address=address)  # a link stays as it is
+        self._settings = replace(self._settings, address=address)  # a link is kept unchanged
         return self._settings
 
 
 def stable_address(address: str, dev: Path = Path("/dev")) -> str:
-    """``/dev/v4l/by-id/...`` of ``/dev/video0`` or ``0`` where udev made one, else ``address`` as it is.
+    """``/dev/v4l/by-id/...`` for ``/dev/video0`` or ``0`` if udev made one, else ``address`` unchanged.
 
-    The kernel gives a camera that comes back the next free number; its link by id follows it. Where another
-    camera bears the same id, or the camera has none, it is the link by path, which follows the plug.
+    The kernel gives a replugged camera the next free number; its link by id follows it. If another camera
+    has the same id, or the camera has none, the result is the link by path, which follows the port.
     ``mjpeg:///dev/video0`` keeps its scheme.
     """
-    number = _NUMBERED.fullmatch(address)
-    if number is None:
+    match = _NUMBERED.fullmatch(address)
+    if match is None:
         return address
-    node = (dev / f"video{number[1] or number[2]}").resolve()
+    node = (dev / f"video{match[1] or match[2]}").resolve()
     by_id, by_path = _links(dev / "v4l/by-id"), _links(dev / "v4l/by-path")
     link = by_id.get(node)
     if link is None or _is_shared(link, by_id, by_path):
         link = by_path.get(node, link)
-    scheme = "mjpeg://" if number[2] else ""
+    scheme = "mjpeg://" if match[2] else ""
     return address if link is None else f"{scheme}{link}"
 
 
 def _links(folder: Path) -> Links:
-    # Sorted, so that where one node has two links the same one is found each time: the first.
+    # Sorted in reverse, so that of several links to one node always the first one is kept.
     return {link.resolve(): link for link in sorted(folder.glob("*"), reverse=True)}
 
 
 def _is_shared(link: Path, by_id: Links, by_path: Links) -> bool:
-    """Whether another camera has the id of ``link``: cheap ones of one model bear one serial number.
+    """Whether another camera has the same id as ``link``: cheap models share one serial number.
 
-    udev has only one link for both. The other is a USB camera that has none, though every one has an id.
+    udev then makes a single link for both. The other one is a USB camera without a link by id, although every
+    USB camera has an id.
     """
     index = link.name.rpartition("-")[2]
     return any(

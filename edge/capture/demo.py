@@ -1,9 +1,8 @@
-"""A virtual camera over two real photographs that PyPI packages carry: no camera, no download.
+"""A virtual camera that shows two real photographs from PyPI packages: no camera and no download needed.
 
-A smiling astronaut comes in from the left, a second, calm person from the right, and the first leaves
-again, under a slow pan, zoom and change of light. What happens when is known, so tests can check it.
-Photographs: Eileen Collins (NASA, public domain; in scikit-image), Grace Hopper (US Navy, public
-domain; in matplotlib).
+A smiling astronaut enters from the left, a second, calm person from the right, then the first one leaves. The
+camera slowly pans and zooms, and the light changes. The timing is fixed, so tests can check it. Photographs:
+Eileen Collins (NASA, public domain; in scikit-image), Grace Hopper (US Navy, public domain; in matplotlib).
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ from edge.system.closing import Closing
 
 WIDTH, HEIGHT, FPS = 640, 480, 15.0
 FACE_PX = 130.0  # side of a face square in the scene
-SLIDE_S = 1.2  # seconds from outside the picture to one's place
-_MARGIN = 30  # scene pixels around the picture, so that pan and zoom never show an edge
+SLIDE_S = 1.2  # seconds to slide from outside the picture into place
+_MARGIN = 30  # scene pixels around the picture, so that pan and zoom never reveal an edge
 
 
 @dataclass(frozen=True)
 class Actor:
-    """One photograph and its way through the scene."""
+    """One photograph and its path through the scene."""
 
     name: str
     package: str
     file: str
     face: tuple[float, float, float]  # center x, y and side of the face square in the photograph
-    place: tuple[float, float]  # of the face's center in the scene
-    side: int  # -1 comes from the left, +1 from the right
-    arrives_s: float  # seconds, start of its slide in
-    departs_s: float  # seconds, start of its slide out
-    expression: str  # what the bundle's labels call it
+    place: tuple[float, float]  # face center in the scene
+    side: int  # -1 enters from the left, +1 from the right
+    arrives_s: float  # seconds, when it starts to slide in
+    departs_s: float  # seconds, when it starts to slide out
+    expression: str  # one of the bundle's labels
 
     def center(self, time_s: float) -> tuple[float, float]:
-        """Where its face is in the scene, in pixels."""
+        """Center of its face in the scene, in pixels."""
         outside = 1 - _ease((time_s - self.arrives_s) / SLIDE_S) + _ease((time_s - self.departs_s) / SLIDE_S)
         return self.place[0] + self.side * 420 * outside, self.place[1]
 
@@ -93,7 +92,7 @@ class DemoSource(Closing):
 
 
 def camera(time_s: float) -> npt.NDArray[np.float64]:
-    """The (2,3) matrix from scene to picture: pan and zoom."""
+    """The (2,3) matrix from scene to picture, for pan and zoom."""
     zoom = 1.0 + 0.05 * math.sin(2 * math.pi * time_s / 8.0)
     pan_x, pan_y = 12 * math.sin(2 * math.pi * time_s / 9.0), 8 * math.sin(2 * math.pi * time_s / 7.0)
     x, y = WIDTH / 2, HEIGHT / 2
@@ -103,7 +102,7 @@ def camera(time_s: float) -> npt.NDArray[np.float64]:
 
 
 def face_square(actor: Actor, time_s: float) -> tuple[float, float, float]:
-    """Center x, y and side of the actor's face in the picture, in pixels; it may lie outside."""
+    """Center x, y and side of the actor's face in the picture, in pixels; may lie outside of it."""
     x, y = actor.center(time_s)
     matrix = camera(time_s)
     x, y = matrix @ (x + _MARGIN, y + _MARGIN, 1)
@@ -117,27 +116,27 @@ def visible(actor: Actor, time_s: float) -> bool:
     return half <= x <= WIDTH - half and half <= y <= HEIGHT - half
 
 
-def _ease(part: float) -> float:
-    """0 before, 1 after, smooth between."""
-    part = min(max(part, 0.0), 1.0)
-    return part * part * (3 - 2 * part)
+def _ease(progress: float) -> float:
+    """Smoothstep: 0 up to 0, 1 from 1, smooth in between."""
+    progress = min(max(progress, 0.0), 1.0)
+    return progress * progress * (3 - 2 * progress)
 
 
 def _photograph(actor: Actor) -> npt.NDArray[np.uint8]:
-    # Found, not imported: importing these packages takes longer than the demo's first second.
-    found = importlib.util.find_spec(actor.package)
-    path = Path(found.origin).parent / actor.file if found and found.origin else None
+    # Locate the packages without importing them: an import takes longer than the demo's first second.
+    spec = importlib.util.find_spec(actor.package)
+    path = Path(spec.origin).parent / actor.file if spec and spec.origin else None
     image = cv2.imread(str(path)) if path and path.is_file() else None
     if image is None:
         raise DependencyError(
-            f"the demo's photograph {actor.file} of the package {actor.package} is not installed; "
-            "pip install 'emotion-edge[demo]', or give another source"
+            f"the demo's photograph {actor.file} from the package {actor.package} is not installed; "
+            "pip install 'emotion-edge[demo]', or use another source"
         )
     return np.asarray(image, np.uint8)
 
 
 def cutout(actor: Actor) -> tuple[Float32, Float32]:
-    """Head and shoulders, the face in the middle: picture (H,W,3) and its soft mask (H,W,1) in 0..1."""
+    """Head and shoulders with the face in the center: picture (H,W,3) and its soft mask (H,W,1) in 0..1."""
     x, y, side = actor.face
     scale = FACE_PX / side
     width, height = round(2.6 * FACE_PX), round(2.6 * FACE_PX)
@@ -161,7 +160,7 @@ def cutout(actor: Actor) -> tuple[Float32, Float32]:
 
 
 def room() -> Float32:
-    """A wall, a floor and a picture frame; nothing that looks like a face."""
+    """A wall, a floor and a picture frame; nothing resembles a face."""
     height, width = HEIGHT + 2 * _MARGIN, WIDTH + 2 * _MARGIN
     shade = np.linspace(150, 105, height, dtype=np.float32)[:, None, None]
     room = np.broadcast_to(shade * np.array([1.0, 0.97, 0.92], np.float32), (height, width, 3)).copy()
@@ -171,13 +170,13 @@ def room() -> Float32:
 
 
 def paste(scene: Float32, photo: Float32, alpha: Float32, center: tuple[float, float]) -> None:
-    """Blend a cut-out into the scene, its middle at ``center``; parts outside are left out."""
+    """Blend a cutout into the scene, centered at ``center``; parts outside are cropped."""
     height, width = alpha.shape[:2]
     left, top = round(center[0] + _MARGIN - width / 2), round(center[1] + _MARGIN - height / 2)
     x0, x1 = max(left, 0), min(left + width, scene.shape[1])
     y0, y1 = max(top, 0), min(top + height, scene.shape[0])
     if x0 >= x1 or y0 >= y1:
         return
-    part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+    inside = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
     target = scene[y0:y1, x0:x1]
-    target += alpha[part] * (photo[part] - target)
+    target += alpha[inside] * (photo[inside] - target)

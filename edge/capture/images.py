@@ -19,18 +19,18 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class ImageFolderSource(Closing):
-    """Images of one folder in natural order, ``fps`` to the second; no descent into subfolders.
+    """Images of one folder in natural order, ``fps`` per second; subfolders are ignored.
 
     An unreadable image is skipped with a warning and leaves a gap in index and time.
-    Raises SourceError where the folder is missing or holds no image.
+    Raises SourceError if the folder is missing or contains no image.
     """
 
     live = False
 
     def __init__(self, folder: str | Path, fps: float = 10.0) -> None:
-        """List the images of ``folder``; they are read one by one later."""
+        """List the images of ``folder``; they are read later, one by one."""
         if not fps > 0:
-            raise SourceError(f"fps is {fps}; give a positive number of images per second")
+            raise SourceError(f"fps is {fps}; set a positive number of images per second")
         self.folder = Path(folder)
         self.fps = fps
         self._paths = _images_of(self.folder)
@@ -54,16 +54,16 @@ class ImageFolderSource(Closing):
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """Sort key under which ``img2`` stands before ``img10``."""
-    # Splitting by a group alternates text and digits, so equal places hold equal kinds.
+    """Sort key that puts ``img2`` before ``img10``."""
+    # Splitting by a group alternates text and digits, so equal positions hold equal types.
     parts = re.split(r"([0-9]+)", name.lower())
     return tuple((int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts))
 
 
 def _images_of(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise SourceError(f"image folder {folder} {what}; give a folder that holds {' '.join(SUFFIXES)}")
+        fault = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise SourceError(f"image folder {folder} {fault}; give a folder with {' '.join(SUFFIXES)} files")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not paths:
         raise SourceError(f"image folder {folder} holds no image; put {' '.join(SUFFIXES)} files there")

@@ -18,11 +18,11 @@ from edge.errors import SourceError
 from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
-_LONGEST_GAP_S = 3600.0  # a container time further ahead than this is garbage
-_OLDEST_S = 10.0  # a frame that its driver stamped further back than this carries a stamp of another clock
-# With one, the driver has nowhere to put a frame while the one before is copied, and drops it; and OpenCV
-# 4.11 gives the only one back before it has copied it, so that every frame is torn. Each buffer more would
-# only let a slow reader see older frames.
+_LONGEST_GAP_S = 3600.0  # a container time that jumps ahead by more than this is garbage
+_OLDEST_S = 10.0  # a driver's timestamp older than this comes from another clock
+# With a single buffer, the driver drops a frame that arrives while the previous one is copied. OpenCV 4.11
+# also returns the buffer before it has copied it, so that every frame is torn. More than two would only let a
+# slow reader see older frames.
 _BUFFERS = 2
 _SIZE = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)
 
@@ -31,11 +31,11 @@ class OpenCVSource(Closing):
     """Frames of a video file, every one in order, or of a camera.
 
     A camera is ``/dev/video0``, ``"0"``, or a link in ``/dev/v4l/by-id`` or ``by-path``. ``width``,
-    ``height`` (pixels) and ``fps`` are wishes to it; what it gives instead is logged. Its frames are luma
-    (H,W), taken from what it sends without a conversion, unless ``color`` asks for BGR (H,W,3) or its
-    format holds no luma. One that cannot be decoded, a broken JPEG, is given as a picture of 1 x 1.
-    A file keeps its size and is always BGR; ``fps`` serves only where the file carries no usable times.
-    Raises SourceError where the address cannot be opened, and from ``frames`` where a camera stops.
+    ``height`` (pixels) and ``fps`` are requests; the log names what it delivers instead. Its frames are luma
+    (H,W), taken from its data without conversion, unless ``color`` asks for BGR (H,W,3) or its format has no
+    luma plane. A frame that cannot be decoded, such as a broken JPEG, is yielded as a 1 x 1 picture.
+    A file keeps its size and is always BGR; ``fps`` is used only if the file has no usable timestamps.
+    Raises SourceError if the address cannot be opened, and from ``frames`` if a camera stops.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class OpenCVSource(Closing):
         *,
         color: bool = False,
     ) -> None:
-        """Open ``address`` at once, so that a wrong one is known before anything else starts."""
+        """Open ``address`` immediately, so that a wrong one fails before anything else starts."""
         silence_opencv()
         self.address = address
         self.live = is_camera(address)
-        self._raw: str | None = None  # format of frames that come as the camera sends them
+        self._raw: str | None = None  # format of frames that OpenCV does not convert
         if self.live:
             capture = _open_camera(address, width, height, fps, color)
             self._raw = None if color else unconverted(capture)
@@ -65,13 +65,13 @@ class OpenCVSource(Closing):
         self._capture = GuardedCapture(capture)
 
     def close(self) -> None:
-        """Release the file or camera; from another thread this ends a running ``frames``."""
+        """Release the file or camera; a call from another thread ends a running ``frames``."""
         self._capture.close()
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames; a file ends after its last one, a camera runs until closed."""
         if self._capture.closed:
-            raise SourceError(f"{self.address} is closed already; open a new source to read it again")
+            raise SourceError(f"{self.address} is already closed; open a new source to read it again")
         index, last_s = 0, None
         while (frame := self._next(index, last_s)) is not None:
             yield frame
@@ -96,16 +96,16 @@ class OpenCVSource(Closing):
     def _check_end(self, read: int, last_s: float | None) -> None:
         if read == 0:
             raise SourceError(
-                f"{self.address} holds no decodable frame; check it with another player or copy it again"
+                f"{self.address} has no decodable frame; check it with another player or copy it again"
             )
         promised = self.frame_count or 0
         if is_short(read, promised) or _lacks_gif_trailer(Path(self.address)):
-            of = f" of {promised}" if promised > read else ""
-            _log.warning("%s breaks off after frame %d%s (%.2f s)", self.address, read, of, last_s)
+            total = f" of {promised}" if promised > read else ""
+            _log.warning("%s is truncated after frame %d%s (%.2f s)", self.address, read, total, last_s)
 
 
 def container_time(position_ms: float, last_s: float | None, fps: float) -> float:
-    """Seconds of a frame at ``position_ms``; one period after ``last_s`` where that is no rising time."""
+    """Seconds of a frame at ``position_ms``; ``last_s`` plus one period if that does not increase."""
     position_s = position_ms / 1000.0
     if last_s is None:
         return position_s if math.isfinite(position_s) and position_s >= 0 else 0.0
@@ -115,33 +115,33 @@ def container_time(position_ms: float, last_s: float | None, fps: float) -> floa
 
 
 def driver_time(position_ms: float, last_s: float | None, now_s: float) -> float:
-    """CLOCK_MONOTONIC seconds of a V4L2 frame: its driver's stamp, or ``now_s`` where that cannot be right.
+    """CLOCK_MONOTONIC seconds of a V4L2 frame: the driver's timestamp, or ``now_s`` if that is implausible.
 
-    OpenCV hands the stamp on as the position. Most drivers take it from the monotonic clock, when the
-    frame begins or ends; some from another clock, some leave it out.
+    OpenCV passes the timestamp on as the position. Most drivers take it from the monotonic clock, when the
+    frame starts or ends; some use another clock, some leave it out.
     """
     stamp_s = position_ms / 1000.0
-    recent = now_s - _OLDEST_S < stamp_s <= now_s  # never of a NaN
+    recent = now_s - _OLDEST_S < stamp_s <= now_s  # False for NaN
     return stamp_s if recent and (last_s is None or stamp_s > last_s) else now_s
 
 
 def is_short(read: int, promised: int) -> bool:
     """Whether ``read`` frames are clearly fewer than the header promised.
 
-    The header's count is often duration times rate: whole clips miss up to 3 frames or 3 percent.
+    The header's count is often duration times rate: intact clips miss up to 3 frames or 3 percent.
     """
     return promised - read > max(2.0, 0.05 * promised)
 
 
 def _open_file(path: Path) -> cv2.VideoCapture:
     if path.is_dir():
-        raise SourceError(f"{path} is a folder, not a video; name a video file")
+        raise SourceError(f"{path} is a folder, not a video; give a video file")
     if not path.exists():
         raise SourceError(f"video {path} does not exist; check the path (working folder: {Path.cwd()})")
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"video {path} is empty (0 bytes); copy or record it again")
     if not os.access(path, os.R_OK):
-        raise SourceError(f"video {path} may not be read by this user; fix it with: chmod +r {path}")
+        raise SourceError(f"video {path} is not readable by this user; run: chmod +r {path}")
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise SourceError(f"{path} cannot be decoded as a video; convert it to MP4 (H.264), MOV, MKV or GIF")
@@ -153,17 +153,17 @@ def _open_camera(
 ) -> cv2.VideoCapture:
     node = Path(f"/dev/video{address}" if address.isdigit() else address)
     if not node.exists():
-        raise SourceError(f"camera {node} does not exist; {_cameras_here()}")
+        raise SourceError(f"camera {node} does not exist; {_available_cameras()}")
     capture = cv2.VideoCapture(str(node), cv2.CAP_V4L2)
     if not capture.isOpened():
         raise SourceError(
-            f"camera {node} refuses to open; close other programs that use it, "
-            f"check `groups` for 'video', and that it is a capture node; {_cameras_here()}"
+            f"camera {node} cannot be opened; close other programs that use it, "
+            f"check `groups` for 'video', and that it is a capture node; {_available_cameras()}"
         )
-    # Uncompressed pictures wider than this do not fit through USB 2 at full rate.
+    # Uncompressed frames wider than this exceed the bandwidth of USB 2 at full rate.
     codec = cv2.VideoWriter.fourcc(*"MJPG") if width and width > 640 else None
     if codec is None and not color:
-        # Where a driver offers BGR, OpenCV takes that before anything that holds luma.
+        # OpenCV prefers BGR, if the driver offers it, to any format with luma.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"YUYV"))
     wishes = {
         cv2.CAP_PROP_FOURCC: codec,
@@ -179,20 +179,21 @@ def _open_camera(
     if (row := padded_row(node, capture)) is not None:
         capture.release()
         raise SourceError(
-            f"camera {node} sends rows of {row} bytes, padded, which OpenCV shows as a skewed picture; set "
+            f"camera {node} pads its rows to {row} bytes, which OpenCV turns into a skewed picture; set "
             f"source.width and source.height to another mode: v4l2-ctl -d {node} --list-formats-ext"
         )
     return capture
 
 
-def _cameras_here() -> str:
+def _available_cameras() -> str:
     nodes = sorted(str(node) for node in Path("/dev").glob("video*"))
-    return f"use one of: {', '.join(nodes)}" if nodes else "plug one in (there is no /dev/video node now)"
+    return f"use one of: {', '.join(nodes)}" if nodes else "plug one in (there is no /dev/video node)"
 
 
 def _camera_stopped(address: str, read: int) -> SourceError:
     if read == 0:
-        return SourceError(f"camera {address} opens but gives no frame; try another node: {_cameras_here()}")
+        fix = f"try another node: {_available_cameras()}"
+        return SourceError(f"camera {address} opens but delivers no frame; {fix}")
     return SourceError(f"camera {address} stopped after {read} frames; check its cable and power")
 
 
@@ -201,8 +202,8 @@ def _positive(count: float) -> int | None:
 
 
 def _lacks_gif_trailer(path: Path) -> bool:
-    # A GIF's frame count comes from its remaining bytes, so a cut one looks complete; its last
-    # block, the byte 0x3B of the GIF89a specification, is then missing.
+    # A GIF's frame count is computed from its bytes, so a truncated file seems complete. But its trailer is
+    # missing (the byte 0x3B of the GIF89a specification).
     if path.suffix.lower() != ".gif":
         return False
     return b"\x3b" not in path.read_bytes()[-16:]

@@ -1,4 +1,4 @@
-"""The luma of what a V4L2 camera sends, without a conversion of colors."""
+"""Luma straight from a V4L2 camera's data, without color conversion."""
 
 from __future__ import annotations
 
@@ -17,62 +17,62 @@ from edge.data import Frame
 UInt8 = npt.NDArray[np.uint8]
 
 _JPEG = ("MJPG", "JPEG")
-# Bytes of a frame per pixel. Those with 1.5 begin with the luma plane.
+# Bytes per pixel. Formats with 1.5 start with the luma plane.
 _BYTES = {"YUYV": 2.0, "YUY2": 2.0, "GREY": 1.0, "NV12": 1.5, "NV21": 1.5, "YU12": 1.5, "YV12": 1.5}
-_ROW_BYTES = {**_BYTES, "UYVY": 2.0, "BGR3": 3.0, "RGB3": 3.0}  # what OpenCV converts, too
-# _IOWR('V', 4, struct v4l2_format) of linux/videodev2.h: a type and a union of 200 bytes that holds pointers.
+_ROW_BYTES = {**_BYTES, "UYVY": 2.0, "BGR3": 3.0, "RGB3": 3.0}  # also those that OpenCV converts
+# _IOWR('V', 4, struct v4l2_format) of linux/videodev2.h: a type and a union of 200 bytes with pointers.
 _FORMAT_AT = struct.calcsize("P")
 _FORMAT_BYTES = _FORMAT_AT + 200
 _GET_FORMAT = 0xC0005604 | _FORMAT_BYTES << 16
 _VIDEO_CAPTURE = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE
-_FULL = ("GREY", *_JPEG)  # the others are limited in V4L2, unless a driver says something else
-_NO_PICTURE = np.zeros((1, 1), np.uint8)  # too small to be taken for a good one
+_FULL = ("GREY", *_JPEG)  # the others have limited range in V4L2, unless the driver says otherwise
+_NO_PICTURE = np.zeros((1, 1), np.uint8)  # too small to pass as a good frame
 
 
 def unconverted(capture: cv2.VideoCapture) -> str | None:
-    """Have ``capture`` give frames as its camera sends them: their format, or None where that has no luma."""
+    """Stop ``capture`` from converting frames; returns their format, or None if that has no luma."""
     fourcc = codec_name(capture.get(cv2.CAP_PROP_FOURCC))
     known = fourcc in _BYTES or fourcc in _JPEG
     return fourcc if known and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0) else None
 
 
 def padded_row(node: Path, capture: cv2.VideoCapture) -> int | None:
-    """Bytes of a row of the camera ``node``, open as ``capture``, where there are more than its pixels need.
+    """Bytes per row of the camera ``node``, open as ``capture``, if the rows are padded, else None.
 
-    OpenCV takes each row to begin where the last pixel of the one before ends, with or without a conversion.
-    None where the rows are as it takes them to be, or cannot be asked for.
+    OpenCV assumes that each row follows the previous one without padding, with or without conversion.
+    Also None if the driver does not reveal the row size.
     """
     per_pixel = _ROW_BYTES.get(codec_name(capture.get(cv2.CAP_PROP_FOURCC)))
-    found = _width_and_row(node) if per_pixel else None
-    if per_pixel is None or found is None:
+    size = _width_and_row(node) if per_pixel else None
+    if per_pixel is None or size is None:
         return None
-    width, row = found
-    # Of several planes a driver is to tell the row of the first, luma; some add up the rows of all.
-    usual = (0, width * per_pixel, width if per_pixel == 1.5 else 0)
-    return None if row in usual else row
+    width, row = size
+    # For planar formats a driver should report the row of the first plane, luma; some add up all planes.
+    unpadded = (0, width * per_pixel, width if per_pixel == 1.5 else 0)
+    return None if row in unpadded else row
 
 
 def _width_and_row(node: Path) -> tuple[int, int] | None:
-    """Pixels and bytes of a row as the driver of ``node`` names them."""
-    answer = bytearray(_FORMAT_BYTES)
-    struct.pack_into("I", answer, 0, _VIDEO_CAPTURE)
+    """Pixels and bytes of a row, as reported by the driver of ``node``."""
+    v4l2_format = bytearray(_FORMAT_BYTES)
+    struct.pack_into("I", v4l2_format, 0, _VIDEO_CAPTURE)
     try:
         camera = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            fcntl.ioctl(camera, _GET_FORMAT, answer)
+            fcntl.ioctl(camera, _GET_FORMAT, v4l2_format)
         finally:
             os.close(camera)
-    except OSError:  # a driver may let nobody in beside OpenCV
+    except OSError:  # a driver may refuse a second open beside OpenCV's
         return None
-    width, _, _, _, row = struct.unpack_from("5I", answer, _FORMAT_AT)
+    width, _, _, _, row = struct.unpack_from("5I", v4l2_format, _FORMAT_AT)
     return width, row
 
 
 def luma_frame(picture: Picture, fourcc: str, size: tuple[int, int], index: int) -> Frame:
-    """The frame with the luma of ``picture``; ``size`` is height and width in pixels.
+    """A frame with the luma of ``picture``; ``size`` is height and width in pixels.
 
-    Where there is none, the frame is of 1 x 1 pixel, which the check of bad frames counts as malformed: one
-    broken picture is no reason to open the camera again.
+    Without luma, the frame has 1 x 1 pixel, which the frame checks count as malformed. One broken picture is
+    no reason to reopen the camera.
     """
     image = luma(picture.image, fourcc, *size)
     image = _NO_PICTURE if image is None else image
@@ -80,10 +80,10 @@ def luma_frame(picture: Picture, fourcc: str, size: tuple[int, int], index: int)
 
 
 def luma(raw: UInt8, fourcc: str, height: int, width: int) -> UInt8 | None:
-    """Luma (H,W) of the bytes ``raw`` of one frame; None where they hold no picture of that format.
+    """Luma (H,W) from the ``raw`` bytes of one frame; None if they are not a picture in that format.
 
-    ``raw`` may have any shape, as OpenCV gives another one for each format. The result is a view of it,
-    with a stride of 2 for YUYV; only a JPEG is decoded.
+    ``raw`` may have any shape, since OpenCV uses a different one for each format. The result is a view of it,
+    with a stride of 2 for YUYV; only JPEG is decoded.
     """
     if fourcc in _JPEG:
         return _decoded(raw, height, width)
@@ -95,11 +95,11 @@ def luma(raw: UInt8, fourcc: str, height: int, width: int) -> UInt8 | None:
 
 
 def _decoded(raw: UInt8, height: int, width: int) -> UInt8 | None:
-    # A damaged size of 24575 x 24575 would take 1.2 GB and seconds before it is found out.
+    # A corrupted size of 24575 x 24575 would take 1.2 GB and seconds to decode.
     if _jpeg_size(raw.tobytes()) != (height, width):
         return None
     try:
-        # As gray, the blocks that hold the colors are not worked out.
+        # In grayscale mode the decoder skips the color blocks.
         image = cv2.imdecode(raw.reshape(-1), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         return None
@@ -107,20 +107,20 @@ def _decoded(raw: UInt8, height: int, width: int) -> UInt8 | None:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Height and width in the frame header (SOF) of a JPEG (ITU T.81, B.2.2); None where it has none.
+    """Height and width in the frame header (SOF) of a JPEG (ITU T.81, B.2.2); None if it has none.
 
-    What does not belong between two segments is passed over, as libjpeg does.
+    Stray bytes between two segments are skipped, as libjpeg does.
     """
     at = 2 if data.startswith(b"\xff\xd8") else len(data)
     while (at := data.find(b"\xff", at)) >= 0 and at + 9 <= len(data):
-        kind = data[at + 1]
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, at + 5)
             return height, width
-        if kind == 0xDA:  # the coded picture begins
+        if marker == 0xDA:  # start of the compressed data
             return None
-        if kind in (0x00, 0x01, 0xFF) or 0xD0 <= kind <= 0xD7:  # no marker, or one without a length
-            at += 1 if kind == 0xFF else 2
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:  # not a marker, or one without a length
+            at += 1 if marker == 0xFF else 2
         else:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None

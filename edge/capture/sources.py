@@ -1,4 +1,4 @@
-"""The table of sources, and which of them an address means."""
+"""The table of sources, and the choice of one by address."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from edge.protocols import Source
 
 @dataclass(frozen=True)
 class SourcePart(Part):
-    """A source; where ``name`` stands before ``://`` of an address, that address is its own."""
+    """A source; an address that starts with ``name://`` belongs to it if ``address`` is a URL."""
 
-    address: str = ""  # as one writes it
-    live: bool = True  # runs on regardless, as a camera does
+    address: str = ""  # how to write its address
+    live: bool = True  # does not wait for its reader, like a camera
 
 
 def _demo(_: SourceConfig) -> Source:
@@ -92,19 +92,19 @@ SOURCES: tuple[SourcePart, ...] = (
 
 
 def help_text() -> str:
-    """Every way to write an address, in one line."""
+    """All forms of an address, in one line."""
     *most, last = [part.address for part in SOURCES]
     return f"{', '.join(most)}, or {last}"
 
 
 def find(address: str) -> SourcePart:
-    """The source that an address means; ConfigError for a scheme that no source has."""
+    """The source for an address; ConfigError for an unknown scheme."""
     table = {part.name: part for part in SOURCES}
     scheme, is_url, _ = address.partition("://")
     if is_url:
         if scheme in table and "://" in table[scheme].address:
             return table[scheme]
-        raise ConfigError(f"source {without_password(address)!r} is unknown; it is {help_text()}")
+        raise ConfigError(f"source {without_password(address)!r} is unknown, expected {help_text()}")
     if address == "demo":
         return table["demo"]
     if is_camera(address):
@@ -113,11 +113,11 @@ def find(address: str) -> SourcePart:
 
 
 def is_live(address: str) -> bool:
-    """Whether the source is a camera, which runs on regardless."""
+    """Whether the source is a camera, which does not wait for its reader."""
     return find(address).live
 
 
 def open_source(settings: SourceConfig) -> Source:
-    """The camera, file or folder behind ``settings.address``, opened."""
+    """Open the camera, file or folder at ``settings.address``."""
     source: Source = find(settings.address).load(settings)
     return source

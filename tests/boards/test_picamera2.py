@@ -157,7 +157,7 @@ def test_range_follows_the_color_space(seen: dict) -> None:
 
 def test_faults_are_named(seen: dict) -> None:
     assert seen["absent"] == "camera picam://7 does not exist; use one of: picam://0 (virtual)"
-    assert seen["color"].startswith("camera picam://0 gives NV12, not RGB888; ")
+    assert seen["color"].startswith("camera picam://0 delivers NV12, expected RGB888; ")
     assert len(seen["leaks"]["said"]) == 1
     assert "is in use (Failed to acquire camera: Device or resource busy); " in seen["leaks"]["said"][0]
 

@@ -44,7 +44,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def test_luma_comes_as_the_camera_sends_it(seen: dict) -> None:
     luma = seen["luma"]
     asked = "width 640, height 360, 30 fps"
-    assert luma["said"] == [f"camera /dev/video0 gives YUYV, {asked}; asked for {asked}"]
+    assert luma["said"] == [f"camera /dev/video0 delivers YUYV, {asked}; requested {asked}"]
     assert (luma["frames"], luma["shape"], luma["range"]) == (60, [360, 640], "limited")
     assert luma["strides"] == [1280, 2], "a view of the YUYV picture"
 
@@ -57,7 +57,7 @@ def test_color_is_as_it_was(seen: dict) -> None:
 def test_a_format_without_luma_is_converted(seen: dict) -> None:
     """Asked for a wide picture, vivid has no MJPG, and OpenCV settles on BGR."""
     other = seen["no_luma"]
-    assert other["said"][1].startswith("camera /dev/video0 gives BGR3 instead of MJPG; ")
+    assert other["said"][1].startswith("camera /dev/video0 delivers BGR3 instead of MJPG; ")
     assert (other["shape"], other["range"]) == ([720, 1280, 3], "full")
 
 
@@ -92,7 +92,7 @@ def test_a_camera_that_comes_back_is_read_again(seen: dict, fault: str, node: st
 
 
 def test_the_outage_is_told_once(seen: dict) -> None:
-    told = [line for line in seen["unbound"]["said"] if " gives " not in line]
+    told = [line for line in seen["unbound"]["said"] if " delivers " not in line]
     assert len(told) == 2
     assert told[0].startswith(f"no frame: camera {BY_ID} stopped after ")
     assert told[1].startswith("frames are back after ")

@@ -99,7 +99,7 @@ def test_contract(caplog: pytest.LogCaptureFixture) -> None:
     assert len(frames) == 20
     assert [frame.index for frame in frames] == list(range(20))
     assert {frame.image.shape for frame in frames} == {(240, 320)}
-    said = "csi://0 gives I420 320x240 at 30 fps; asked for width=320,height=240,framerate=30/1"
+    said = "csi://0 delivers I420 320x240 at 30 fps; requested width=320,height=240,framerate=30/1"
     assert said in caplog.text
 
 
@@ -230,7 +230,7 @@ def test_missing_elements_and_their_remedy() -> None:
         (
             replace(PC, luma_caps="video/x-raw,format=BGR"),
             "csi://0",
-            "format=.*BGR.*not one of NV12",
+            "format=.*BGR.*expected one of NV12",
         ),
         (replace(PC, converter="videoconvert !"), "csi://0", "refuses the pipeline .*; correct its elements"),
         (replace(PC, csi_caps="image/jpeg"), "csi://0", "neither element can handle caps image/jpeg"),
@@ -292,7 +292,7 @@ def test_closing_from_another_thread_ends_a_silent_camera() -> None:
     reader.join(5)
     assert ended[0] - closed < 0.5
     opened.close()  # closing again is no fault
-    with pytest.raises(SourceError, match="closed already"):
+    with pytest.raises(SourceError, match="already closed"):
         next(opened.frames())
 
 

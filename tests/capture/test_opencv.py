@@ -82,7 +82,7 @@ def test_a_cut_clip_warns_once(name: str, tmp_path: Path, caplog: pytest.LogCapt
     frames = check_source(OpenCVSource(str(cut)), at_most=1000)
     assert 10 < len(frames) < CLIPS[name]
     assert len(caplog.records) == 1
-    assert f"breaks off after frame {len(frames)}" in caplog.text
+    assert f"is truncated after frame {len(frames)}" in caplog.text
 
 
 def test_a_cut_avi_gives_what_there_is_and_warns_once(
@@ -95,7 +95,7 @@ def test_a_cut_avi_gives_what_there_is_and_warns_once(
     whole = frames[:-1]  # the last one may be cut in two
     assert [round(float(frame.image.mean()) / 8) for frame in whole] == list(range(len(whole)))
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert f"breaks off after frame {len(frames)} of 30" in caplog.text
+    assert f"is truncated after frame {len(frames)} of 30" in caplog.text
 
 
 def test_a_damaged_mp4_gives_what_there_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -202,26 +202,26 @@ MJPG = cv2.VideoWriter.fourcc(*"MJPG")
         (
             Camera("MJPG", 1280, 720, 29.97),
             (MJPG, 1280, 720, 30),
-            ["MJPG, width 1280, height 720, 29.97 fps; asked for MJPG, width 1280, height 720, 30 fps"],
+            ["MJPG, width 1280, height 720, 29.97 fps; requested MJPG, width 1280, height 720, 30 fps"],
         ),
         (
             Camera("YUYV", 640, 480, 5),
             (MJPG, 1280, None, 30.0),
             [
-                "YUYV, width 640, height 480, 5 fps; asked for MJPG, width 1280, 30 fps",
+                "YUYV, width 640, height 480, 5 fps; requested MJPG, width 1280, 30 fps",
                 "YUYV, width 640, 5 fps instead of MJPG, width 1280, 30 fps; look",
             ],
         ),
         (
             Camera("Y16 ", 160, 120, 9),
             (None, None, None, None),
-            ["Y16, width 160, height 120, 9 fps; asked for nothing in particular"],
+            ["Y16, width 160, height 120, 9 fps; requested nothing in particular"],
         ),
         (
             Camera("\x01\0\0\0", math.nan, 480, math.inf),
             (None, 640, 480, None),
             [
-                "codec 0x1, width nan, height 480, inf fps; asked for width 640, height 480",
+                "codec 0x1, width nan, height 480, inf fps; requested width 640, height 480",
                 "width nan instead of width 640; look",
             ],
         ),
@@ -232,7 +232,7 @@ def test_the_mode_that_a_camera_gives(
 ) -> None:
     caplog.set_level(logging.INFO)
     report_mode("it", camera, dict(zip(MODE, asked, strict=True)), "look")
-    assert caplog.messages == [f"it gives {words}" for words in said]
+    assert caplog.messages == [f"it delivers {words}" for words in said]
     assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING][: len(said)]
 
 
@@ -382,7 +382,7 @@ except SourceError as error:
     print(json.dumps(str(error)))
 """
     told = with_camera(camera_library, program, PADDING="64")
-    assert "sends rows of 1344 bytes" in told
+    assert "pads its rows to 1344 bytes" in told
     assert "; set source.width" in told
 
 

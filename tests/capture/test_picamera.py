@@ -278,7 +278,7 @@ def test_no_such_camera(board) -> None:
     with pytest.raises(SourceError, match=r"picam://2 does not exist; use one of: picam://0 \(imx708\)$"):
         PicameraSource("picam://2")
     board.models = ()
-    with pytest.raises(SourceError, match="picam://0 does not exist; none is found: check the ribbon cable"):
+    with pytest.raises(SourceError, match="picam://0 does not exist; none found: check the ribbon cable"):
         PicameraSource("picam://0")
 
 
@@ -302,7 +302,7 @@ def test_a_camera_that_does_not_start_is_closed(board) -> None:
 @pytest.mark.parametrize(("draw", "asked"), [(False, "YUV420"), (True, "RGB888")])
 def test_a_usb_camera_is_sent_to_v4l2(board, draw: bool, asked: str) -> None:
     board.format, board.streams = "MJPEG", 1
-    with pytest.raises(SourceError, match=f"gives MJPEG, not {asked}; open a USB camera as /dev/video0"):
+    with pytest.raises(SourceError, match=f"delivers MJPEG, expected {asked}; use a USB camera, /dev/video0"):
         PicameraSource("picam://0", draw=draw)
 
 

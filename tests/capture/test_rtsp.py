@@ -61,8 +61,8 @@ def test_contract(camera: Camera, caplog: pytest.LogCaptureFixture) -> None:
     frames = check_source(opened)
     assert len(frames) == 20
     assert {frame.image.shape for frame in frames} == {(240, 320, 3)}
-    mode = "h264, width 320, height 240, 25 fps; asked for width 320, height 240, 25 fps"
-    assert caplog.messages == [f"{camera.address()} gives {mode}"]
+    mode = "h264, width 320, height 240, 25 fps; requested width 320, height 240, 25 fps"
+    assert caplog.messages == [f"{camera.address()} delivers {mode}"]
 
 
 def test_a_size_that_the_camera_does_not_give_is_warned_of(
@@ -71,7 +71,7 @@ def test_a_size_that_the_camera_does_not_give_is_warned_of(
     with RtspSource(camera.address(), 640, 240, 25):
         pass
     assert caplog.messages == [
-        f"{camera.address()} gives width 320 instead of width 640; set that in the camera itself"
+        f"{camera.address()} delivers width 320 instead of width 640; set that in the camera itself"
     ]
 
 
@@ -161,7 +161,7 @@ def test_a_server_that_never_answers() -> None:
     ],
 )
 def test_addresses_that_are_none(address: str) -> None:
-    with pytest.raises(SourceError, match="is no address of the form") as caught:
+    with pytest.raises(SourceError, match="is not of the form") as caught:
         RtspSource(address)
     assert "cret" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None, "a traceback would tell it"
@@ -175,8 +175,8 @@ def test_logins(method: str, caplog: pytest.LogCaptureFixture) -> None:
         right, wrong = (f"viewer:{quote(word, safe='')}@" for word in (PASSWORD, PASSWORD + "x"))
         check_source(RtspSource(camera.address(login=right)), at_most=3)
         for path, login, fault in (
-            ("camera", wrong, "refuses this user or password (401)"),
-            ("camera", "", "asks for a password (401)"),
+            ("camera", wrong, "rejects this user name or password (401)"),
+            ("camera", "", "requires a password (401)"),
             ("none", right, "no such stream (404)"),
         ):
             with pytest.raises(SourceError) as caught:
@@ -276,7 +276,7 @@ def test_closing_from_another_thread(silent: bool) -> None:
         assert time.monotonic() - started < 0.7
         reader.join(READ_S + 2)
         assert ended[0] - started < (READ_S + 0.5 if silent else 0.5)
-        with pytest.raises(SourceError, match="closed already"):
+        with pytest.raises(SourceError, match="already closed"):
             next(opened.frames())
 
 

@@ -1,4 +1,4 @@
-"""GStreamer as Python sees it: its libraries, and the pipeline of a camera as gst-launch writes it."""
+"""GStreamer's Python bindings, and a camera's pipeline in gst-launch syntax."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _PACKAGES = "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """The parts of a pipeline as gst-launch writes them; ``{camera}`` is the sensor id or device node.
+    """The parts of a pipeline in gst-launch syntax; ``{camera}`` is the sensor id or device node.
 
-    Width, height and rate, where asked for, are added to ``csi_caps`` and ``usb_caps``. ``luma_caps`` is
-    what reaches Python: NV12, I420 or GRAY8. The default is NV12: Argus and nvv4l2decoder give it, so that
-    nvvidconv only moves it from NVMM to plain memory.
+    Width, height and rate, if requested, are appended to ``csi_caps`` and ``usb_caps``. ``luma_caps`` is the
+    format that reaches Python: NV12, I420 or GRAY8. The default is NV12, which Argus and nvv4l2decoder
+    produce, so that nvvidconv only copies it from NVMM to system memory.
     """
 
     csi: str = "nvarguscamerasrc sensor-id={camera}"
@@ -37,7 +37,7 @@ JETSON = Elements()
 
 
 class Libraries(NamedTuple):
-    """GStreamer as ``gi`` gives it."""
+    """GStreamer's modules from ``gi``."""
 
     gst: Any
     app: Any
@@ -45,13 +45,13 @@ class Libraries(NamedTuple):
 
 
 def load() -> Libraries:
-    """Import and start GStreamer; DependencyError where it is not installed."""
+    """Import and initialize GStreamer; DependencyError if it is not installed."""
     _keep_unwinder()
     try:
         for name in ("Gst", "GstApp", "GstVideo"):
             require("gi", _HINT).require_version(name, "1.0")
     except ValueError as error:
-        raise DependencyError(f"GStreamer is not complete ({error}); install it: {_HINT}") from error
+        raise DependencyError(f"GStreamer is incomplete ({error}); install it: {_HINT}") from error
     libraries = Libraries(
         *(require(f"gi.repository.{name}", _HINT) for name in ("Gst", "GstApp", "GstVideo"))
     )
@@ -60,17 +60,17 @@ def load() -> Libraries:
 
 
 def _keep_unwinder() -> None:
-    """Make the compiler's unwinder the first that libraries find.
+    """Make the compiler's unwinder take precedence over GStreamer's libunwind.
 
-    GStreamer brings libunwind, whose functions bear the same names. A library that is loaded after it, such
-    as ONNX Runtime, would take those, and the first C++ exception would end the process.
+    Both define the same symbols. A library loaded after libunwind, such as ONNX Runtime, would use its
+    functions, and the first C++ exception would end the process.
     """
-    with suppress(OSError):  # another C library: it has no such trouble
+    with suppress(OSError):  # absent with other C libraries, which do not have the problem
         ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 def description(address: str, mode: str = "", elements: Elements = JETSON) -> str:
-    """The pipeline for ``address`` as gst-launch writes it; ``mode`` is added to the camera's caps."""
+    """The pipeline for ``address`` in gst-launch syntax; ``mode`` is appended to the camera's caps."""
     if match := re.fullmatch(r"csi://(\d+)", address, re.ASCII):
         parts = [elements.csi.format(camera=match[1]), elements.csi_caps + mode]
     elif match := re.fullmatch(r"mjpeg://(/.+)", address):
@@ -78,19 +78,19 @@ def description(address: str, mode: str = "", elements: Elements = JETSON) -> st
         parts = [elements.usb.format(camera=f'"{node}"'), elements.usb_caps + mode, elements.jpeg_decoder]
     else:
         name = without_password(address)
-        raise SourceError(f"{name!r} names no GStreamer camera; write csi://0 or mjpeg:///dev/video0")
+        raise SourceError(f"{name!r} is not a GStreamer camera; write csi://0 or mjpeg:///dev/video0")
     sink = "appsink name=luma max-buffers=1 drop=true sync=false"
     return " ! ".join([*parts, elements.converter, elements.luma_caps, sink])
 
 
 def mode_caps(libraries: Libraries, width: int | None, height: int | None, fps: float | None) -> str:
-    """What was asked for as caps, ``,width=640,framerate=30/1``."""
+    """The requested mode as caps: ``,width=640,framerate=30/1``."""
     mode = f",width={width}" if width else ""
     mode += f",height={height}" if height else ""
     if fps:
-        # 29.97 has to become 30000/1001, as cameras write it.
-        _, over, under = libraries.video.video_guess_framerate(round(libraries.gst.SECOND / fps))
-        mode += f",framerate={over}/{under}"
+        # Cameras express 29.97 as 30000/1001.
+        _, numerator, denominator = libraries.video.video_guess_framerate(round(libraries.gst.SECOND / fps))
+        mode += f",framerate={numerator}/{denominator}"
     return mode
 
 
@@ -98,13 +98,13 @@ def parse(gst: Any, text: str) -> Any:
     context = gst.ParseContext.new()
     try:
         return gst.parse_launch_full(text, context, gst.ParseFlags.FATAL_ERRORS)
-    except Exception as error:  # GLib.Error, a class that exists only where gi does
+    except Exception as error:  # GLib.Error, a class that exists only with gi
         if missing := context.get_missing_elements():
             raise DependencyError(
                 f"GStreamer has no element {', '.join(missing)}; {_remedy(missing)}"
             ) from error
-        words = " ".join(getattr(error, "message", str(error)).split())
-        raise SourceError(f"GStreamer refuses the pipeline {text}: {words}; correct its elements") from error
+        reason = " ".join(getattr(error, "message", str(error)).split())
+        raise SourceError(f"GStreamer refuses the pipeline {text}: {reason}; correct its elements") from error
 
 
 def _remedy(missing: list[str]) -> str:

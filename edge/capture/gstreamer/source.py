@@ -1,4 +1,4 @@
-"""Cameras that speak GStreamer: CSI through Argus, and USB with the Jetson's JPEG decoder."""
+"""Cameras through GStreamer: CSI with Argus, and USB with the Jetson's JPEG decoder."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
 _START_S = 8.0  # Argus needs up to 3 s for its first frame
-_WORDS_S = 0.5  # a state change may fail a moment before the element says why
-_PULL_S = 0.2  # how long a reading thread may overlook that the source was closed
-_LUMA_FIRST = ("NV12", "I420", "GRAY8")  # formats of 8 bits whose first plane is luma
-_FULL_RANGE = 1  # GST_VIDEO_COLOR_RANGE_0_255, a name with a digit that not every PyGObject spells alike
+_REASON_S = 0.5  # a state change may fail shortly before the element reports the reason
+_PULL_S = 0.2  # how long a reading thread may take to notice that the source was closed
+_LUMA_FIRST = ("NV12", "I420", "GRAY8")  # 8-bit formats whose first plane is luma
+_FULL_RANGE = 1  # GST_VIDEO_COLOR_RANGE_0_255; PyGObject versions spell this name differently
 
 
 class GStreamerSource(Closing):
     """Luma frames of ``csi://0`` (CSI camera by sensor id) or ``mjpeg:///dev/video0`` (USB camera).
 
-    ``width``, ``height`` (pixels) and ``fps`` are demands: a camera that lacks the mode is a fault.
-    Needs GStreamer 1.20. Raises DependencyError where ``gi`` or an element is not installed, SourceError
-    where the camera does not start or stops. A camera that falls silent without an error is waited for:
-    whoever reads has to notice. May be closed from another thread; ``frames`` then ends within 0.5 s.
+    ``width``, ``height`` (pixels) and ``fps`` are mandatory: a camera without that mode is an error.
+    Needs GStreamer 1.20. Raises DependencyError if ``gi`` or an element is not installed, SourceError if the
+    camera does not start, or stops. ``frames`` has no timeout for a silent camera: its reader must apply one.
+    May be closed from another thread; ``frames`` then ends within 0.5 s.
     """
 
     live = True
@@ -43,9 +43,9 @@ class GStreamerSource(Closing):
         fps: float | None = None,
         elements: Elements = JETSON,
     ) -> None:
-        """Start the camera at once and wait for its first frame."""
+        """Start the camera immediately and wait for its first frame."""
         self.address = address
-        self.fps: float | None = None  # frames per second as negotiated; None where the camera names none
+        self.fps: float | None = None  # frames per second as negotiated; None if the camera reports none
         self._libraries = load()
         self._closed = False
         mode = mode_caps(self._libraries, width, height, fps)
@@ -59,18 +59,18 @@ class GStreamerSource(Closing):
             raise
 
     def close(self) -> None:
-        """Stop the camera and free its device; closing again does nothing."""
+        """Stop the camera and free its device; calling it again does nothing."""
         self._closed = True
         self._pipeline.set_state(self._libraries.gst.State.NULL)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames with ``image`` (H,W) uint8 luma, read-only, until closed; index counts those read.
+        """Yield frames with ``image`` (H,W) uint8 luma, read-only, until closed; index counts frames read.
 
-        ``timestamp_s`` is the time of capture on CLOCK_MONOTONIC where the pipeline runs on that clock and
-        the element stamps its buffers with a time that has passed, else the time at which the frame came.
+        ``timestamp_s`` is the capture time on CLOCK_MONOTONIC if the pipeline uses that clock and the
+        timestamp is not in the future. Otherwise it is the time of arrival.
         """
         if self._closed:
-            raise SourceError(f"{self.address} is closed already; open a new source to read it again")
+            raise SourceError(f"{self.address} is already closed; open a new source to read it again")
         index, last_s = 0, 0.0
         while (sample := self._pull(index)) is not None:
             now_s, captured_s = time.monotonic(), self._captured_s(sample)
@@ -84,19 +84,19 @@ class GStreamerSource(Closing):
         self._pipeline.set_state(gst.State.PLAYING)
         state = self._pipeline.get_state(int(_START_S * gst.SECOND))[0]
         started = state in (gst.StateChangeReturn.SUCCESS, gst.StateChangeReturn.NO_PREROLL)
-        self._check(0, wait_s=0.0 if started else _WORDS_S)
+        self._check(0, wait_s=0.0 if started else _REASON_S)
         if not started:
             failed = state == gst.StateChangeReturn.FAILURE
-            fault = "does not start and says not why" if failed else f"gives no frame within {_START_S:g} s"
+            fault = "does not start (no reason given)" if failed else f"gives no frame within {_START_S:g} s"
             raise SourceError(f"{self.address} {fault}; check the camera's cable")
         caps = self._sink.get_static_pad("sink").get_current_caps()
         if caps is not None:
             info = self._libraries.video.VideoInfo.new_from_caps(caps)
             self.fps = info.fps_n / info.fps_d if info.fps_n else None
-            rate = f"{self.fps:g} fps" if self.fps else "a rate of its own"
-            asked = mode.lstrip(",") or "nothing in particular"
+            rate = f"{self.fps:g} fps" if self.fps else "a variable rate"
+            requested = mode.lstrip(",") or "nothing in particular"
             size = f"{info.finfo.name} {info.width}x{info.height}"
-            _log.info("%s gives %s at %s; asked for %s", self.address, size, rate, asked)
+            _log.info("%s delivers %s at %s; requested %s", self.address, size, rate, requested)
 
     def _pull(self, read: int) -> Any:
         """The next sample, or None once closed."""
@@ -108,7 +108,7 @@ class GStreamerSource(Closing):
         return None
 
     def _check(self, read: int, wait_s: float = 0.0) -> None:
-        """Raise what the pipeline has reported, or reports within ``wait_s``, in GStreamer's own words."""
+        """Raise the error that the pipeline has reported, or reports within ``wait_s`` seconds."""
         gst = self._libraries.gst
         kinds = gst.MessageType
         message = self._bus.timed_pop_filtered(int(wait_s * gst.SECOND), kinds.ERROR | kinds.EOS)
@@ -117,28 +117,28 @@ class GStreamerSource(Closing):
         if message.type == kinds.EOS:
             raise SourceError(f"{self.address} ended after {read} frames; check the camera's cable and power")
         error, debug = message.parse_error()
-        words = " ".join([error.message, *(debug or "").splitlines()[1:]])  # line 1 is a place in C code
+        reason = " ".join([error.message, *(debug or "").splitlines()[1:]])  # line 1 is a place in C code
         raise SourceError(
-            f"{self.address} failed after {read} frames: {message.src.get_name()}: {words}; "
+            f"{self.address} failed after {read} frames: {message.src.get_name()}: {reason}; "
             "check the camera, that it has this mode, and that no other program uses it"
         )
 
     def _captured_s(self, sample: Any) -> float | None:
-        """CLOCK_MONOTONIC seconds of a sample's PTS; None where the two cannot be compared."""
+        """CLOCK_MONOTONIC seconds of a sample's PTS; None if the PTS cannot be converted."""
         gst = self._libraries.gst
-        clock, stamp = self._pipeline.get_clock(), sample.get_buffer().pts
-        if not isinstance(clock, gst.SystemClock) or stamp == gst.CLOCK_TIME_NONE:
+        clock, pts = self._pipeline.get_clock(), sample.get_buffer().pts
+        if not isinstance(clock, gst.SystemClock) or pts == gst.CLOCK_TIME_NONE:
             return None
         if clock.get_property("clock-type") != gst.ClockType.MONOTONIC:
             return None
-        running = sample.get_segment().to_running_time(gst.Format.TIME, stamp)
+        running = sample.get_segment().to_running_time(gst.Format.TIME, pts)
         if running == gst.CLOCK_TIME_NONE:
             return None
         return float(self._sink.get_base_time() + running) / gst.SECOND
 
 
 def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Literal["full", "limited"]]:
-    """The first plane of a sample as (H,W) uint8, and its range; SourceError where that is not luma.
+    """The first plane of a sample as (H,W) uint8, and its range; SourceError if that is not luma.
 
     The plane is copied once, padding included; the result is a read-only view without the padding.
     """
@@ -146,23 +146,21 @@ def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Lite
     info = video.VideoInfo.new_from_caps(sample.get_caps())
     if info is None or info.finfo.name not in _LUMA_FIRST:
         caps = sample.get_caps().to_string()
-        known = ", ".join(_LUMA_FIRST)
-        raise SourceError(f"the camera's pipeline gives {caps}, not one of {known}; try /dev/videoN")
+        supported = ", ".join(_LUMA_FIRST)
+        raise SourceError(f"the camera's pipeline gives {caps}, expected one of {supported}; try /dev/videoN")
     buffer = sample.get_buffer()
-    # A decoder may lay out its buffers in its own way, and then says so in this meta.
+    # A decoder may use its own buffer layout, which this metadata describes.
     layout = video.buffer_get_video_meta(buffer) or info
     stride, offset = layout.stride[0], layout.offset[0]
-    # The part shares the memory, so that only this plane crosses into Python. `data` is a copy in plain
-    # PyGObject, which bytes() then keeps, and a view where the gst-python overrides are installed.
-    part = buffer.copy_region(gst.BufferCopyFlags.MEMORY, offset, stride * (info.height - 1) + info.width)
-    mapped, memory = part.map(gst.MapFlags.READ)
+    # The region shares the buffer's memory, so that only this plane is copied into Python. `data` is a copy
+    # in plain PyGObject, which bytes() reuses, and a view with the gst-python overrides.
+    region = buffer.copy_region(gst.BufferCopyFlags.MEMORY, offset, stride * (info.height - 1) + info.width)
+    mapped, memory = region.map(gst.MapFlags.READ)
     if not mapped:
-        raise SourceError(
-            "GStreamer cannot map a frame, which lies in the GPU's memory; try the source /dev/videoN"
-        )
+        raise SourceError("GStreamer cannot map a frame in GPU memory; try the source /dev/videoN")
     try:
         plane = bytes(memory.data)
     finally:
-        part.unmap(memory)
+        region.unmap(memory)
     image = np.ndarray((info.height, info.width), np.uint8, plane, strides=(stride, 1))
     return image, "full" if int(info.colorimetry.range) == _FULL_RANGE else "limited"

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,24 +19,24 @@ from edge.capture.picamera.opening import cause
 from edge.capture.picamera.streams import Size, Stream
 from edge.data import Frame
 from edge.errors import SourceError
+from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
-_SIZE, _FPS = (640, 480), 30.0  # faces of kiosk visitors are large enough in this
+_SIZE, _FPS = (640, 480), 30.0  # large enough for the faces of kiosk visitors
 _POLL_S = 0.25  # how soon a waiting frames() notices that the source was closed
 _HANG_S = 2.0  # how long closing waits for a reader that does not notice
-_OLDEST_S = 10.0  # a frame stamped further back than this carries a stamp of another clock
+_OLDEST_S = 10.0  # a timestamp older than this comes from another clock
 
 
-class PicameraSource:
+class PicameraSource(Closing):
     """Frames of a libcamera camera: ``picam://0`` is the first one of ``rpicam-hello --list-cameras``.
 
-    The image is the luma plane (H,W) of a YUV420 stream, so nothing converts colors. With ``draw`` there
-    is a second stream for sinks that show the picture: ``drawn`` is BGR (H,W,3), which the camera's own
-    hardware converts, and the image the luma of a small stream of the same moment, at most 640 wide. With
-    ``color``, or ``draw`` on a camera that has but one stream, the image itself is BGR.
-    ``width``, ``height`` (pixels, of what is drawn if something is) and ``fps`` are wishes, 640x480 at 30
-    by default; libcamera rounds them.
-    Raises SourceError where the camera cannot be opened, and from ``frames`` where it fails;
+    The image is the luma plane (H,W) of a YUV420 stream, so no colors are converted. With ``draw`` there is a
+    second stream for sinks that show the picture. ``drawn`` is then BGR (H,W,3), converted by the camera
+    hardware. The image is the luma of a small stream from the same request, at most 640 pixels wide. With
+    ``color``, or with ``draw`` on a camera that has only one stream, the image itself is BGR. ``width``,
+    ``height`` (pixels, of ``drawn`` if there is one) and ``fps`` are requests, 640x480 at 30 by default;
+    libcamera rounds them. Raises SourceError if the camera cannot be opened, and from ``frames`` if it fails;
     DependencyError without picamera2.
     """
 
@@ -54,18 +53,18 @@ class PicameraSource:
         color: bool = False,
         draw: bool = False,
     ) -> None:
-        """Open and start the camera at once, so that a wrong address is known before anything else starts."""
+        """Open and start the camera immediately, so that a wrong address fails before anything else."""
         number = opening.number_in(address)
         self.address = address
         self._closed = False
-        self._lock = threading.Lock()  # held from asking for a frame to giving its buffer back
+        self._lock = threading.Lock()  # held from requesting a frame to returning its buffer
         self._library = opening.load()
         self._camera: Any = opening.opened(self._library, address, number)
         try:
             size = (width or _SIZE[0], height or _SIZE[1])
             self._image, self._drawn = self._start(size, fps, color, draw)
         except Exception as error:
-            self._close()
+            self._close_camera()
             if isinstance(error, SourceError):
                 raise
             raise SourceError(
@@ -73,55 +72,50 @@ class PicameraSource:
                 "try source.width=640 and source.height=480, then reboot the board"
             ) from error
 
-    def __enter__(self) -> PicameraSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the camera; from another thread this ends a waiting ``frames`` as well."""
-        self._closed = True  # a waiting reader sees this within _POLL_S and lets go of the lock
+    def close(self) -> None:
+        """Close the camera; a call from another thread also ends a waiting ``frames``."""
+        self._closed = True  # a waiting reader sees this within _POLL_S and releases the lock
         if not self._lock.acquire(timeout=_HANG_S):
-            # Closing under a call that hangs in the library could crash the process.
+            # Closing during a call that hangs in the library could crash the process.
             _log.warning("camera %s hangs in picamera2 and stays open; restart the program", self.address)
             return
         try:
-            self._close()
+            self._close_camera()
         finally:
             self._lock.release()
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until closed; each image is a copy that belongs to the caller."""
         if self._closed:
-            raise SourceError(f"{self.address} is closed already; open a new source to read it again")
+            raise SourceError(f"{self.address} is already closed; open a new source to read it again")
         index, last_s = 0, None
         while (frame := self._next(index, last_s)) is not None:
             yield frame
             index, last_s = index + 1, frame.timestamp_s
 
     def _start(self, size: Size, fps: float | None, color: bool, draw: bool) -> tuple[Stream, Stream | None]:
-        """Start the streams: what the network sees, and what is drawn on where that is another one."""
+        """Start the streams: the one for the network, and the one to draw on if it is another."""
         camera = self._camera
-        wanted = picam_streams.asked(camera, size, color, draw)
+        requested = picam_streams.request(camera, size, color, draw)
         configuration = camera.create_preview_configuration(
-            **wanted,
+            **requested,
             raw=None,
-            # A small stream would else be cut from the middle of the sensor where it has such a mode.
+            # Otherwise a small stream could use a sensor mode that crops to the center.
             sensor={"output_size": tuple(side // 2 for side in camera.sensor_resolution)},
             controls=self._rate(fps),
         )
         camera.configure(configuration)
-        streams = picam_streams.given(camera, self.address, wanted)
+        streams = picam_streams.configured(camera, self.address, requested)
         camera.start()
         image, drawn = streams.get("lores", streams["main"]), streams["main"] if "lores" in streams else None
-        beside = f", and {drawn} to draw on" if drawn else ""
-        _log.info("%s gives %s, %s range%s", self.address, image, image.luma_range, beside)
+        suffix = f", and {drawn} to draw on" if drawn else ""
+        _log.info("%s delivers %s, %s range%s", self.address, image, image.luma_range, suffix)
         return image, drawn
 
     def _rate(self, fps: float | None) -> dict[str, Any]:
         if "FrameDurationLimits" not in self._camera.camera_controls:
             if fps:
-                _log.warning("%s has no control for its rate; fps=%g is ignored", self.address, fps)
+                _log.warning("%s has no frame rate control; fps=%g is ignored", self.address, fps)
             return {}
         period_us = round(1e6 / (fps or _FPS))
         return {"FrameDurationLimits": (period_us, period_us)}
@@ -148,8 +142,8 @@ class PicameraSource:
         return Frame(image, stamp_s, index, self._image.luma_range, drawn)
 
     def _request(self) -> Any:
-        """The next frame's request, which must be released; None once the source is closed."""
-        # Not capture_request(wait=seconds): when its time is out, its job still takes a frame, for nobody.
+        """The next frame's request, which the caller must release; None once the source is closed."""
+        # Not capture_request(wait=seconds): after a timeout its job would still capture a frame and leak it.
         job = self._camera.capture_request(wait=False)
         request = None
         try:
@@ -158,21 +152,21 @@ class PicameraSource:
                     request = job.get_result(timeout=_POLL_S)
         finally:
             if request is None:
-                self._call_off(job)
+                self._cancel(job)
         return request
 
-    def _call_off(self, job: Any) -> None:
+    def _cancel(self, job: Any) -> None:
         self._camera.cancel_all_and_flush()
-        with suppress(Exception):  # canceled; or it was faster and has a frame to give back
+        with suppress(Exception):  # canceled, or it finished first and has a frame to release
             job.get_result(timeout=_POLL_S).release()
 
     def _copies(self, request: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-        """Both pictures of one request, so of one moment."""
+        """Copies of both pictures of one request, which were captured together."""
         drawn = self._drawn
         image = self._image.copy(self._library, request)
         return image, None if drawn is None else drawn.copy(self._library, request)
 
-    def _close(self) -> None:
+    def _close_camera(self) -> None:
         camera, self._camera = self._camera, None
         if camera is None:
             return
@@ -183,10 +177,10 @@ class PicameraSource:
 
 
 def capture_time(sensor_ns: int | None) -> float:
-    """CLOCK_MONOTONIC seconds of a CLOCK_BOOTTIME stamp in nanoseconds; now, where it cannot be right.
+    """CLOCK_MONOTONIC seconds of a CLOCK_BOOTTIME stamp in nanoseconds; now if it is implausible.
 
-    libcamera documents the boot-time clock, which runs on while a machine sleeps; some of its drivers
-    stamp with the monotonic one. Both are the same on a board that never sleeps.
+    libcamera documents the boot-time clock, which continues while a machine is suspended; some of its drivers
+    use the monotonic clock. Both are equal on a board that is never suspended.
     """
     now_s = time.monotonic()
     if not sensor_ns:

@@ -1,8 +1,8 @@
-"""Frames that a broken camera gives: they are named and no estimate is made from them.
+"""Detects bad frames from a faulty camera, so that no estimate is made from them.
 
-All checks look at every 8th pixel, or fewer of a large picture, so that they cost tens of microseconds a
-frame. A fault that began with the first frame (black bars of a letterboxed picture), or that lasts in the
-same place, is the scene and no fault.
+All checks sample every 8th pixel, or fewer of a large picture, and so cost tens of microseconds per frame. A
+fault that is present from the first frame (letterbox bars), or that persists in the same place, counts as
+part of the scene.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import numpy.typing as npt
 
 from edge.data import Frame
 
-STRIDE = 8  # pixels from one that is looked at to the next, at least
-LINES = 60  # that are looked at, about: 480 / STRIDE; more tell nothing more
+STRIDE = 8  # minimum distance of sampled pixels
+LINES = 60  # sampled lines, approximately: 480 / STRIDE; more add no information
 BLACK = 16  # limited-range black; sensors without light stay below
-FLAT = 2.0  # gray levels between the darkest and the brightest pixel of a picture that shows nothing
-FROZEN_S = 2.0  # a sensor's noise never repeats for so long
-MISSING = 0.08  # of the height: fewer lost lines do no harm to a face
-JUMP = 25.0  # gray levels from one line to the next, over the whole width, where two pictures meet
-BELIEVED = 12  # frames in a row with another size, border or seam before it is taken for the scene
+FLAT = 2.0  # maximum contrast of a picture without content, in gray levels
+FROZEN_S = 2.0  # a sensor's noise never repeats for this long
+MISSING = 0.08  # of the height; fewer missing lines do not affect a face
+JUMP = 25.0  # gray levels between two lines, over the whole width, at the seam of two pictures
+BELIEVED = 12  # consecutive frames with another size, border or seam before it counts as the scene
 Lines = npt.NDArray[np.uint8]
 Steps = npt.NDArray[np.uint8]
 
 
 class BadFrames:
-    """Tells what is wrong with each frame of one camera, in their order."""
+    """Checks the frames of one camera, which must be passed in order."""
 
     def __init__(self) -> None:
         self._last: Steps | None = None  # of the last good frame; None before the first of its size
         self._shape: tuple[int, ...] = ()
-        self._border = 0  # lines without content at the lower edge of this scene
-        self._odd_shapes = self._tears = 0  # frames in a row
-        self._sum, self._since_s = -1, 0.0
+        self._border = 0  # lines without content at the bottom of this scene
+        self._odd_shapes = self._tears = 0  # consecutive frames
+        self._checksum, self._since_s = -1, 0.0
 
     def fault(self, frame: Frame) -> str | None:
         """One of malformed, wrong size, black, blank, frozen, torn; None for a good frame."""
@@ -44,7 +44,7 @@ class BadFrames:
             return "malformed"
         if self._is_other_size(image.shape):
             return "wrong size"
-        luma = image if image.ndim == 2 else image[..., 1]  # green is near enough
+        luma = image if image.ndim == 2 else image[..., 1]  # green is close enough
         stride = max(STRIDE, luma.shape[0] // LINES)
         lines = np.ascontiguousarray(luma[::stride, ::stride])
         return self._black_or_blank(lines) or self._frozen(lines, frame.timestamp_s) or self._torn(lines)
@@ -62,25 +62,25 @@ class BadFrames:
         return "blank" if high - low <= FLAT else None
 
     def _frozen(self, lines: Lines, now_s: float) -> str | None:
-        found = zlib.crc32(lines.data)
-        if found != self._sum or now_s < self._since_s:
-            self._sum, self._since_s = found, now_s
+        checksum = zlib.crc32(lines.data)
+        if checksum != self._checksum or now_s < self._since_s:
+            self._checksum, self._since_s = checksum, now_s
         return "frozen" if now_s - self._since_s >= FROZEN_S else None
 
     def _torn(self, lines: Lines) -> str | None:
-        """Lines that lack content, or a seam between two pictures, where the last good frame had none."""
+        """Check for missing lines, or a seam between two pictures, that the last good frame did not have."""
         steps, border = _steps(lines), _border(lines)
-        more = border - self._border >= max(MISSING * len(lines), 2)
-        torn = self._last is not None and (more or _seam(steps, self._last))
+        missing = border - self._border >= max(MISSING * len(lines), 2)
+        torn = self._last is not None and (missing or _seam(steps, self._last))
         self._tears = self._tears + 1 if torn else 0
         if 0 < self._tears <= BELIEVED:
-            return "torn"  # and no measure for the next one, which may be torn in the same place
+            return "torn"  # and not the reference for the next one, which may be torn in the same place
         self._last, self._border, self._tears = steps, border, 0
         return None
 
 
 def _is_picture(image: npt.NDArray[np.uint8]) -> bool:
-    """uint8 (H,W) or (H,W,3), at least 16 pixels each way; anything else breaks code further on."""
+    """Whether it is uint8 (H,W) or (H,W,3), at least 16 x 16 pixels; anything else breaks later code."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         return False
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
@@ -89,25 +89,25 @@ def _is_picture(image: npt.NDArray[np.uint8]) -> bool:
 
 
 def _border(lines: Lines) -> int:
-    """How many of the last lines are one and the same even gray: what decoders put where data is missing."""
-    if (lines[-1] != lines[-1, 0]).any():  # nearly always: the rest is spared
+    """Number of lines at the bottom in one uniform gray, with which decoders fill in for missing data."""
+    if (lines[-1] != lines[-1, 0]).any():  # nearly always, so this skips the rest
         return 0
-    even = (lines == lines[-1, 0]).all(axis=1)
-    return len(lines) if even.all() else int(even[::-1].argmin())
+    uniform = (lines == lines[-1, 0]).all(axis=1)
+    return len(lines) if uniform.all() else int(uniform[::-1].argmin())
 
 
 def _steps(lines: Lines) -> Steps:
-    """How much each line differs from the next over at least half of the width, in gray levels."""
+    """Median difference between each line and the next, in gray levels."""
     steps = cv2.absdiff(lines[1:], lines[:-1])
     half = steps.shape[1] // 2
-    steps.partition(half, axis=1)  # the median, of an even number the upper one
+    steps.partition(half, axis=1)  # the median; for an even number of pixels the upper one
     return steps[:, half]
 
 
 def _seam(now: Steps, old: Steps) -> bool:
-    """Whether two lines differ over the whole width, which no lines near by did in the frame before."""
+    """Whether two lines differ over the whole width, unlike the lines nearby in the previous good frame."""
     at = int(now.argmax())
     if now[at] <= JUMP:
         return False
-    calm = max(int(old[max(at - 2, 0) : at + 3].max()), float(np.median(now)), 1.0)
-    return bool(now[at] > 4 * calm)
+    usual = max(int(old[max(at - 2, 0) : at + 3].max()), float(np.median(now)), 1.0)
+    return bool(now[at] > 4 * usual)

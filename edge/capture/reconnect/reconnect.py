@@ -1,8 +1,9 @@
-"""A camera that dies is brought back: reopened, read by a process of its own, or by a fresh start of it all.
+"""Recovers a failed camera: reopens it, reads it in a child process, or requests a restart.
 
-The rungs, each tried where the one before did not help, each counted and logged once per outage:
-reopen with back-off; abandon a thread that hangs in its library and read in a child process, which can be
-killed; exit with 75, so that the supervisor starts everything anew; ask for a reboot where that is allowed.
+Each step is taken if the previous one did not help, and is counted and logged once per outage. First, reopen
+with backoff. Then abandon a thread that hangs in its library, and read in a child process, which can be
+killed. Then exit with 75, so that the supervisor restarts the program. Finally, request a reboot if that is
+allowed.
 """
 
 from __future__ import annotations
@@ -22,59 +23,59 @@ from edge.data import Frame
 from edge.errors import EdgeError, RestartNeeded
 
 log = logging.getLogger("edge")
-BAD_S = 10.0  # of nothing but broken frames: opening the camera again may mend them
-MOST_BAD_S = 300.0  # a still scene that is well coded repeats bit by bit, and no opening changes that
-DARK = ("black", "blank")  # a covered lens or a dark room, which no opening mends
-HELD_S = 20.0  # a child that gets no frame for so long: the abandoned thread holds the camera
+BAD_S = 10.0  # of bad frames only, before the camera is reopened
+MAX_BAD_S = 300.0  # a static, well encoded scene repeats bit for bit, and reopening does not change that
+DARK = ("black", "blank")  # a covered lens or a dark room, which reopening cannot fix
+HELD_S = 20.0  # if a child process gets no frame for this long, the abandoned thread holds the camera
 FIRST_WAIT_S = 0.1
 
 
 class Recovering:
-    """The newest frames of a live source, good ones only, for as long as the camera can be had back.
+    """The newest frames of a live source, without bad ones, for as long as the camera can be recovered.
 
-    ``here`` opens the source in this process, ``apart`` in a child process (or is None: no such rung).
-    ``idle`` is called at least every second while there is no frame. With ``patient`` False, a source
-    that fails before its first frame is a fault of the user and raised. Raises RestartNeeded where a
-    thread or process that cannot be ended keeps the camera.
+    ``in_process`` opens the source in this process, ``in_subprocess`` in a child process (None: never).
+    ``idle`` is called at least once a second while there is no frame. Unless ``patient``, the error of a
+    source that fails before its first frame is raised. Raises RestartNeeded if a thread or process that
+    cannot be ended holds the camera.
     """
 
     def __init__(
         self,
-        here: Opener,
-        apart: Opener | None,
+        in_process: Opener,
+        in_subprocess: Opener | None,
         stall_s: float = 2.0,
         longest_wait_s: float = 2.0,
         patient: bool = False,
         idle: Callable[[], None] = lambda: None,
         seed: int | None = None,
     ) -> None:
-        self.rungs: Counter[str] = Counter()  # how often each rung was used
-        self.bad: Counter[str] = Counter()  # frames refused, by fault
-        self.outages: deque[float] = deque(maxlen=100)  # seconds from the last frame to the next, the newest
-        self._here, self._apart = here, apart
+        self.rungs: Counter[str] = Counter()  # how often each step was taken
+        self.bad: Counter[str] = Counter()  # rejected frames, by fault
+        self.outages: deque[float] = deque(maxlen=100)  # durations in seconds, most recent last
+        self._in_process, self._in_subprocess = in_process, in_subprocess
         self._stall_s, self._longest_wait_s, self._patient = stall_s, longest_wait_s, patient
         self._idle, self._random = idle, random.Random(seed)
         self._slot, self._checks, self._unusable = Slot(), BadFrames(), _Unusable()
         self._attempt: Attempt | None = None
         self._in_child = False
         self._failures = 0  # attempts since the last good frame
-        self._told: set[bool] = set()  # whose fault was logged in this outage: the child's, or our own
-        self._silent_s: float | None = None  # monotonic, since when no frame comes at all
-        self._last_s: float | None = None  # monotonic, when the last good frame came
+        self._logged: set[bool] = set()  # values of _in_child for which this outage has been logged
+        self._silent_s: float | None = None  # monotonic, since when no frame has arrived at all
+        self._last_s: float | None = None  # monotonic, when the last good frame arrived
         self._next_index = 0
         self._dropped_before = 0  # by earlier attempts
         self._closing = False
         self.frame_count: int | None = None
 
     def leave(self) -> None:
-        """End the loop over the frames; from ``idle``, for one."""
+        """End the loop over the frames; may be called from ``idle``."""
         self._closing = True
 
     @property
     def dropped(self) -> int:
-        """Frames that nobody took before a newer one came, here or in the child process."""
-        now = self._attempt.dropped if self._attempt is not None else 0
-        return self._slot.dropped + self._dropped_before + now
+        """Frames replaced by a newer one before they were taken, here or in the child process."""
+        current = self._attempt.dropped if self._attempt is not None else 0
+        return self._slot.dropped + self._dropped_before + current
 
     def __enter__(self) -> Recovering:
         return self
@@ -86,14 +87,15 @@ class Recovering:
         if self._attempt is None:
             return
         try:
-            # No beats, what they move is closed already; and whoever is told to stop has little time.
+            # Without heartbeats, whose parts are closed already, and quickly, since stopping has a time
+            # limit.
             self._attempt.end(lambda: None, closing_s=0.0)
         except RestartNeeded:
-            if error is None:  # what ends the loop, a signal for one, is the better reason
+            if error is None:  # else the error that ended the loop takes precedence
                 raise
 
     def __iter__(self) -> Iterator[Frame]:
-        self._attempt = Attempt(self._here, self._slot)
+        self._attempt = Attempt(self._in_process, self._slot)
         since_s = time.monotonic()
         while not self._closing:
             deadline = self._attempt.deadline(since_s, self._stall_s)
@@ -102,7 +104,7 @@ class Recovering:
             if frame is None:
                 self._idle()
                 if self._attempt.reader.ended or now >= self._attempt.deadline(since_s, self._stall_s):
-                    self._recover(f"none came for {now - since_s:.1f} s")
+                    self._recover(f"none arrived for {now - since_s:.1f} s")
                     since_s = time.monotonic()
                 continue
             self._silent_s = None
@@ -110,20 +112,20 @@ class Recovering:
                 yield self._numbered(frame, now)
                 self._unusable.good(time.monotonic())
             else:
-                self._refuse(fault, now)
+                self._reject(fault, now)
             since_s = time.monotonic()
 
     def _numbered(self, frame: Frame, now: float) -> Frame:
-        """The frame with an index that goes on rising over all openings; notes the end of an outage."""
+        """The frame with an index that continues across reopenings; records the end of an outage."""
         if self._failures and self._last_s is not None:
             self.outages.append(now - self._last_s)
             log.warning("frames are back after %.1f s (attempt %d)", now - self._last_s, self._failures)
         self._failures, self._last_s = 0, now
-        self._told.clear()
+        self._logged.clear()
         self._next_index += 1
         return replace(frame, index=self._next_index - 1)
 
-    def _refuse(self, fault: str, now: float) -> None:
+    def _reject(self, fault: str, now: float) -> None:
         self.bad[fault] += 1
         self._idle()
         if (bad_s := self._unusable.due(fault, now)) is not None:
@@ -137,50 +139,50 @@ class Recovering:
             not isinstance(error, Exception) or (self._last_s is None and not self._patient)
         ):
             raise error
-        reason = _words(error) or reason
+        reason = _error_text(error) or reason
         self._failures += 1
         self.rungs["reopened"] += 1
-        self._tell(reason)
-        self._climb(not attempt.end(self._idle), reason)
+        self._log_once(reason)
+        self._escalate(not attempt.end(self._idle), reason)
         self._wait()
         if self._closing:
             return
         self._dropped_before += attempt.dropped
-        opener = self._apart if self._in_child and self._apart else self._here
+        opener = self._in_subprocess if self._in_child and self._in_subprocess else self._in_process
         self._attempt = Attempt(opener, self._slot)
         self._unusable.opened()
 
-    def _tell(self, reason: str) -> None:
-        """Log the fault once per outage; that of the child as well, because it may be another one."""
-        if self._in_child not in self._told:
-            self._told.add(self._in_child)
+    def _log_once(self, reason: str) -> None:
+        """Log the fault once per outage, and once more in the child process, where it may differ."""
+        if self._in_child not in self._logged:
+            self._logged.add(self._in_child)
             log.warning("no frame%s: %s; reopening", " in the child process" * self._in_child, reason)
 
-    def _climb(self, hangs: bool, reason: str) -> None:
-        """Go on to the next rung where this one is of no use."""
+    def _escalate(self, hangs: bool, reason: str) -> None:
+        """Switch to a child process, or request a restart, if reopening alone cannot help."""
         now = time.monotonic()
         self._silent_s = now if self._silent_s is None else self._silent_s
         if hangs and not self._in_child:
-            self._leave_thread()
+            self._abandon_thread()
             self._silent_s = now
         elif self._in_child and now - self._silent_s >= HELD_S:
-            # The device is freed with the process whose thread hangs in it, and not before.
+            # The device is released only when the process that contains the hung thread ends.
             raise RestartNeeded(
-                f"no frame in the child process for {HELD_S:g} s ({reason}): the thread that hangs keeps "
-                "the camera, which only a fresh start frees"
+                f"no frame in the child process for {HELD_S:g} s ({reason}): the hung thread still holds the "
+                "camera; restart the program"
             )
 
-    def _leave_thread(self) -> None:
-        """The library hangs: its thread cannot be ended, and no second one may join it."""
+    def _abandon_thread(self) -> None:
+        """Give up a thread that hangs in its library; a second one in the same library must not follow."""
         self.rungs["threads abandoned"] += 1
-        if self._apart is None:
-            raise RestartNeeded("the camera's library hangs and no child process may take its place")
-        log.error("the camera's library hangs; its thread is abandoned, a child process reads from now on")
+        if self._in_subprocess is None:
+            raise RestartNeeded("the camera's library hangs and recovery.child is off; restart the program")
+        log.error("the camera's library hangs; its thread is abandoned and a child process takes over")
         self.rungs["child processes"] += 1
         self._in_child = True
 
     def _wait(self) -> None:
-        """Back-off with jitter: several machines that lose one server do not come back in step."""
+        """Backoff with jitter, so that machines that lost the same server do not reconnect in step."""
         wait = min(FIRST_WAIT_S * 2 ** (self._failures - 1), self._longest_wait_s)
         end = time.monotonic() + wait * self._random.uniform(0.5, 1.0)
         while (left := end - time.monotonic()) > 0 and not self._closing:
@@ -189,19 +191,19 @@ class Recovering:
 
 
 class _Unusable:
-    """Since when a camera gives nothing but bad frames, and when it is worth opening again for that."""
+    """Decides when a camera that delivers only bad frames should be reopened."""
 
     def __init__(self) -> None:
-        self._bad_from_s: float | None = None  # the first bad frame after a good one or an opening
-        self._good_from_s: float | None = None  # the first good one after a bad one or an opening
+        self._bad_from_s: float | None = None  # first bad frame after a good one or a reopening
+        self._good_from_s: float | None = None  # first good frame after a bad one or a reopening
         self._patience_s = BAD_S
 
     def opened(self) -> None:
-        """What a new opening gives is judged for itself."""
+        """Start over after the camera was reopened."""
         self._bad_from_s = self._good_from_s = None
 
     def good(self, now: float) -> None:
-        """A good frame. Some come after every opening: only a long row of them means a mended camera."""
+        """Note a good frame. A few follow every reopening; only a long run of them means recovery."""
         self._bad_from_s = None
         if self._good_from_s is None:
             self._good_from_s = now
@@ -209,7 +211,7 @@ class _Unusable:
             self._patience_s = BAD_S
 
     def due(self, fault: str, now: float) -> float | None:
-        """Seconds of bad frames where they are reason enough to open the camera again, else None."""
+        """Duration of the bad frames in seconds if the camera should be reopened, else None."""
         self._good_from_s = None
         if self._bad_from_s is None:
             self._bad_from_s = now
@@ -217,12 +219,12 @@ class _Unusable:
         if fault in DARK or bad_s < (self._patience_s if fault == "frozen" else BAD_S):
             return None
         if fault == "frozen":
-            self._patience_s = min(2 * self._patience_s, MOST_BAD_S)
+            self._patience_s = min(2 * self._patience_s, MAX_BAD_S)
         return bad_s
 
 
-def _words(error: BaseException | None) -> str:
-    """What is wrong, with the class of an error that is not our own."""
+def _error_text(error: BaseException | None) -> str:
+    """The message of an error, prefixed with its class unless it is an EdgeError."""
     if error is None or isinstance(error, EdgeError):
         return str(error or "")
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""One opening of a live source, which can be given up whatever its library does."""
+"""One attempt to open and read a live source, which can be abandoned even if its library hangs."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from edge.capture.reconnect.latest_frame import Reader, Slot
 from edge.data import Frame
 from edge.protocols import Source
 
-OPENING_S = 10.0  # connecting to a network camera takes its time, and cannot be interrupted
-STARTING_S = 5.0  # for another process to start and import, on a small board under load, before it opens
-GRACE_S = 0.8  # for a library call to return after the source was told to close
-CLOSING_S = 3.0  # for a close that goes on although nobody reads any more: that of a slow driver ends
-_STEP_S = 0.5  # of a wait, between two beats
+OPENING_S = 10.0  # connecting to a network camera is slow and cannot be interrupted
+STARTING_S = 5.0  # for a child process to start and import on a small board under load, before it opens
+GRACE_S = 0.8  # for a library call to return after the source was closed
+CLOSING_S = 3.0  # for a slow driver to finish closing after the reading thread has ended
+_STEP_S = 0.5  # wait between two calls of ``idle``
 
 Opener = Callable[[], Source]
-_Done = Callable[[float], bool]  # waits for so many seconds at most; whether it is done
+_Done = Callable[[float], bool]  # waits up to this many seconds; returns whether it is done
 
 
 @runtime_checkable
 class Apart(Protocol):
-    """What a source has beyond Source if another process reads it."""
+    """What a source that another process reads has beyond Source."""
 
-    opened_s: float  # monotonic, when that process said that it has the camera; inf before
-    dropped: int  # frames that a newer one replaced over there
+    opened_s: float  # monotonic, when that process reported the camera open; inf before
+    dropped: int  # frames replaced by a newer one in that process
 
     def kill(self, idle: Callable[[], None]) -> None:
-        """End that process; RestartNeeded where it cannot be ended."""
+        """End that process; RestartNeeded if it cannot be ended."""
         ...
 
 
 class Attempt:
-    """One opening of the source, on a thread of its own."""
+    """One attempt to open and read the source, on its own thread."""
 
     def __init__(self, opener: Opener, slot: Slot) -> None:
         self._source: Source | None = None
-        self._apart: Apart | None = None  # the same, where another process reads it
+        self._apart: Apart | None = None  # the same object if another process reads it
         self._opened_s = inf
         self._opener = opener
         self._given_up = False
@@ -50,16 +50,16 @@ class Attempt:
         with self._opener() as source:
             self._apart = source if isinstance(source, Apart) else None
             self._opened_s, self._source = time.monotonic(), source
-            if not self._given_up:  # else it opened long after anybody waited for it
+            if not self._given_up:  # otherwise it opened too late
                 yield from source.frames()
 
     @property
     def dropped(self) -> int:
-        """Frames that were replaced by newer ones before they came here."""
+        """Frames replaced by a newer one in the other process."""
         return self._apart.dropped if self._apart is not None else 0
 
     def deadline(self, since_s: float, stall_s: float) -> float:
-        """When a wait that began at ``since_s`` is over; opening takes longer than the next frame."""
+        """When to give up a wait that started at ``since_s``; opening may take longer than the next frame."""
         opened_s, opening_s = self._opened_s, OPENING_S
         if self._apart is not None:
             opened_s, opening_s = self._apart.opened_s, OPENING_S + STARTING_S
@@ -68,21 +68,21 @@ class Attempt:
         return max(since_s, opened_s) + stall_s
 
     def end(self, idle: Callable[[], None], closing_s: float = CLOSING_S) -> bool:
-        """Close the source and end its thread; False where a thread hangs, be it the one that closes."""
+        """Close the source and end its thread; False if that thread or the closing one hangs."""
         self._given_up = True
-        source = self._source  # read once: it may come at any time
-        closed: _Done = _at_once
+        source = self._source  # read once, since the other thread may set it at any time
+        closed: _Done = _already_done
         if source is not None and self._apart is not None:
             self._apart.kill(idle)
         elif source is not None and not self.reader.ended:
-            # Closing wakes a read that can be woken; a library may hang in that, too.
-            closed = _closing(source)
+            # Closing interrupts a read if the library can; closing itself may hang, too.
+            closed = _start_closing(source)
             in_time(closed, GRACE_S, idle)
         return in_time(self.reader.stop, GRACE_S, idle) and in_time(closed, closing_s, idle)
 
 
 def in_time(done: _Done, patience_s: float, idle: Callable[[], None]) -> bool:
-    """Whether ``done`` comes true in time; ``idle`` is told meanwhile."""
+    """Whether ``done`` becomes true within ``patience_s`` seconds; ``idle`` is called meanwhile."""
     end = time.monotonic() + patience_s
     while not done(min(max(end - time.monotonic(), 0.0), _STEP_S)):
         if time.monotonic() >= end:
@@ -91,12 +91,12 @@ def in_time(done: _Done, patience_s: float, idle: Callable[[], None]) -> bool:
     return True
 
 
-def _at_once(_: float) -> bool:
+def _already_done(_: float) -> bool:
     return True
 
 
-def _closing(source: Source) -> _Done:
-    """Close ``source`` on a thread; the answer waits for it and tells whether it is done."""
+def _start_closing(source: Source) -> _Done:
+    """Close ``source`` on another thread; the returned function waits and reports whether it is closed."""
     closer = threading.Thread(target=_close, args=(source,), name="closing", daemon=True)
     closer.start()
 
@@ -108,5 +108,5 @@ def _closing(source: Source) -> _Done:
 
 
 def _close(source: Source) -> None:
-    with suppress(Exception):  # the source is given up either way
+    with suppress(Exception):  # the source is abandoned either way
         source.__exit__(None, None, None)

@@ -203,7 +203,7 @@ def test_a_capture_process_that_is_open_is_to_give_frames(capture_process, monke
     monkeypatch.setattr(reconnect, "HELD_S", 0.1)
     with Recovering(Camera, capture_process("silent"), STALL_S) as live:
         began = time.monotonic()
-        with pytest.raises(RestartNeeded, match="none came"):
+        with pytest.raises(RestartNeeded, match="none arrived"):
             take(live, 20)
         assert time.monotonic() - began < source_thread.OPENING_S - 2
 

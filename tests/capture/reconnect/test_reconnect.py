@@ -211,7 +211,7 @@ def test_a_child_gives_the_same_frames(tmp_path) -> None:
     with ChildSource(pictures(tmp_path / "p", 5)) as source:
         frames = source.frames()
         seen = list(itertools.islice(frames, 5))
-        with pytest.raises(SourceError, match="capture process ended with 0"):
+        with pytest.raises(SourceError, match="capture process ended with exit code 0"):
             next(frames)
     assert [frame.index for frame in seen] == list(range(5))
     for frame, wanted in zip(seen, NOISE, strict=False):
