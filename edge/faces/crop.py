@@ -1,9 +1,9 @@
-"""The one crop: frame and face in, network input out, for training, calibration and runtime alike.
+"""Crops faces from a frame to the network's input, identically for training, calibration and runtime.
 
-Geometry of the manifest
-    ``manifest.input.crop``, {"scale": 1.0, "align": "eyes"}: scale is side of the crop over
-    side of the face square; align "eyes" turns the crop about the center of the square until the
-    eyes are level, "none" leaves it upright. These two values are the defaults.
+Geometry in the manifest
+    ``manifest.input.crop``, {"scale": 1.0, "align": "eyes"}: scale is the side of the crop over the side of
+    the face square. Align "eyes" rotates the crop about the center of the square until the eyes are level,
+    "none" leaves it upright. These two values are the defaults.
 
 Coordinates are continuous: pixel i covers i..i+1, so a frame of width W ends at x = W.
 """
@@ -22,28 +22,28 @@ from edge.faces.square import eye_roll
 from edge.manifest import FaceInput
 from edge.preprocess import UInt8, normalize
 
-FLAT_GREY = 128  # what a degenerate box gives: standardized it is all zeros, so it claims nothing
-MAX_OVERSAMPLING = 4  # the warp makes at most 4 x 4 samples per pixel of the crop, whatever the face's size
+FLAT_GRAY = 128  # crop for a degenerate box: all zeros once standardized, so without any evidence
+MAX_OVERSAMPLING = 4  # at most 4 x 4 samples per pixel of the crop, whatever the size of the face
 
 
 def face_batch(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> Float32:
-    """Crop ``faces`` as the network's input: ``(N,C,S,S)`` float32; ``(0,C,S,S)`` for none."""
+    """Crop ``faces`` to the network's input: ``(N,C,S,S)`` float32; ``(0,C,S,S)`` for none."""
     return normalize(crop_faces(frame, faces, face_input), face_input)
 
 
 def crop_faces(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> UInt8:
-    """Crop ``faces`` as ``(N,S,S)`` uint8 full-range gray, before they are normalized.
+    """Crop ``faces`` to ``(N,S,S)`` uint8 full-range gray, before normalization.
 
-    Beyond the frame its border is repeated. A box that is not finite, has no side or is more than
-    20 frames large gives a flat crop of 128.
+    Beyond the frame its border is repeated. A box that is not finite, has no area or is larger than
+    20 frames gives a flat crop of 128.
     """
     size = face_input.size
     scale, align = _geometry(face_input)
-    crops = np.full((len(faces), size, size), FLAT_GREY, np.uint8)
+    crops = np.full((len(faces), size, size), FLAT_GRAY, np.uint8)
     for crop, face in zip(crops, faces, strict=True):
         x0, y0, x1, y1 = face.box_xyxy.tolist()
         side = (x1 - x0) * scale
-        # "not <" instead of ">=": it is also true of NaN.
+        # "not <" instead of ">=", so that it is true for NaN.
         if not 0.0 < side < 20.0 * max(frame.image.shape[:2]) or not math.isfinite(x0 + y0 + y1):
             continue
         roll = eye_roll(face.landmarks, x1 - x0) if align else 0.0
@@ -54,27 +54,27 @@ def crop_faces(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> UI
 def _geometry(face_input: FaceInput) -> tuple[float, bool]:
     scale, align = face_input.crop.scale, face_input.crop.align
     if not (math.isfinite(scale) and scale > 0):
-        raise BundleError(f"manifest input.crop.scale is {scale}; give a positive number such as 1.0")
+        raise BundleError(f"manifest input.crop.scale is {scale}, expected a positive number such as 1.0")
     if align not in ("eyes", "none"):
-        raise BundleError(f'manifest input.crop.align is {align!r}; write "eyes" or "none"')
+        raise BundleError(f'manifest input.crop.align is {align!r}, expected "eyes" or "none"')
     return scale, align == "eyes"
 
 
 def _crop_one(frame: Frame, center: tuple[float, float], side: float, roll: float, out: UInt8) -> None:
     size = out.shape[0]
-    # A large face is sampled k times as finely and then averaged: bilinear samples alone would alias.
+    # A large face is sampled k times as finely and then averaged, since bilinear sampling alone would alias.
     k = min(max(math.ceil(side / size), 1), MAX_OVERSAMPLING)
     view, left, top = _surroundings(frame.image, center, side)
-    if view.ndim == 3:  # before the warp: so a camera's luma plane and its picture in color give one crop
+    if view.ndim == 3:  # before the warp, so that luma and color of the same picture give the same crop
         view = cv2.cvtColor(view, cv2.COLOR_BGR2GRAY)
     step = side / (k * size)
     along, across = step * math.cos(roll), step * math.sin(roll)
-    middle = (k * size - 1) / 2  # index of the middle of the crop
-    x, y = center[0] - 0.5 - left, center[1] - 0.5 - top  # and where it lies, as index into the view
+    middle = (k * size - 1) / 2  # index of the center of the crop
+    x, y = center[0] - 0.5 - left, center[1] - 0.5 - top  # its position as an index into the view
     x, y = x - middle * (along - across), y - middle * (along + across)
     to_view = np.array([[along, -across, x], [across, along, y]])
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    patch = cv2.warpAffine(view, to_view, (k * size, k * size), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    patch = cv2.warpAffine(view, to_view, (k * size, k * size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     if k > 1:
         patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
     limited = frame.luma_range == "limited" and frame.image.ndim == 2
@@ -82,9 +82,9 @@ def _crop_one(frame: Frame, center: tuple[float, float], side: float, roll: floa
 
 
 def _surroundings(image: UInt8, center: tuple[float, float], side: float) -> tuple[UInt8, int, int]:
-    """View of the part of ``image`` that a turned square can touch, with its left and top.
+    """View of the part of ``image`` that a rotated square can touch, with its left and top.
 
-    OpenCV copies a view with unusual strides as a whole; so it copies the face and not the frame.
+    OpenCV copies an image with unusual strides first; with this view it copies the face, not the frame.
     """
     reach = side * 0.75 + 2  # half the diagonal is 0.71 of the side
     height, width = image.shape[:2]
@@ -94,7 +94,7 @@ def _surroundings(image: UInt8, center: tuple[float, float], side: float) -> tup
 
 
 def _span(middle: float, reach: float, length: int) -> tuple[int, int]:
-    # At least one pixel inside the frame: a square wholly outside repeats the nearest border.
+    # At least one pixel inside the frame: a square entirely outside repeats the nearest border.
     start = min(max(math.floor(middle - reach), 0), length - 1)
     return start, max(min(math.ceil(middle + reach), length), start + 1)
 

@@ -1,4 +1,4 @@
-"""The table of face detectors, and the choice among them."""
+"""The table of face detectors, and the choice of one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = logging.getLogger("edge")
 
 @dataclass(frozen=True)
 class DetectorPart(Part):
-    """A face detector; ``load`` takes its settings and the path of a YuNet file, if there is one."""
+    """A face detector; ``load`` takes its settings and the path of a YuNet file or None."""
 
-    # The least score of a face that begins a track; one that scores less may only continue one.
+    # Minimum score of a face that starts a track; a lower one may only continue a track.
     starts_tracks_at: Callable[[DetectorConfig], float] = lambda _: 0.0
 
 
@@ -51,10 +51,10 @@ DETECTORS: tuple[DetectorPart, ...] = (
 
 
 def choose(settings: DetectorConfig, folder: Path) -> tuple[DetectorPart, Path | None]:
-    """The detector of ``detector.kind`` and the YuNet file that it may use.
+    """The detector for ``detector.kind``, and the YuNet file for it or None.
 
-    That file is ``detector.model``, else the one in the bundle's ``folder``, else the fetched one; without
-    one, ``auto`` takes Haar. ConfigError for a kind that is not there, BundleError for another file.
+    That file is ``detector.model``, else the one in the bundle's ``folder``, else the downloaded one. Without
+    one, ``auto`` means Haar. ConfigError for an unknown kind, BundleError for a wrong file in the bundle.
     """
     table = {part.name: part for part in DETECTORS}
     kind = settings.kind
@@ -65,7 +65,7 @@ def choose(settings: DetectorConfig, folder: Path) -> tuple[DetectorPart, Path |
         return table[kind], model
     if model is None:
         log.warning(
-            "no YuNet file found: the Haar cascade stands in, with fewer faces and more false ones; "
+            "no YuNet file found: using the Haar cascade, which finds fewer faces and more false ones; "
             "run `emotion-edge fetch` once, or set detector.model"
         )
     return table["yunet" if model else "haar"], model
@@ -77,6 +77,6 @@ def _model(settings: DetectorConfig, folder: Path) -> Path | None:
     inside = folder / YUNET_NAME
     if not inside.is_file():
         return cached_detector()
-    if sha256(inside) != YUNET_SHA256:  # no file of a bundle is parsed before
-        raise BundleError(f"{inside} is another file than YuNet's; remove it, or name it as detector.model")
+    if sha256(inside) != YUNET_SHA256:  # no file of a bundle is parsed before its hash is checked
+        raise BundleError(f"{inside} is not the YuNet file; remove it, or set detector.model to it")
     return inside

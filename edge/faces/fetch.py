@@ -1,7 +1,7 @@
-"""The face detector's file: fetched once, checked by size and SHA-256, kept in the user's cache.
+"""Downloads the face detector's file once, checks its size and SHA-256, and stores it in the user's cache.
 
 YuNet comes from the OpenCV Zoo (MIT license); Wu, Peng, Yu: YuNet, Machine Intelligence Research 20 (2023).
-The file is not part of this package, so a device without a network takes it from a stick or its neighbor.
+The file is not part of this package; an offline device can take it from a USB stick or another device.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def cached_detector() -> Path | None:
-    """The detector's file in the user's cache, or None where it is missing or not the pinned one."""
+    """The detector's file in the user's cache, or None if it is missing or not the pinned one."""
     try:
         path = cache_folder() / YUNET_NAME
     except EdgeError:
@@ -42,24 +42,24 @@ def fetch_detector(
     sha256: str = YUNET_SHA256,
     timeout_s: float = 30.0,
 ) -> Path:
-    """Put the detector's file at ``destination`` and return that path; nothing is done if it is there.
+    """Write the detector's file to ``destination`` and return that path; does nothing if it exists.
 
     Args:
         destination: the file to write; by default ``face_detection_yunet_2023mar.onnx`` in the user's cache.
         url: an http(s) or ``file:`` address, or the path of a copy for a device without a network.
-        size: bytes that the file must have.
-        sha256: digest, in hexadecimal, that the file must have.
-        timeout_s: longest wait for any one answer of the server, seconds.
+        size: expected size in bytes.
+        sha256: expected digest in hexadecimal.
+        timeout_s: timeout for each response of the server, in seconds.
 
     Raises:
-        EdgeError: no answer, other bytes than the pinned ones, or a folder that cannot be written. What
-            was at ``destination`` before is untouched then, and no part of a download stays behind.
+        EdgeError: no response, not the pinned file, or a folder that cannot be written. An existing file at
+            ``destination`` is left untouched then, and no partial download remains.
     """
     path = cache_folder() / YUNET_NAME if destination is None else destination
     before = _fault(path, size, sha256)
     if before is None:
         return path
-    if os.path.exists(path):  # unlike Path.exists, False where the folder may not be read
+    if os.path.exists(path):  # unlike Path.exists, False if the folder is not readable
         log.warning("%s is not the expected file (%s); it will be replaced", path, before)
     part = _new_file_beside(path)
     try:
@@ -74,11 +74,11 @@ def fetch_detector(
 
 
 def _fault(path: Path, size: int, sha256: str) -> str | None:
-    """What is wrong with the file, in words, or None."""
+    """A description of what is wrong with the file, or None."""
     try:
-        found = path.stat().st_size
-        if found != size:
-            return f"{found} bytes, expected {size}"
+        actual = path.stat().st_size
+        if actual != size:
+            return f"{actual} bytes, expected {size}"
         digest = hashing.sha256(path)
     except OSError as error:
         return error.strerror or str(error)
@@ -86,7 +86,7 @@ def _fault(path: Path, size: int, sha256: str) -> str | None:
 
 
 def _new_file_beside(path: Path) -> Path:
-    """An empty file in the folder of ``path``, which is made if need be: os.replace stays on one disk."""
+    """An empty file in the folder of ``path``, created if missing, so that os.replace stays on one disk."""
     import tempfile
 
     try:
@@ -94,16 +94,16 @@ def _new_file_beside(path: Path) -> Path:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise EdgeError(
-            f"{path.parent} cannot be written ({error.strerror}); make it a folder that this user can write, "
-            "or set XDG_CACHE_HOME to one"
+            f"{path.parent} cannot be written ({error.strerror}); make it writable for this user, "
+            "or set XDG_CACHE_HOME to another folder"
         ) from error
     os.close(handle)
     return Path(name)
 
 
 def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None:
-    """Write what ``url`` holds to ``part``, and stop one byte after ``size``: no server can fill the disk."""
-    # Imported here: every run looks for the file in the cache, and hardly one downloads it.
+    """Copy ``url`` to ``part``, stopping one byte after ``size``, so that no server can fill the disk."""
+    # Imported here, because every run checks the cache but few download the file.
     import http.client
     import urllib.error
     import urllib.request
@@ -117,7 +117,7 @@ def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None
                 left -= file.write(chunk)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it holds the connection
+            error.close()  # it keeps the connection open
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise EdgeError(
             f"the face detector cannot be fetched from {url} ({reason or type(error).__name__}); "
@@ -129,10 +129,10 @@ def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None
 
 def _put_in_place(part: Path, path: Path) -> None:
     try:
-        part.chmod(0o644)  # mkstemp makes it private; a service may run as another user
+        part.chmod(0o644)  # mkstemp makes it private, but a service may run as another user
         os.replace(part, path)
     except OSError as error:
-        raise EdgeError(f"{path} cannot be written ({error.strerror}); remove what is there") from error
+        raise EdgeError(f"{path} cannot be written ({error.strerror}); remove it first") from error
 
 
 def _by_hand(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Tracks: which face of this frame is which face of the last one.
+"""Tracking: matches the faces of a frame to those of earlier frames.
 
-Constant velocity and overlap, as in SORT (Bewley et al., 2016), with greedy matching instead of the
-Hungarian method: for the few faces a board sees the two agree.
+Constant velocity and overlap, as in SORT (Bewley et al., 2016), with greedy matching instead of the Hungarian
+method. For the few faces that a board sees, both give the same result.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ import numpy as np
 
 from edge.data import Face, Float32, Track
 
-DUPLICATE_IOU = 0.5  # two detections that overlap more are one face
-MAX_SIZE_RATIO = 2.0  # a face does not double its side between two detections
-MAX_SHIFT = 0.6  # of the mean side: a faster face may leave its old box and still be itself
+DUPLICATE_IOU = 0.5  # two detections that overlap more are the same face
+MAX_SIZE_RATIO = 2.0  # a face's side does not double between two detections
+MAX_SHIFT = 0.6  # of the mean side; up to this shift a face matches even if the boxes barely overlap
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """What the tracker remembers of one face; ``track`` is set once it is confirmed."""
+    """The tracker's state for one face; ``track`` is set once it is confirmed."""
 
     face: Face
     seen_s: float  # seconds, last detection
     hits: int = 1
-    visible: bool = True  # found by the latest detection
+    visible: bool = True  # in the latest detections
     track: Track | None = None
     velocity: Float32 = field(default_factory=lambda: np.zeros(2, np.float32))  # px/s of the center
 
     def expected(self, timestamp_s: float) -> list[Float32]:
-        """Boxes where the face may be: carried on, and, while it is out of sight, where it was."""
-        way = np.tile(self.velocity, 2) * (timestamp_s - self.seen_s)
-        moved: Float32 = (self.face.box_xyxy + way).astype(np.float32)
+        """Predicted boxes: extrapolated and, while the face is not visible, also its last position."""
+        shift = np.tile(self.velocity, 2) * (timestamp_s - self.seen_s)
+        moved: Float32 = (self.face.box_xyxy + shift).astype(np.float32)
         return [moved] if self.visible else [moved, self.face.box_xyxy]
 
     def see(self, face: Face, timestamp_s: float) -> None:
         elapsed = timestamp_s - self.seen_s
         if elapsed > 0:
-            speed = (_center(face.box_xyxy) - _center(self.face.box_xyxy)) / elapsed
-            # The first speed is taken whole; later ones are averaged, because a box jitters.
-            mixed = speed if self.hits == 1 else (self.velocity + speed) / 2
-            self.velocity = mixed.astype(np.float32)
+            measured = (_center(face.box_xyxy) - _center(self.face.box_xyxy)) / elapsed
+            # The first velocity is used as is; later ones are averaged, because boxes jitter.
+            velocity = measured if self.hits == 1 else (self.velocity + measured) / 2
+            self.velocity = velocity.astype(np.float32)
         self.face, self.seen_s, self.visible = face, timestamp_s, True
         self.hits += 1
 
 
 class Tracker:
-    """Gives faces anonymous rising numbers that are never used twice.
+    """Gives faces anonymous, increasing ids that are never reused.
 
-    ``iou_threshold``: least overlap of a face with where its track is expected; a face near by and of
-    like size may also overlap less. ``lost_s``: seconds after the last detection at which a track
-    dies. ``confirm``: detections, each within ``lost_s`` of the last, before a face becomes a track; 2
-    keeps the single-frame false alarms of a cascade out. ``starts_at``: least score of the faces that begin a
-    track; any may continue one (Zhang et al., ByteTrack, ECCV 2022).
+    ``iou_threshold``: minimum overlap of a face with its track's predicted box; a nearby face of similar size
+    may overlap less. ``lost_s``: seconds after its last detection at which a track ends. ``confirm``:
+    detections, each within ``lost_s`` of the previous one, before a face becomes a track; 2 keeps out the
+    single-frame false positives of a cascade. ``starts_at``: minimum score of a face that starts a track; any
+    score may continue one (Zhang et al., ByteTrack, ECCV 2022).
     """
 
     def __init__(
@@ -74,25 +74,25 @@ class Tracker:
 
     @property
     def unsure(self) -> bool:
-        """Whether a look now would tell more: a face was seen for the first time, or a track lost its face.
+        """Whether a detection now would help: a face has just appeared, or a track has just lost its face.
 
-        What was seen once and not again waits for the next turn: false alarms must not call more looks.
+        A face seen once and then missed does not count, so that false positives do not cause more detections.
         """
         return any(candidate.visible == (candidate.track is None) for candidate in self._candidates)
 
     @property
     def smallest(self) -> float | None:
-        """Side of the smallest face, in frame pixels; None where there is none."""
+        """Side of the smallest face in frame pixels; None if there is no face."""
         boxes = (candidate.face.box_xyxy for candidate in self._candidates)
         return min((float(box[2] - box[0]) for box in boxes), default=None)
 
     def update(self, faces: list[Face] | None, timestamp_s: float) -> list[Track]:
-        """Take the faces of one frame and give the tracks that are in sight, by rising id.
+        """Match the faces of one frame and return the visible tracks, by increasing id.
 
-        ``faces`` None means that the detector did not run on this frame: tracks carry on unchanged.
-        Time that jumps, forwards or back, by more than ``lost_s`` ends every track.
+        ``faces`` None means that the detector did not run on this frame: tracks continue unchanged.
+        A time jump of more than ``lost_s``, forward or backward, ends every track.
         """
-        # The margin keeps a detector that runs exactly every lost_s from losing its faces to rounding.
+        # The margin absorbs rounding if the detector runs exactly every lost_s.
         limit = self.lost_s + 1e-6
         self._candidates = [c for c in self._candidates if abs(timestamp_s - c.seen_s) <= limit]
         if faces is not None:
@@ -108,8 +108,7 @@ class Tracker:
             candidate.see(faces[index], timestamp_s)
         matched = {index for index, _ in pairs}
         new = [face for i, face in enumerate(faces) if i not in matched and face.score >= self._starts_at]
-        born = [_Candidate(face, timestamp_s) for face in new]
-        self._candidates += born
+        self._candidates += [_Candidate(face, timestamp_s) for face in new]
         for candidate in self._candidates:
             if candidate.visible:
                 self._publish(candidate)
@@ -123,7 +122,7 @@ class Tracker:
                 if candidate.track is None and face.score < self._starts_at:
                     continue
                 affinity = max(_affinity(face.box_xyxy, box, self._iou_threshold) for box in boxes)
-                # A confirmed track goes before a newcomer that claims the same face.
+                # At equal affinity, a confirmed track takes precedence over a candidate.
                 scored.append((affinity, candidate.track is not None, -c, f))
         pairs: dict[int, int] = {}  # candidate -> face
         for affinity, _, c, f in sorted(scored, reverse=True):
@@ -148,7 +147,7 @@ def iou(a: Float32, b: Float32) -> float:
 
 
 def _affinity(a: Float32, b: Float32, iou_threshold: float) -> float:
-    """How well two boxes agree in place and size; minus infinity where they cannot be one face."""
+    """How well two boxes agree in position and size; minus infinity if they cannot be the same face."""
     side_a, side_b = float(a[2] - a[0]), float(b[2] - b[0])
     size = abs(math.log(side_a / side_b))
     shift = float(np.hypot(*(_center(a) - _center(b)))) * 2 / (side_a + side_b)
@@ -163,10 +162,10 @@ def _center(box: Float32) -> Float32:
 
 
 def _without_duplicates(faces: Sequence[Face]) -> list[Face]:
-    kept: list[Face] = []
+    distinct: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
         box = face.box_xyxy
         usable = bool(np.isfinite(box).all()) and box[2] > box[0] and box[3] > box[1]
-        if usable and all(iou(box, other.box_xyxy) <= DUPLICATE_IOU for other in kept):
-            kept.append(face)
-    return kept
+        if usable and all(iou(box, other.box_xyxy) <= DUPLICATE_IOU for other in distinct):
+            distinct.append(face)
+    return distinct

@@ -1,4 +1,4 @@
-"""YuNet: the default detector, with eyes.
+"""YuNet, the default detector, which also finds landmarks.
 
 Method: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
 Research 20 (2023).
@@ -20,30 +20,32 @@ from edge.faces.square import around, eye_roll
 from edge.faces.yunet_network import YuNetNetwork
 from edge.system.closing import Closing
 
-# The face square in terms of YuNet's box and landmarks. Measured on 1,500 FER2013 stills, enlarged to
+# The face square relative to YuNet's box and landmarks. Measured on 1,500 FER2013 stills, enlarged to
 # 100, 160 and 240 px with a repeated border; YuNet found 1,326, 1,414 and 1,449 of them.
 # Side of the still / sqrt(box width * box height): median 1.19, 1.15 and 1.10. The geometric mean of the
-# two sides spreads less from still to still than box height, eye distance or eye-to-mouth distance.
+# two sides varies less between stills than box height, eye distance or eye-to-mouth distance.
 SIDE_PER_BOX = 1.15
 # Of 110 scores above 0.8 on a clip with turned heads, plain gray kept 44 %, a tint 72 %, with gamma 1.2 75 %.
 _CURVE = 255 * (np.arange(256) / 255) ** 1.2
 _TINT = np.clip(_CURVE[:, None] * [0.8, 0.95, 1.15], 0, 255).astype(np.uint8)[:, None]
-# Luma scores less. On pictures of seven clips made small, dark, blurred or tilted, 76 luma scores lay between
-# 0.5 and 0.6; 52 were of faces that color sees, at a median of 0.22 more. Beginning a track stays as strict:
-# of what color does not see even at 0.5, luma gave 8 scores above 0.75 and only 1 above 0.8.
+# Luma scores lower. On pictures of seven clips made small, dark, blurred or tilted, 76 luma scores were
+# between 0.5 and 0.6. For 52 of them color found the face, with a median score 0.22 higher. The score to
+# start a track is not lowered. Among faces not found in color even at 0.5, luma had 8 scores above 0.75 and
+# only 1 above 0.8.
 _LUMA_KEEPS_LOWER = 0.1
-# Sides of face squares, in pixels of the network's input, at which it lost no face on eight clips that it had
-# found on larger inputs: 17 in color, here with a margin for eyes and mouth; on luma turned heads need more.
+# Sides of face squares, in pixels of the network's input, down to which no face was lost on eight clips
+# compared with larger inputs. In color it was 17, here with a margin for eyes and mouth; on luma, turned
+# heads need more.
 _SURE_PX, _SURE_LUMA_PX = 32, 64
 _LEAST_WIDTH, _WIDTH_STEP = 128, 32
 
 
 class YuNetDetector(Closing):
-    """Faces by YuNet: one small network on the frame downscaled to ``input_width`` pixels.
+    """Detects faces with YuNet, a small network, on the frame downscaled to ``input_width`` pixels.
 
-    ``model`` is the 2023mar ONNX file of the OpenCV Zoo. A face may begin a track from ``score_threshold``
-    and continue one from ``keep_threshold`` (0..1; default: the same); on luma, from 0.1 less.
-    Raises BundleError where the file is missing or another network, DependencyError without ONNX Runtime.
+    ``model`` is the 2023mar ONNX file of the OpenCV Zoo. A face may start a track from ``score_threshold``
+    and continue one from ``keep_threshold`` (0..1; default: the same), or 0.1 less on luma.
+    Raises BundleError if the file is missing or another network, DependencyError without ONNX Runtime.
     """
 
     def __init__(
@@ -56,60 +58,60 @@ class YuNetDetector(Closing):
         self.model, self._input_width = model, input_width
         self._lowest = score_threshold if keep_threshold is None else min(keep_threshold, score_threshold)
         lowest_luma = max(self._lowest - _LUMA_KEEPS_LOWER, 0.0)
-        every_gray = np.arange(256, dtype=np.uint8)[None]  # a tint depends on nothing but the gray
+        every_gray = np.arange(256, dtype=np.uint8)[None]  # the tint depends only on the gray level
         self._network = YuNetNetwork(Path(model), lowest_luma, luma=_tinted(every_gray)[0])
 
     def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
-        """Faces of ``frame`` as face squares with five landmarks, best score first."""
+        """Faces in ``frame`` as face squares with five landmarks, best score first."""
         small = shrink(frame.image, self._width(search, luma=frame.image.ndim == 2))
         height, width = small.shape[:2]
-        back = (frame.image.shape[1] / width, frame.image.shape[0] / height)
+        to_frame = (frame.image.shape[1] / width, frame.image.shape[0] / height)
         rows = self._network.detect(small)
         if small.ndim == 3:
             rows = [row for row in rows if row[14] >= self._lowest]
-        return [face for row in rows if (face := _to_face(row, back)) is not None]
+        return [face for row in rows if (face := _to_face(row, to_frame)) is not None]
 
     def _width(self, search: Search, luma: bool) -> int:
-        """Pixels of the input; fewer where only faces are expected that are large enough in fewer."""
-        most = round(search.width_share * self._input_width)
+        """Input width in pixels; reduced if all expected faces are still large enough."""
+        maximum = round(search.width_share * self._input_width)
         if search.smallest is None:
-            return most
-        sure = (_SURE_LUMA_PX if luma else _SURE_PX) / search.smallest
-        return min(most, max(_LEAST_WIDTH, _WIDTH_STEP * math.ceil(sure / _WIDTH_STEP)))
+            return maximum
+        sufficient = (_SURE_LUMA_PX if luma else _SURE_PX) / search.smallest
+        return min(maximum, max(_LEAST_WIDTH, _WIDTH_STEP * math.ceil(sufficient / _WIDTH_STEP)))
 
 
 def shrink(image: npt.NDArray[np.uint8], width: int) -> npt.NDArray[Any]:
-    """Reduce a picture to ``width`` pixels, aspect kept; a smaller one comes back as it is.
+    """Downscale a picture to ``width`` pixels, keeping the aspect ratio; a smaller one is returned unchanged.
 
-    It is halved while that goes, and the rest is interpolated. YuNet finds the same faces as when areas are
-    averaged in one go, which took up to six times as long, at some widths longer than the network.
+    It is halved as often as possible, and the rest is interpolated. YuNet finds the same faces as with area
+    averaging in one step. That took up to six times as long, at some widths longer than the network.
     """
-    high, wide = image.shape[:2]
-    if width >= wide:
+    rows, columns = image.shape[:2]
+    if width >= columns:
         return image
-    height = max(round(high * width / wide), 1)
-    while high % 2 == wide % 2 == 0 and high >= 2 * height and wide >= 2 * width:
-        high, wide = high // 2, wide // 2
-        image = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA)
-    if wide == width:
+    height = max(round(rows * width / columns), 1)
+    while rows % 2 == columns % 2 == 0 and rows >= 2 * height and columns >= 2 * width:
+        rows, columns = rows // 2, columns // 2
+        image = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    if columns == width:
         return image
-    # Bilinear samples use every pixel down to a half; below that they would leave some out.
-    how = cv2.INTER_LINEAR if wide <= 2 * width else cv2.INTER_AREA
+    # Bilinear sampling uses every pixel down to half the size; below that it would skip some.
+    how = cv2.INTER_LINEAR if columns <= 2 * width else cv2.INTER_AREA
     return cv2.resize(image, (width, height), interpolation=how)
 
 
 def _tinted(luma: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Luma (H,W) as BGR (H,W,3) in a faint skin tone: YuNet learnt on color, and plain gray scores less."""
+    """Luma (H,W) as BGR (H,W,3) in a faint skin tone: YuNet, trained on color, scores gray lower."""
     return cv2.LUT(cv2.cvtColor(luma, cv2.COLOR_GRAY2BGR), _TINT.reshape(1, 256, 3))
 
 
-def _to_face(row: Sequence[float], back: tuple[float, float]) -> Face | None:
-    """One row of YuNet: x, y, w, h, five points, score; None where it is no usable face."""
-    across, down = back
+def _to_face(row: Sequence[float], to_frame: tuple[float, float]) -> Face | None:
+    """The face in one row of YuNet: x, y, w, h, five points, score; None if it is not usable."""
+    across, down = to_frame
     if not all(map(math.isfinite, row)) or row[2] <= 0 or row[3] <= 0:
         return None
     side = SIDE_PER_BOX * math.sqrt(row[2] * across * row[3] * down)
-    landmarks = np.array(row[4:14], np.float32).reshape(5, 2) * np.array(back, np.float32)
+    landmarks = np.array(row[4:14], np.float32).reshape(5, 2) * np.array(to_frame, np.float32)
     x, y = across * sum(row[4:14:2]) / 5, down * sum(row[5:14:2]) / 5
     box = around(x, y, side, eye_roll(landmarks, side))
     return Face(box, min(max(float(row[14]), 0.0), 1.0), landmarks)

@@ -1,8 +1,8 @@
-"""YuNet's network on ONNX Runtime, two to four times as fast on one core as on OpenCV's own engine.
+"""YuNet's network on ONNX Runtime, two to four times as fast on one core as OpenCV's own engine.
 
-What surrounds the network follows ``FaceDetectorYNImpl`` (OpenCV 4.x, modules/objdetect/src/face_detect.cpp),
-so that the same picture gives the same boxes: zeros on the right and below up to a multiple of 32, one
-candidate for each cell of 8, 16 and 32 pixels, and suppression of overlaps over whole pixels.
+Pre- and postprocessing follow ``FaceDetectorYNImpl`` (OpenCV 4.x, modules/objdetect/src/face_detect.cpp), so
+that the same picture gives the same boxes. That is zero padding on the right and bottom to a multiple of 32,
+one candidate per cell of 8, 16 and 32 pixels, and non-maximum suppression on whole pixels.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from edge.errors import BundleError
 from edge.system.ort_session import onnxruntime, session_options
 
 NMS_IOU = 0.3
-TOP_K = 50  # candidates before suppression; a board that meets more faces has other worries
+TOP_K = 50  # candidates before suppression, enough for any scene that a board can handle
 
 _STRIDES = (8, 16, 32)
-_WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}  # numbers for each cell
+_WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}  # values per cell
 _OUTPUTS = [f"{kind}_{stride}" for stride in _STRIDES for kind in _WIDTHS]
 _DIVISOR = 32
-_UNBELIEVABLE = 100.0  # a box is two offsets in cells and two logarithms of sizes in cells, all of them small
-# From a model down to a dimension, by the field numbers of onnx.proto: graph; input, output or value_info;
-# type; tensor_type; shape; dim.
+_IMPLAUSIBLE = 100.0  # a box is two offsets in cells and two logarithms of sizes in cells, all of them small
+# Path from a model to a dimension in field numbers of onnx.proto: graph; input, output or value_info; type;
+# tensor_type; shape; dim.
 _DIMENSIONS = ({7}, {11, 12, 13}, {2}, {1}, {2}, {1})
-# The byte before a number in field 1 of a dimension, and in field 15, which it does not have.
+# Tag bytes of a number in a dimension: field 1, dim_value, and field 15, which does not exist.
 _DIM_VALUE, _UNKNOWN = 1 << 3, 15 << 3
 
 
 class YuNetNetwork:
     """YuNet 2023mar, or a file with the same twelve outputs, on one thread; for pictures of any size.
 
-    Keeps candidates that score ``lowest`` (0..1) or more. ``luma`` (256,3) is the BGR color of each gray.
-    Raises BundleError where ``model`` is missing or another network, DependencyError without ONNX Runtime.
+    Keeps candidates with a score of at least ``lowest`` (0..1). ``luma`` (256,3) is the BGR color for each
+    gray level. Raises BundleError if ``model`` is missing or another network, DependencyError without ONNX
+    Runtime.
     """
 
     def __init__(self, model: Path, lowest: float, luma: npt.NDArray[np.uint8]) -> None:
-        fix = "fetch face_detection_yunet_2023mar.onnx with `emotion-edge fetch` or set detector.model"
+        fix = "run `emotion-edge fetch` to download face_detection_yunet_2023mar.onnx, or set detector.model"
         if not model.is_file():
             raise BundleError(f"face detector {model} is missing; {fix}")
         ort = onnxruntime()
@@ -55,15 +56,14 @@ class YuNetNetwork:
             self._session = _session(ort, free_dimensions(model.read_bytes()))
             self._input = self._session.get_inputs()[0].name
             self._check()
-        except Exception as error:  # ONNX Runtime has a class per status and no common base
+        except Exception as error:  # ONNX Runtime has one class per status and no common base
             reason = " ".join(str(error).split())[:120]
             raise BundleError(
-                f"face detector {model} is no YuNet that ONNX Runtime {ort.__version__} can run ({reason}); "
-                + fix
+                f"face detector {model} is not a YuNet for ONNX Runtime {ort.__version__} ({reason}); {fix}"
             ) from error
 
     def detect(self, image: npt.NDArray[Any]) -> list[list[float]]:
-        """Faces of a uint8 picture, BGR (H,W,3) or luma (H,W): x, y, w, h, five points and score of each.
+        """Faces in a uint8 picture, BGR (H,W,3) or luma (H,W): x, y, w, h, five points and score of each.
 
         In pixels, best first. The points are right and left eye, nose, right and left corner of the mouth.
         """
@@ -74,14 +74,14 @@ class YuNetNetwork:
         return self._session.run(_OUTPUTS, {self._input: self._blob})
 
     def _fill(self, image: npt.NDArray[Any]) -> None:
-        """Write the picture's three planes into the input; what lies beyond the picture stays zero."""
+        """Write the picture's three planes into the input; the padding stays zero."""
         height, width = shape = image.shape[:2]
         if shape != self._shape:
             padded = (-(-height // _DIVISOR) * _DIVISOR, -(-width // _DIVISOR) * _DIVISOR)
             self._blob = np.zeros((1, 3, *padded), np.float32)
             self._planes = list(self._blob[0, :, :height, :width])
             self._shape = shape
-        # Each the fastest of its kind: a third of the time of cv2.dnn.blobFromImage, and less for luma.
+        # These calls take a third of the time of cv2.dnn.blobFromImage, and less for luma.
         if image.ndim == 2:
             for plane, shades in zip(self._planes, self._luma, strict=True):
                 cv2.LUT(image, shades, plane)
@@ -90,20 +90,21 @@ class YuNetNetwork:
                 np.copyto(plane, channel)
 
     def _check(self) -> None:
-        """Run once: another network loads without complaint and fails only here."""
+        """Run the network once, because another network may load without an error and fail only here."""
         side = 2 * _DIVISOR
         self._fill(np.zeros((side, side, 3), np.uint8))
-        wanted = [(1, (side // stride) ** 2, width) for stride in _STRIDES for width in _WIDTHS.values()]
-        for name, found, shape in zip(_OUTPUTS, self._run(), wanted, strict=True):
-            if found.shape != shape:
-                raise ValueError(f"{name} is {found.shape}, expected {shape}")
+        shapes = [(1, (side // stride) ** 2, width) for stride in _STRIDES for width in _WIDTHS.values()]
+        for name, output, shape in zip(_OUTPUTS, self._run(), shapes, strict=True):
+            if output.shape != shape:
+                raise ValueError(f"{name} is {output.shape}, expected {shape}")
 
 
 def free_dimensions(model: bytes) -> bytes:
-    """The ONNX file, its inputs, outputs and values between them of no fixed size; ValueError if it is none.
+    """The ONNX file with dynamic input, output and intermediate sizes; ValueError if it is not ONNX.
 
-    ONNX Runtime lets a program set sizes that bear a name, not numbers such as YuNet's 640x640. So each
-    number moves to a field that no reader knows, which leaves the size open: one byte changes, no length.
+    ONNX Runtime accepts any size for dimensions that have a name, but not for fixed ones such as YuNet's
+    640x640. So each fixed number is moved to an unknown field, which leaves the size open: one byte changes,
+    no length.
     """
     free = bytearray(model)
     for at in list(_fixed(model, 0, len(model), _DIMENSIONS)):
@@ -112,7 +113,7 @@ def free_dimensions(model: bytes) -> bytes:
 
 
 def _fixed(data: bytes, at: int, stop: int, path: tuple[set[int], ...]) -> Iterator[int]:
-    """Where the fields dim_value begin below the messages of ``path``; Protocol Buffers' wire format."""
+    """Offsets of the dim_value fields below the messages of ``path``, in the Protocol Buffers wire format."""
     while at < stop:
         start = at
         tag, at = _varint(data, at)
@@ -126,33 +127,33 @@ def _fixed(data: bytes, at: int, stop: int, path: tuple[set[int], ...]) -> Itera
             if not path and data[start] == _DIM_VALUE:
                 yield start
         if size is None:
-            raise ValueError(f"byte {start} begins no field")
+            raise ValueError(f"no valid field at byte {start}")
         at += size
     if at != stop:
-        raise ValueError(f"a field ends at byte {at}, its message at {stop}")
+        raise ValueError(f"a field ends at byte {at}, but its message at {stop}")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number at a place, seven bits a byte with the lowest first, and the place after it."""
+    """The varint at ``at``, seven bits per byte, least significant first, and the offset after it."""
     value = 0
     for index, byte in enumerate(data[at : at + 10]):
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             return value, at + index + 1
-    raise ValueError(f"byte {at} begins no number")
+    raise ValueError(f"no valid varint at byte {at}")
 
 
 def _session(ort: Any, model: bytes) -> Any:
     options = session_options()
-    # The arena would keep memory for the largest input of the day, and is no faster.
+    # The arena would keep memory for the largest input so far, and is no faster.
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _faces(outputs: list[Any], columns: int, floor: float) -> list[list[float]]:
-    # Over a handful of candidates, plain numbers take half the time of arrays.
+    # For a handful of candidates, Python numbers take half the time of arrays.
     cells = _best_cells(outputs, floor)
-    boxes = [_box(numbers, _STRIDES[level], cell, columns) for _, level, cell, numbers in cells]
+    boxes = [_box(values, _STRIDES[level], cell, columns) for _, level, cell, values in cells]
     rows = []
     for index in _distinct(boxes, [score for score, *_ in cells]):
         score, level, cell, _ = cells[index]
@@ -162,36 +163,36 @@ def _faces(outputs: list[Any], columns: int, floor: float) -> list[list[float]]:
 
 
 def _best_cells(outputs: list[Any], floor: float) -> list[tuple[float, int, int, list[float]]]:
-    """Score, index of the stride, cell and numbers of the box where the score is enough, best first."""
-    found: list[tuple[float, int, int, list[float]]] = []
+    """Score, stride index, cell and box values of each candidate with a sufficient score, best first."""
+    candidates: list[tuple[float, int, int, list[float]]] = []
     for level in range(len(_STRIDES)):
         classes, objects, boxes = outputs[level * len(_WIDTHS) :][:3]
-        squares = (classes * objects).ravel()  # of the scores; thousands, so that no root is drawn here
+        squares = (classes * objects).ravel()  # squared scores; avoids thousands of square roots
         hot = (squares >= floor).nonzero()[0]
         if hot.size:
             scores = map(math.sqrt, squares[hot].tolist())
-            found += zip(scores, repeat(level), hot.tolist(), boxes[0, hot].tolist(), strict=False)
-    found = [cell for cell in found if sum(map(abs, cell[3])) < _UNBELIEVABLE]  # false of NaN, too
-    found.sort(key=itemgetter(0), reverse=True)
-    return found[:TOP_K]
+            candidates += zip(scores, repeat(level), hot.tolist(), boxes[0, hot].tolist(), strict=False)
+    candidates = [c for c in candidates if sum(map(abs, c[3])) < _IMPLAUSIBLE]  # also drops NaN
+    candidates.sort(key=itemgetter(0), reverse=True)
+    return candidates[:TOP_K]
 
 
-def _box(numbers: list[float], stride: int, cell: int, columns: int) -> tuple[float, float, float, float]:
+def _box(values: list[float], stride: int, cell: int, columns: int) -> tuple[float, float, float, float]:
     row, column = divmod(cell, columns // stride)
-    x, y, width, height = numbers
+    x, y, width, height = values
     width, height = math.exp(width) * stride, math.exp(height) * stride
     return (column + x) * stride - width / 2, (row + y) * stride - height / 2, width, height
 
 
-def _points(numbers: list[float], stride: int, cell: int, columns: int) -> list[float]:
+def _points(values: list[float], stride: int, cell: int, columns: int) -> list[float]:
     row, column = divmod(cell, columns // stride)
-    return [(number + at) * stride for number, at in zip(numbers, (column, row) * 5, strict=True)]
+    return [(value + at) * stride for value, at in zip(values, (column, row) * 5, strict=True)]
 
 
 def _distinct(boxes: list[tuple[float, float, float, float]], scores: list[float]) -> Iterable[int]:
-    """Which boxes remain, best first, once each suppresses the worse ones that overlap it."""
+    """Indices of the boxes that remain after non-maximum suppression, best first."""
     if len(boxes) < 2:
         return range(len(boxes))
     whole = [tuple(map(int, box)) for box in boxes]
-    kept = cv2.dnn.NMSBoxes(whole, scores, 0.0, NMS_IOU)
-    return np.asarray(kept, np.intp).ravel().tolist()  # before OpenCV 4.5.4 a column
+    indices = cv2.dnn.NMSBoxes(whole, scores, 0.0, NMS_IOU)
+    return np.asarray(indices, np.intp).ravel().tolist()  # a column before OpenCV 4.5.4

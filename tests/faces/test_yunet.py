@@ -116,14 +116,14 @@ def test_rows_that_are_not_finite_or_empty_are_no_faces() -> None:
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"absent\.onnx is missing; fetch"):
+    with pytest.raises(BundleError, match=r"absent\.onnx is missing; run `emotion-edge fetch`"):
         YuNetDetector(tmp_path / "absent.onnx")
 
 
 def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("no network")
-    with pytest.raises(BundleError, match="is no YuNet"):
+    with pytest.raises(BundleError, match="is not a YuNet"):
         YuNetDetector(path)
 
 
@@ -132,7 +132,7 @@ def test_another_network_is_refused(name: str) -> None:
     other = DATA / "models" / name
     if not other.is_file():
         pytest.skip(f"shared/data has no {name}")
-    with pytest.raises(BundleError, match="is no YuNet"):
+    with pytest.raises(BundleError, match="is not a YuNet"):
         YuNetDetector(other)
 
 

@@ -203,5 +203,7 @@ def test_outputs_of_other_shapes_are_named(tmp_path: Path) -> None:
     graph = onnx.helper.make_graph(nodes, "echo", values[:1], values[1:])
     opsets = [onnx.helper.make_opsetid("", 11)]
     onnx.save(onnx.helper.make_model(graph, ir_version=6, opset_imports=opsets), tmp_path / "echo.onnx")
-    with pytest.raises(BundleError, match=r"is no YuNet .*cls_8 is \(1, 3, 64, 64\), expected \(1, 64, 1\)"):
+    with pytest.raises(
+        BundleError, match=r"is not a YuNet .*cls_8 is \(1, 3, 64, 64\), expected \(1, 64, 1\)"
+    ):
         network(tmp_path / "echo.onnx")
