@@ -1,4 +1,4 @@
-"""The table of backends: what can run the step, with which precisions, and how it comes to serve."""
+"""The table of backends: what can run the step, in which precisions, and how it is put into service."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from edge.system.ort_session import CUDA, cuda_provider
 class BackendPart(Part):
     """A backend; ``load`` takes its settings, a bundle, a precision and a number of threads.
 
-    ``serve`` takes the same but for the threads, and an engine that stands by until the backend is ready;
-    where it is None, the loaded engine serves at once.
+    ``serve`` takes the settings, a bundle, a precision, and an engine to use until the backend is ready. If
+    it is None, the engine from ``load`` is ready immediately.
     """
 
-    measured: tuple[str, ...] = ()  # precisions that `check` measures, best hope first
-    unmeasured: tuple[str, ...] = ()  # precisions that it runs where they are named
+    measured: tuple[str, ...] = ()  # precisions that `check` measures, the most promising first
+    unmeasured: tuple[str, ...] = ()  # precisions that it runs only if configured by name
     threaded: bool = False  # whether its number of threads matters
-    on_processor: bool = False  # what was right on a processor stays so; a GPU's driver may change
-    fault: Callable[[], str] = lambda: ""  # why it cannot run here, "" where it can
-    traits: Callable[[], list[str]] = list  # what a measurement depends on, beside the processor
+    on_processor: bool = False  # its results on a processor are stable; a GPU's driver may change
+    fault: Callable[[], str] = lambda: ""  # why it cannot run here, "" if it can
+    traits: Callable[[], list[str]] = list  # what a measurement depends on, besides the processor
     serve: Callable[[EngineConfig, Bundle, str, Engine], Engine] | None = None
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """All that it runs."""
+        """All precisions that it runs."""
         return self.measured + self.unmeasured
 
 
 def _onnxruntime(_: EngineConfig, bundle: Bundle, precision: str, threads: int) -> Engine:
     from edge.engines.ort import OrtEngine
 
-    return _fitting(bundle, OrtEngine(bundle.model(precision), threads))
+    return _matching(bundle, OrtEngine(bundle.model(precision), threads))
 
 
 def _onnxruntime_cuda(_: EngineConfig, bundle: Bundle, precision: str, threads: int) -> Engine:
     from edge.engines.ort import OrtEngine
 
-    return _fitting(bundle, OrtEngine(bundle.model(precision), provider=CUDA))
+    return _matching(bundle, OrtEngine(bundle.model(precision), provider=CUDA))
 
 
 def _tensorrt(settings: EngineConfig, bundle: Bundle, precision: str, threads: int) -> Engine:
@@ -58,8 +58,8 @@ def _tensorrt(settings: EngineConfig, bundle: Bundle, precision: str, threads: i
 def _serve_tensorrt(settings: EngineConfig, bundle: Bundle, precision: str, standby: Engine) -> Engine:
     from edge.engines.tensorrt import hot_swap
 
-    rungs = hot_swap.rungs_from(bundle, precision)
-    return hot_swap.Serving(bundle, standby, rungs, settings.faces, _plans(settings))
+    precisions = hot_swap.precisions_from(bundle, precision)
+    return hot_swap.Serving(bundle, standby, precisions, settings.faces, _plans(settings))
 
 
 def _cuda_fault() -> str:
@@ -67,7 +67,7 @@ def _cuda_fault() -> str:
 
 
 def tensorrt_fault() -> str:
-    """Why TensorRT cannot run here; empty where it can. Without a GPU, none of its modules is imported."""
+    """Why TensorRT cannot run here; "" if it can. Without a GPU, none of its modules is imported."""
     try:
         jetpack()
         gpu()
@@ -81,11 +81,11 @@ def tensorrt_fault() -> str:
 def _tensorrt_traits() -> list[str]:
     from edge.engines.tensorrt.builder import library
 
-    trt, here = library(), gpu()
-    return [trt.__name__, trt.__version__, here.name, here.capability, jetpack()]
+    trt, device = library(), gpu()
+    return [trt.__name__, trt.__version__, device.name, device.capability, jetpack()]
 
 
-# The slowest first: the last one that runs here is the best guess before `check` has measured.
+# Slowest first: until `check` has measured, the last one that runs here is the best guess.
 BACKENDS: tuple[BackendPart, ...] = (
     BackendPart(
         "onnxruntime", _onnxruntime, EngineConfig, "onnxruntime", "every machine, on the processor",
@@ -104,24 +104,24 @@ BACKENDS: tuple[BackendPart, ...] = (
 
 
 def _plans(settings: EngineConfig) -> Path:
-    """The folder in which TensorRT engines are kept."""
+    """The folder in which TensorRT engines are stored."""
     from edge.engines.tensorrt import plans
 
     return Path(settings.folder or plans.default_folder()).absolute()
 
 
-def _fitting(bundle: Bundle, engine: Engine) -> Engine:
-    """``engine``; BundleError where the manifest describes another graph."""
-    about = bundle.manifest.input
-    face = (about.channels, about.size, about.size)
+def _matching(bundle: Bundle, engine: Engine) -> Engine:
+    """``engine``; BundleError if the manifest describes another graph."""
+    face_input = bundle.manifest.input
+    face = (face_input.channels, face_input.size, face_input.size)
     inputs = {"face": face, **{tensor.input: tensor.shape for tensor in bundle.state}}
     outputs = {"logits": (len(bundle.labels),), **{tensor.output: tensor.shape for tensor in bundle.state}}
-    for specs, wanted in ((engine.inputs, inputs), (engine.outputs, outputs)):
-        for name, shape in wanted.items():
-            has = specs[name].shape[1:] if name in specs else None
-            if has is None or [d for d in has if d is not None] != list(shape):
+    for specs, expected in ((engine.inputs, inputs), (engine.outputs, outputs)):
+        for name, shape in expected.items():
+            actual = specs[name].shape[1:] if name in specs else None
+            if actual is None or [d for d in actual if d is not None] != list(shape):
                 raise BundleError(
-                    f"{bundle.folder}: by its manifest {name} has the shape {shape}, in the graph "
-                    f"{'there is none' if has is None else has}; export the bundle again"
+                    f"{bundle.folder}: {name} has shape {shape} in the manifest, but in the graph "
+                    f"{'it is missing' if actual is None else actual}; export the bundle again"
                 )
     return engine

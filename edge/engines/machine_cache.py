@@ -1,7 +1,7 @@
-"""What was found out about this machine, kept in the user's cache, so that the next start need not ask again.
+"""Results about this machine, stored in the user's cache, so that the next start need not compute them again.
 
-Two things: what `check` measured to be fastest, and that a precision reproduced golden.npz. A cache that
-cannot be read or written costs time and is no fault.
+There are two: the fastest choice measured by `check`, and how a precision did on golden.npz. A cache that
+cannot be read or written costs time but is not an error.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ log = logging.getLogger("edge")
 
 
 def remember(bundle: Bundle, choice: Choice, traits: Sequence[str] = ()) -> None:
-    """Keep what was fastest for this bundle on this machine with these ``traits``."""
-    _keep("choice", _choice_key(bundle, traits), asdict(choice))
+    """Store the fastest choice for this bundle on this machine with these ``traits``."""
+    _store("choice", _choice_key(bundle, traits), asdict(choice))
 
 
 def recall(bundle: Bundle, traits: Sequence[str] = ()) -> Choice | None:
-    """What was measured for this bundle on this machine; None where nothing was, or it cannot be read."""
+    """The choice measured for this bundle on this machine; None if there is none or it cannot be read."""
     try:
-        return Choice(**_kept("choice", _choice_key(bundle, traits)))
+        return Choice(**_load("choice", _choice_key(bundle, traits)))
     except TypeError:
         return None
 
 
 def remember_verdict(bundle: Bundle, precision: str, verdict: Verdict) -> None:
-    """Keep how ``precision`` did on golden.npz, on this processor with this ONNX Runtime."""
-    _keep("golden", _verdict_key(bundle, precision), asdict(verdict))
+    """Store how ``precision`` did on golden.npz, on this processor with this ONNX Runtime."""
+    _store("golden", _verdict_key(bundle, precision), asdict(verdict))
 
 
 def passed_before(bundle: Bundle, precision: str) -> bool:
-    """Whether ``precision`` is known to reproduce golden.npz here; False where nothing is known."""
+    """Whether ``precision`` is known to reproduce golden.npz here; False if nothing is known."""
     try:
-        return Verdict(**_kept("golden", _verdict_key(bundle, precision))).passed
+        return Verdict(**_load("golden", _verdict_key(bundle, precision))).passed
     except TypeError:
         return False
 
@@ -61,30 +61,30 @@ def _choice_key(bundle: Bundle, traits: Sequence[str]) -> list[str]:
 
 
 def _verdict_key(bundle: Bundle, precision: str) -> list[str]:
-    """Model, golden.npz, processor and versions: all that the logits depend on."""
-    # The whole manifest, because it says how crops are normalized, too; it holds the hashes of all files.
-    about = json.dumps(bundle.manifest.to_dict(), sort_keys=True)
-    # With its features: a virtual machine that moves keeps the name of its processor, but not all of them.
+    """Model, golden.npz, processor and versions: everything the logits depend on."""
+    # The whole manifest, since it holds the hashes of all files and the normalization of the crops.
+    manifest = json.dumps(bundle.manifest.to_dict(), sort_keys=True)
+    # Includes the features: a migrated virtual machine keeps its processor's name, but not all features.
     processor = _processor("model name", "flags", "CPU part", "CPU variant", "Features")
-    return [about, precision, *_machine(), processor, _engine_version(), __version__]
+    return [manifest, precision, *_machine(), processor, _engine_version(), __version__]
 
 
-def _keep(kind: str, key: Sequence[str], record: dict[str, Any]) -> None:
+def _store(kind: str, key: Sequence[str], record: dict[str, Any]) -> None:
     try:
         path = _path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, json.dumps(record).encode())
     except (OSError, EdgeError) as error:
-        log.info("%s is not kept: %s", kind, error)
+        log.info("%s is not cached: %s", kind, error)
 
 
-def _kept(kind: str, key: Sequence[str]) -> dict[str, Any]:
-    """The record; empty where there is none, TypeError from its user where it is damaged."""
+def _load(kind: str, key: Sequence[str]) -> dict[str, Any]:
+    """The record, or {} if it is missing or unreadable; its fields are not checked."""
     try:
-        found = json.loads(_path(kind, key).read_text("utf-8"))
+        record = json.loads(_path(kind, key).read_text("utf-8"))
     except (OSError, ValueError, EdgeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _path(kind: str, key: Sequence[str]) -> Path:
@@ -95,13 +95,13 @@ def _machine() -> list[str]:
     return [platform.machine(), platform.node()]
 
 
-def _processor(*told: str) -> str:
-    """Model name or part number of the processor, as the kernel tells it."""
+def _processor(*keys: str) -> str:
+    """The lines of /proc/cpuinfo that start with one of ``keys``, which identify the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor()
-    return "; ".join(sorted({line for line in lines if line.startswith(told)}))
+    return "; ".join(sorted({line for line in lines if line.startswith(keys)}))
 
 
 def _engine_version() -> str:

@@ -1,7 +1,7 @@
-"""Which engine, precision and number of threads are fastest here: measured once, kept, explained.
+"""Measures which engine, precision and number of threads are fastest on this machine.
 
 A candidate must reproduce golden.npz here before it is timed. Candidates take turns, so that a busy
-machine slows all of them alike, and their medians are compared.
+machine slows all of them equally, and their medians are compared.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from edge.engines.golden import reproduces
 from edge.errors import EdgeError
 from edge.protocols import Engine
 
-BUDGET_S = 4.0  # of timing, for all candidates together
+BUDGET_S = 4.0  # time for all candidates together
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, a precision, the threads it runs on, and why."""
+    """An engine, a precision, a number of threads, and the reason for choosing them."""
 
     engine: str
     precision: str
@@ -45,48 +45,48 @@ Key = tuple[str, str, int]  # engine, precision, threads
 def measure(
     bundle: Bundle, settings: EngineConfig, parts: Sequence[BackendPart], budget_s: float = BUDGET_S
 ) -> Choice:
-    """The fastest of backends, precisions and threads on one face, among those that reproduce golden.npz.
+    """The fastest backend, precision and number of threads for one face that reproduce golden.npz.
 
-    ``parts`` are the backends that this machine has. EdgeError where nothing is right here.
+    ``parts`` are the backends available on this machine. EdgeError if none of them qualifies.
     """
-    left_out: list[str] = []
+    excluded: list[str] = []
     with ExitStack() as stack:
         engines: dict[Key, Engine] = {}
         for part in parts:
             for precision in part.measured:
                 if precision in bundle.precisions:
-                    engines |= _right(stack, bundle, settings, part, precision, left_out)
+                    engines |= _qualified(stack, bundle, settings, part, precision, excluded)
         if not engines:
             raise EdgeError(
-                f"no precision of {bundle.folder} runs here: {'; '.join(left_out)}; export it again"
+                f"no precision of {bundle.folder} runs here: {'; '.join(excluded)}; export it again"
             )
         times = _medians(engines, bundle, budget_s)
-    # A tenth is within the noise: the one that keeps fewest cores busy is better then.
+    # 10 % is within the noise; among those, the one that uses the fewest cores is best.
     good = [key for key, time_s in times.items() if time_s <= 1.1 * min(times.values())]
     best = min(good, key=lambda key: (key[2], times[key]))
-    shown = ", ".join(f"{_name(key)}: {1e3 * times[key]:.2f} ms" for key in times)
-    return Choice(*best, "; ".join([f"{1e3 * times[best]:.2f} ms a face; {shown}", *left_out]))
+    all_times = ", ".join(f"{_name(key)}: {1e3 * times[key]:.2f} ms" for key in times)
+    return Choice(*best, "; ".join([f"{1e3 * times[best]:.2f} ms per face; {all_times}", *excluded]))
 
 
-def _right(
+def _qualified(
     stack: ExitStack,
     bundle: Bundle,
     settings: EngineConfig,
     part: BackendPart,
     precision: str,
-    left_out: list[str],
+    excluded: list[str],
 ) -> dict[Key, Engine]:
-    """The engine of one precision on each number of threads, or a line in ``left_out``."""
+    """The engines of one precision, one per number of threads, or none and a reason in ``excluded``."""
     name = precision if part.threaded else f"{precision} on {part.name}"
     counts = _thread_counts() if part.threaded else [1]
     try:
         first = stack.enter_context(part.load(settings, bundle, precision, counts[0]))
         verdict = reproduces(first, bundle)
     except EdgeError as error:
-        left_out.append(f"{name} does not run here ({error})")
+        excluded.append(f"{name} does not run here ({error})")
         return {}
     if not verdict.passed:
-        left_out.append(f"{name} does not reproduce golden.npz here ({verdict})")
+        excluded.append(f"{name} does not reproduce golden.npz here ({verdict})")
         return {}
     engines = {(part.name, precision, counts[0]): first}
     for count in counts[1:]:
@@ -113,14 +113,14 @@ def _feeds(bundle: Bundle) -> dict[str, Float32]:
 
 
 def _medians(engines: dict[Key, Engine], bundle: Bundle, budget_s: float) -> dict[Key, float]:
-    """Median seconds of a step of one face; states stay with the engine that gave them, as in service."""
-    taken: dict[Key, list[float]] = {key: [] for key in engines}
+    """Median seconds of a step for one face; states stay with their engine, as in a real run."""
+    durations: dict[Key, list[float]] = {key: [] for key in engines}
     feeds: dict[Key, dict[str, Any]] = {key: dict(_feeds(bundle)) for key in engines}
     end = time.perf_counter() + budget_s
-    while time.perf_counter() < end or len(next(iter(taken.values()))) < 5:
+    while time.perf_counter() < end or len(next(iter(durations.values()))) < 5:
         for key, engine in engines.items():
             started = time.perf_counter()
             out = engine.run(feeds[key])
-            taken[key].append(time.perf_counter() - started)
+            durations[key].append(time.perf_counter() - started)
             feeds[key] |= {tensor.input: out[tensor.output] for tensor in bundle.state}
-    return {key: float(np.median(times[1:] or times)) for key, times in taken.items()}
+    return {key: float(np.median(times[1:] or times)) for key, times in durations.items()}

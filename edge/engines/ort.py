@@ -1,4 +1,4 @@
-"""ONNX Runtime on the processor: the engine that every machine has."""
+"""ONNX Runtime, the engine that is available on every machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 class OrtEngine(Closing):
     """One ONNX step graph. ``threads`` 0 leaves the number to ONNX Runtime (all cores).
 
-    ``provider`` "CUDAExecutionProvider" runs it on the GPU where ONNX Runtime was built for that.
-    ``optimize`` False computes the graph node by node as it is written: slow, and the way to judge a file
-    that is meant for another runtime.
+    ``provider`` "CUDAExecutionProvider" runs it on the GPU if ONNX Runtime was built for that. ``optimize``
+    False runs the graph node by node as written, which is slow, but shows what a file for another runtime
+    computes.
     """
 
     def __init__(
@@ -32,19 +32,18 @@ class OrtEngine(Closing):
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if provider not in ort.get_available_providers():
-            raise DependencyError(f"this ONNX Runtime has no {provider}; on a GPU, install onnxruntime-gpu")
+            raise DependencyError(f"this ONNX Runtime has no {provider}; for a GPU, install onnxruntime-gpu")
         providers = [PROCESSOR] if provider == PROCESSOR else [provider, PROCESSOR]
         try:
             self._session = ort.InferenceSession(str(model), options, providers=providers)
-        except Exception as error:  # ONNX Runtime has a class per status and no common base
+        except Exception as error:  # ONNX Runtime has one class per status and no common base
             reason = str(error).splitlines()[0]
             raise BundleError(
                 f"{model} is no usable ONNX file ({reason}); export the bundle again"
             ) from error
-        if (
-            self._session.get_providers()[0] != provider
-        ):  # it goes on without a word where CUDA does not start
-            raise EdgeError(f"{provider} does not start on this machine; see the versions that it needs")
+        # If CUDA does not start, ONNX Runtime silently falls back to the processor.
+        if self._session.get_providers()[0] != provider:
+            raise EdgeError(f"{provider} does not start on this machine; check the versions it requires")
         self.threads = threads
         self.serves = f"{model.stem.removeprefix('model.')} on ONNX Runtime"
         self.inputs: Mapping[str, TensorSpec] = _specs(self._session.get_inputs())

@@ -1,4 +1,4 @@
-"""Which engine runs the step: as configured, else as measured, else the best that this machine has."""
+"""Chooses the engine that runs the step: as configured, else as measured, else the best on this machine."""
 
 from __future__ import annotations
 
@@ -19,43 +19,41 @@ log = logging.getLogger("edge")
 
 
 def engine(config: Config, bundle: Bundle) -> Engine:
-    """The step on the wanted backend; all but fp32 on the processor must reproduce golden.npz here first."""
+    """The engine for the chosen backend; all but fp32 on the processor must reproduce golden.npz first."""
     kind, precision, threads = wanted(config, bundle)
     backend = next(part for part in BACKENDS if part.name == kind)
     if backend.serve is None:
         return _proven(backend, config, bundle, precision, threads)
     if config.bundle.precision != "auto":
-        bundle.model(precision)  # what is named has to be there
+        bundle.model(precision)  # a precision configured by name must exist
     return backend.serve(config.engine, bundle, precision, _standby(config, bundle))
 
 
 def wanted(config: Config, bundle: Bundle) -> tuple[str, str, int]:
-    """Backend, precision and threads: as configured, else as `check` measured, else the best guess here."""
-    here, precision, threads = backends_here(config), config.bundle.precision, config.bundle.threads
-    known = recall(bundle, traits(here)) if precision == "auto" else None
-    if known and known.engine in [part.name for part in here] and known.precision in bundle.precisions:
-        log.info("%s (%s)", known, known.why)
-        return known.engine, known.precision, known.threads
-    fitting = [part for part in here if precision in ("auto", *part.precisions)]
-    if not fitting and precision == "int8-trt":
+    """Backend, precision and threads: as configured, else as `check` measured, else the best guess."""
+    backends, precision, threads = backends_here(config), config.bundle.precision, config.bundle.threads
+    cached = recall(bundle, traits(backends)) if precision == "auto" else None
+    if cached and cached.engine in [part.name for part in backends] and cached.precision in bundle.precisions:
+        log.info("%s (%s)", cached, cached.why)
+        return cached.engine, cached.precision, cached.threads
+    capable = [part for part in backends if precision in ("auto", *part.precisions)]
+    if not capable and precision == "int8-trt":
         fault = tensorrt_fault() or f"engine.kind is {config.engine.kind}"
         raise BundleError(
-            f"int8-trt is for TensorRT ({fault}), and ONNX Runtime crawls on it; "
-            "set bundle.precision=int8-cpu"
+            f"int8-trt is for TensorRT ({fault}), and slow on ONNX Runtime; set bundle.precision=int8-cpu"
         )
-    if not fitting:
-        raise ConfigError(
-            f"{' and '.join(part.name for part in here)} cannot run {precision}; set bundle.precision=auto"
-        )
-    best = fitting[-1]
+    if not capable:
+        available = " and ".join(part.name for part in backends)
+        raise ConfigError(f"{available} cannot run {precision}; set bundle.precision=auto")
+    best = capable[-1]
     if precision == "auto":
-        log.info("`emotion-edge check` measures which engine and precision are fastest here")
+        log.info("run `emotion-edge check` to measure which engine and precision are fastest here")
         precision = best.precisions[0]
     return best.name, precision, threads
 
 
 def backends_here(config: Config) -> list[BackendPart]:
-    """The backends that this machine has, the fastest last, or the configured one; ConfigError without it."""
+    """The backends available here, fastest last, or the configured one; ConfigError if it is unavailable."""
     kind = config.engine.kind
     if kind == "auto":
         faults = {part.name: part.fault() for part in BACKENDS}
@@ -66,20 +64,19 @@ def backends_here(config: Config) -> list[BackendPart]:
     if named is None:
         raise ConfigError(f"engine.kind is {kind!r}, expected auto, {names(BACKENDS)}")
     if named.serve and (fault := named.fault()):
-        raise ConfigError(f"engine.kind is {kind}: {fault}; or set engine.kind=auto")
+        raise ConfigError(f"engine.kind is {kind}: {fault}; fix that or set engine.kind=auto")
     return [named]
 
 
 def traits(parts: Sequence[BackendPart]) -> list[str]:
-    """What a measured choice depends on, beside the processor."""
+    """What a measured choice depends on, besides the processor."""
     return [*(part.name for part in parts), *(trait for part in parts for trait in part.traits())]
 
 
 def _proven(backend: BackendPart, config: Config, bundle: Bundle, precision: str, threads: int) -> Engine:
-    """The loaded engine; BundleError where it computes something else than the bundle promises."""
+    """The loaded engine; BundleError if it does not reproduce golden.npz."""
     loaded: Engine = backend.load(config.engine, bundle, precision, threads)
-    known = backend.on_processor and (precision == "fp32" or passed_before(bundle, precision))
-    if known:
+    if backend.on_processor and (precision == "fp32" or passed_before(bundle, precision)):
         return loaded
     verdict = reproduces(loaded, bundle)
     if backend.on_processor:
@@ -93,7 +90,7 @@ def _proven(backend: BackendPart, config: Config, bundle: Bundle, precision: str
 
 
 def _standby(config: Config, bundle: Bundle) -> Engine:
-    """What serves in fp32 until the wanted backend is ready: the best that is ready at once, and right."""
+    """The fp32 engine to use until the chosen backend is ready: the best one that is ready and correct."""
     ready = [part for part in BACKENDS if part.serve is None and not part.fault()]
     for backend in reversed(ready[1:]):
         try:

@@ -64,7 +64,7 @@ def test_the_faster_wins(reference, slow: str, fast: str) -> None:
 
     choice = choose.measure(reference, SETTINGS, backends(make), budget_s=0.1)
     assert choice.precision == fast
-    assert "ms a face" in choice.why
+    assert "ms per face" in choice.why
 
 
 def test_a_faster_one_that_is_wrong_is_named_and_left_out(reference) -> None:

@@ -1,8 +1,8 @@
-"""The TensorRT builder: one ONNX step graph to one plan file, as a process of its own.
+"""Builds a TensorRT plan file from an ONNX step graph, in a separate process.
 
-``python -m edge.engines.tensorrt.builder MODEL.onnx OUT.plan``. Its memory is gone before the runtime
-starts, and its death by the kernel kills nothing else. Networks are strongly typed: the types in
-the file, with their Q/DQ nodes, are the types of the engine, so no precision flag and no calibrator exists.
+``python -m edge.engines.tensorrt.builder MODEL.onnx OUT.plan``. Its memory is freed before the runtime
+starts, and if the kernel kills it, nothing else dies. Networks are strongly typed: the engine uses the types
+in the file, including its Q/DQ nodes, so there is no precision flag and no calibrator.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from edge.system.command import finish
 from edge.system.process import die_with_parent
 
 WORKSPACE_MB = 256  # the reference step needs a tenth of it
-BUILDER_MB = 1500  # what a builder took beside its workspace [predicted, not measured on a board]
+BUILDER_MB = 1500  # memory of the builder besides its workspace [predicted, not measured on a board]
 HINT = "on a Jetson: sudo apt install python3-libnvinfer, in a venv with --system-site-packages"
 
 
 class Unbuildable(EdgeError):
-    """The parser or the builder takes this file not; one of another precision may do."""
+    """TensorRT rejects this ONNX file; one of another precision may work."""
 
     exit_code = 3
 
@@ -36,27 +36,27 @@ def library() -> ModuleType:
     """``tensorrt``, or ``tensorrt_rtx``, which has the same API, on a PC with an RTX GPU."""
     for name in ("tensorrt", "tensorrt_rtx"):
         try:
-            found = importlib.import_module(name)
+            trt = importlib.import_module(name)
         except ImportError:
             continue
-        if not hasattr(found, "Builder"):  # PyPI's "tensorrt" is an empty shell without NVIDIA's own index
+        if not hasattr(trt, "Builder"):  # PyPI's "tensorrt" is an empty shell without NVIDIA's own index
             continue
-        if name == "tensorrt" and int(found.__version__.split(".")[0]) < 10:
-            raise DependencyError(f"TensorRT {found.__version__} is too old; install 10.3 or newer")
-        return found
-    raise DependencyError(f"no TensorRT can be imported; {HINT}")
+        if name == "tensorrt" and int(trt.__version__.split(".")[0]) < 10:
+            raise DependencyError(f"TensorRT {trt.__version__} is too old; install 10.3 or newer")
+        return trt
+    raise DependencyError(f"TensorRT cannot be imported; {HINT}")
 
 
 def start(trt: ModuleType, kind: Any, logger: Any) -> Any:
-    """A ``Builder`` or ``Runtime``; EdgeError with the logger's words where there is none to be had."""
+    """A new ``Builder`` or ``Runtime``; EdgeError with the logged reason if the library cannot create one."""
     try:
         return kind(logger)
-    except TypeError as error:  # how the bindings tell that the library gave no object
+    except TypeError as error:  # raised by the bindings if the library returned no object
         raise EdgeError(f"TensorRT {trt.__version__} cannot start: {logger.last or error}") from error
 
 
 def memory_fault(needed_mb: int, meminfo: Path = Path("/proc/meminfo")) -> str:
-    """What to say where memory and swap may not last for ``needed_mb``; empty where they do, or unknown."""
+    """A warning if memory and swap may not suffice for ``needed_mb``; "" if they do, or are unknown."""
     try:
         rows = dict(line.split(":", 1) for line in meminfo.read_text("utf-8").splitlines() if ":" in line)
         free_mb = sum(int(rows[key].split()[0]) for key in ("MemAvailable", "SwapFree")) // 1024
@@ -80,10 +80,10 @@ def build(
     capability: str,
     say: Callable[[str], None],
 ) -> bytes:
-    """Serialized engine of an ONNX file's bytes for 1 to ``faces`` faces a step.
+    """The serialized engine for an ONNX file's bytes, for 1 to ``faces`` faces per step.
 
-    ``capability`` ("8.6") builds for another GPU than this machine's, where the library can. ``say`` takes
-    progress as lines "12 What is being done". Unbuildable carries the parser's own words and the node.
+    ``capability`` ("8.6") builds for a GPU other than this machine's, if the library can. ``say`` receives
+    progress as lines "12 Phase". Unbuildable includes the parser's message and the node.
     """
     trt = library()
     logger = make_logger(trt)
@@ -91,17 +91,17 @@ def build(
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
-        raise Unbuildable(f"TensorRT {trt.__version__} refuses {name}: {_complaints(parser)}")
+        raise Unbuildable(f"TensorRT {trt.__version__} rejects {name}: {_parser_errors(parser)}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mb << 20)
     config.progress_monitor = _monitor(trt, say)
     config.add_optimization_profile(_profile(builder, network, faces))
     if capability:
-        _aim(trt, config, capability)
-    timed = timing_cache is not None and trt.__name__ == "tensorrt"  # TensorRT-RTX has nothing to keep there
+        _target(trt, config, capability)
+    timed = timing_cache is not None and trt.__name__ == "tensorrt"  # TensorRT-RTX has no timings to cache
     if timed:
-        kept = config.create_timing_cache(_bytes(timing_cache)) or config.create_timing_cache(b"")
-        config.set_timing_cache(kept, ignore_mismatch=True)
+        cache = config.create_timing_cache(_bytes(timing_cache)) or config.create_timing_cache(b"")
+        config.set_timing_cache(cache, ignore_mismatch=True)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise Unbuildable(
@@ -112,7 +112,7 @@ def build(
     return bytes(plan)
 
 
-def _complaints(parser: Any) -> str:
+def _parser_errors(parser: Any) -> str:
     errors = [parser.get_error(at) for at in range(parser.num_errors)]
     return "; ".join(
         f"node {error.node_name() or error.node()} ({error.node_operator()}): {error.desc()}"
@@ -129,15 +129,15 @@ def _profile(builder: Any, network: Any, faces: int) -> Any:
     return profile
 
 
-def _aim(trt: ModuleType, config: Any, capability: str) -> None:
-    known = getattr(trt, "ComputeCapability", None)
-    wanted = getattr(known, f"SM{capability.replace('.', '')}", None)
-    if wanted is None:
+def _target(trt: ModuleType, config: Any, capability: str) -> None:
+    capabilities = getattr(trt, "ComputeCapability", None)
+    target = getattr(capabilities, f"SM{capability.replace('.', '')}", None)
+    if target is None:
         raise EdgeError(
-            f"TensorRT {trt.__version__} builds for no compute capability {capability} but its machine's"
+            f"TensorRT {trt.__version__} cannot build for capability {capability}; leave out --capability"
         )
     config.num_compute_capabilities = 1
-    config.set_compute_capability(wanted, 0)
+    config.set_compute_capability(target, 0)
 
 
 def _bytes(path: Path | None) -> bytes:
@@ -148,10 +148,10 @@ def _bytes(path: Path | None) -> bytes:
 
 
 def make_logger(trt: ModuleType) -> Any:
-    """A logger of TensorRT that keeps its last error."""
+    """A TensorRT logger that keeps the last error."""
 
     class Logger(trt.ILogger):  # type: ignore[name-defined, misc]
-        """Keeps the last error, which is where TensorRT puts the reason of a None."""
+        """Keeps the last error, which gives the reason if a TensorRT call returns None."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -166,7 +166,7 @@ def make_logger(trt: ModuleType) -> Any:
 
 def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined, misc]
-        """Only the outermost phase is told: the phases within it begin and end too often for a bar."""
+        """Reports only the outermost phase: nested phases start and end too often for a progress bar."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -190,26 +190,26 @@ def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
 
 
 def _verified(path: Path, expected: str) -> bytes:
-    """The bytes of a file, read once: what was checked is what is parsed."""
+    """The bytes of a file, read once, so that what is parsed is what was checked."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise EdgeError(f"{path} cannot be read ({error.strerror})") from error
+        raise EdgeError(f"{path} cannot be read ({error.strerror}); copy the whole bundle again") from error
     if expected and hashlib.sha256(content).hexdigest() != expected:
-        raise EdgeError(f"{path} is not the file of its manifest; copy or export the bundle again")
+        raise EdgeError(f"{path} does not match its manifest; copy or export the bundle again")
     return content
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Build and write one plan; progress goes to standard output.
 
-    A fault is one line and exit code 2, or 3 where the builder refuses this very file.
+    An error is one line and exit code 2, or 3 if TensorRT rejects this file.
     """
     die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m edge.engines.tensorrt.builder")
     parser.add_argument("model", type=Path)
     parser.add_argument("plan", type=Path)
-    parser.add_argument("--sha256", default="", help="that the model must have")
+    parser.add_argument("--sha256", default="", help="expected hash of the model")
     parser.add_argument("--faces", type=int, default=8)
     parser.add_argument("--workspace-mb", type=int, default=WORKSPACE_MB)
     parser.add_argument("--timing-cache", type=Path)

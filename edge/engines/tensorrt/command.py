@@ -1,4 +1,4 @@
-"""``emotion-edge engine``: the engine of a bundle for this machine's GPU, built or found."""
+"""``emotion-edge engine``: build the engine of a bundle for this machine's GPU, unless it exists."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from pathlib import Path
 
 from edge import bundle as bundles
 from edge.engines.tensorrt import plans
+from edge.engines.tensorrt.builder import WORKSPACE_MB
 from edge.engines.tensorrt.options import add_engine_options
 from edge.engines.tensorrt.plans import PRECISIONS
 from edge.errors import ConfigError, EdgeError
 from edge.system.command import finish
 from edge.system.process import die_with_parent
+from edge.system.progress import Bar
 
 
 def run_engine(args: argparse.Namespace) -> None:
-    """``engine`` of both command lines."""
+    """The ``engine`` command of both command lines."""
     try:
         engine(args)
-    except plans.Refused as error:  # its exit code is for the run that builds beside itself
+    except plans.Refused as error:  # its exit code is only for a run that builds in the background
         raise EdgeError(str(error)) from error
 
 
 def engine(args: argparse.Namespace) -> None:
-    """Build the engine unless it is there, and say what was done.
+    """Build the engine unless it exists, and report it.
 
-    With ``--precision auto``, float16 and float32 are tried where the builder refuses INT8.
+    With ``--precision auto``, float16 and float32 are tried if the builder rejects INT8.
     """
     folder, precision, faces = args.bundle or bundles.REFERENCE, args.precision, args.faces
     if precision != "auto" and precision not in PRECISIONS:
@@ -56,29 +58,31 @@ def _build(
 ) -> None:
     key = plans.key_of(bundle, kind, faces, capability)
     plan = plans.find(out, key)
-    state = "there already"
-    if plan is None:
-        plan = plans.make(bundle, key, out, show, workspace_mb)
-        state = "built"
+    state = "built" if plan is None else "already exists"
+    plan = plan or make_with_progress(bundle, key, out, workspace_mb)
     size = plan.stat().st_size / 1e6
-    made_for = f"{key.library} {key.version}, {key.gpu} {key.capability}"
-    print(f"{plan}: {state}, {size:.1f} MB, 1 to {faces} faces, {made_for}")
+    target = f"{key.library} {key.version}, {key.gpu} {key.capability}"
+    print(f"{plan}: {state}, {size:.1f} MB, 1 to {faces} faces, {target}")
 
 
-def show(line: str) -> None:
-    """A bar on a terminal; warnings everywhere."""
-    percent, _, what = line.partition(" ")
-    if not percent.isdigit():
-        print(line, file=sys.stderr)
-    elif sys.stderr.isatty():
-        done = int(percent) // 4
-        print(f"\r[{'#' * done}{' ' * (25 - done)}] {percent:>3} % {what[:40]:40}", end="", file=sys.stderr)
-        if percent == "100":
-            print(file=sys.stderr)
+def make_with_progress(
+    bundle: bundles.Bundle, key: plans.Key, folder: Path, workspace_mb: int = WORKSPACE_MB
+) -> Path:
+    """``plans.make`` with a progress bar on a terminal, one lap per phase; warnings are always printed."""
+    with Bar(100, "%") as bar:
+
+        def show(line: str) -> None:
+            percent = line.partition(" ")[0]
+            if percent.isdigit():
+                bar.at(int(percent))
+            else:
+                print(line, file=sys.stderr)
+
+        return plans.make(bundle, key, folder, show, workspace_mb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """As ``emotion-edge engine``, for a run that builds beside it: 3 where this precision is refused."""
+    """Like ``emotion-edge engine``, for a background build; exit code 3 if this precision is rejected."""
     die_with_parent()
     parser = argparse.ArgumentParser(prog="emotion-edge")
     add_engine_options(parser)

@@ -1,11 +1,10 @@
-"""TensorRT on the GPU: one step of all faces, whose state never leaves the device between two frames."""
+"""TensorRT on the GPU: one step for all faces, whose states stay on the device between frames."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,22 @@ from edge.data import TensorSpec
 from edge.engines.tensorrt.builder import library, make_logger, start
 from edge.engines.tensorrt.memory import Device, Graph, Row, Rows, StateTable
 from edge.errors import EdgeError
+from edge.system.closing import Closing
 
 log = logging.getLogger("edge")
-STATE_ROWS = 512  # faces whose state is held at once, the steps in flight included
+STATE_ROWS = 512  # capacity for face states, including those of a running step
 
 
 class Stale(EdgeError):
-    """A plan of another TensorRT or GPU: it must be built again."""
+    """A plan for another TensorRT or GPU, which must be rebuilt."""
 
 
-class TrtEngine:
-    """A plan of ``trt_cache`` for a bundle with these ``state`` tensors.
+class TrtEngine(Closing):
+    """Runs a plan from ``plans`` for a bundle with these ``state`` tensors.
 
-    ``run`` takes a state as host rows or as what the last step gave; it gives states as ``Rows`` that stay on
-    the device and read as host arrays where one is asked for. It belongs to the thread that made it.
-    EdgeError where the plan is of another version or GPU, and where the GPU fails.
+    ``run`` takes a state as host rows or as returned by the last step. It returns states as ``Rows``, which
+    stay on the device and can be converted to host arrays. Use it only in the thread that created it. Raises
+    EdgeError if the plan is for another version or GPU, and if the GPU fails.
     """
 
     def __init__(self, plan: Path, state: Sequence[StateTensor]) -> None:
@@ -50,9 +50,7 @@ class TrtEngine:
         self._runtime = start(trt, trt.Runtime, self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan.read_bytes())
         if self._engine is None:
-            raise Stale(
-                f"TensorRT {trt.__version__} cannot load {plan.name} ({self._reason()}); build it again"
-            )
+            raise Stale(f"TensorRT {trt.__version__} cannot load {plan.name} ({self._reason()}); rebuild it")
         names = [self._engine.get_tensor_name(at) for at in range(self._engine.num_io_tensors)]
         inputs = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         self.inputs: Mapping[str, TensorSpec] = {n: self._spec(n) for n in inputs}
@@ -67,7 +65,7 @@ class TrtEngine:
             self._memory[spec.name] = device.memory(4 * int(np.prod(shape)))
             if spec.name not in carried:
                 self._host[spec.name] = device.pinned(shape, np.float32)
-        # Slots from which each state is gathered and to which it is scattered, one row of each per state.
+        # Slots to gather each state from and to scatter it to: two rows per state.
         self._slot_memory = [device.memory(4 * self.faces) for _ in range(2 * len(state))]
         self._slots = device.pinned((len(self._slot_memory), self.faces), np.uint32)
         self._steps: dict[int, _Step] = {}
@@ -75,7 +73,7 @@ class TrtEngine:
     def _spec(self, name: str) -> TensorSpec:
         kind = self._engine.get_tensor_dtype(name)
         if kind != self._trt.DataType.FLOAT:
-            raise EdgeError(f"{name} of the engine is {kind}, expected float32; export the bundle again")
+            raise EdgeError(f"the engine's {name} is {kind}, expected float32; export the bundle again")
         shape = tuple(self._engine.get_tensor_shape(name))
         return TensorSpec(name, "float32", (None, *shape[1:]))
 
@@ -83,7 +81,7 @@ class TrtEngine:
         return self._logger.last or "no reason given"
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one batch of any size; more faces than the engine holds are run in turns."""
+        """Run one batch of any size; more faces than the engine's maximum are run in several steps."""
         count = len(feeds["face"])
         parts = []
         with self._device.faults("run the step"):
@@ -104,23 +102,23 @@ class TrtEngine:
     def _run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         count = len(feeds["face"])
         self._host["face"][:count] = feeds["face"]
-        given, made = [], {}
+        old_rows, new_states = [], {}
         for at, (tensor, table) in enumerate(zip(self._state, self._tables, strict=True)):
             rows = [_on_device(table, row) for row in feeds[tensor.input]]
-            fresh = [table.claim() for _ in rows]
+            new_rows = [table.claim() for _ in rows]
             self._slots[2 * at, :count] = [row.slot for row in rows]
-            self._slots[2 * at + 1, :count] = [row.slot for row in fresh]
-            given.append(rows)  # kept until the step is done
-            made[tensor.output] = Rows(fresh, tensor.shape)
+            self._slots[2 * at + 1, :count] = [row.slot for row in new_rows]
+            old_rows.append(rows)  # keeps their slots claimed until the step is done
+            new_states[tensor.output] = Rows(new_rows, tensor.shape)
         if count not in self._steps:
             self._steps[count] = _Step(self, count)
         self._steps[count].launch()
         self._device.wait()
-        del given
-        return {n: made[n] if n in made else self._host[n][:count].copy() for n in self.outputs}
+        del old_rows
+        return {n: new_states[n] if n in new_states else self._host[n][:count].copy() for n in self.outputs}
 
     def enqueue(self, context: Any, count: int) -> None:
-        """Ask the stream for one whole step of ``count`` faces: in, gather, network, scatter, out."""
+        """Enqueue one complete step for ``count`` faces: copy in, gather, network, scatter, copy out."""
         device = self._device
         device.copy_in(self._memory["face"], self._host["face"][:count])
         for memory, slots in zip(self._slot_memory, self._slots, strict=True):
@@ -138,39 +136,35 @@ class TrtEngine:
         """An execution context for ``count`` faces, bound to the buffers."""
         context = self._engine.create_execution_context()
         if context is None:
-            raise EdgeError(f"TensorRT has no memory for one more batch size ({self._reason()})")
-        taken = [context.set_input_shape(name, (count, *_row(spec))) for name, spec in self.inputs.items()]
-        taken += [context.set_tensor_address(name, int(memory)) for name, memory in self._memory.items()]
-        if not all(taken):
-            raise EdgeError(f"TensorRT refuses a batch of {count} faces ({self._reason()})")
+            raise EdgeError(f"TensorRT has no memory for another batch size ({self._reason()})")
+        accepted = [context.set_input_shape(name, (count, *_row(spec))) for name, spec in self.inputs.items()]
+        accepted += [context.set_tensor_address(name, int(memory)) for name, memory in self._memory.items()]
+        if not all(accepted):
+            raise EdgeError(f"TensorRT rejects a batch of {count} faces ({self._reason()})")
         return context
 
     def record(self, context: Any, count: int) -> Graph:
-        """The step of ``count`` faces as a CUDA graph; EdgeError where it cannot be recorded."""
+        """The step for ``count`` faces as a CUDA graph; EdgeError if it cannot be recorded."""
         with self._device.faults("record the step"):
             return Graph(self._device.stream.handle, lambda: self.enqueue(context, count))
 
-    def __enter__(self) -> TrtEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Free the graphs and leave the GPU's context."""
         try:
             for step in self._steps.values():
                 step.close()
-        except EdgeError as fault:  # after a fault of the GPU every call fails
-            log.debug("%s", fault)
+        except EdgeError as error:  # after a GPU fault every call fails
+            log.debug("%s", error)
         finally:
             self._steps.clear()
             self._device.close()
 
 
 class _Step:
-    """The step for one batch size: run once as it is, then recorded and launched as a graph.
+    """The step for one batch size: run directly once, then recorded and launched as a graph.
 
-    TensorRT wants one run between a change of shapes and a recording. Each size has a context of its own,
-    because a recording is valid only while the shapes of its context stay.
+    TensorRT requires a run between a change of shapes and a recording. Each size has its own context, because
+    a recording is valid only as long as the shapes of its context do not change.
     """
 
     def __init__(self, engine: TrtEngine, count: int) -> None:
@@ -197,7 +191,7 @@ class _Step:
 
 
 def _row(spec: TensorSpec) -> tuple[int, ...]:
-    """Shape of one row; every dimension but the first is known."""
+    """Shape of one row; only the first dimension is dynamic."""
     return tuple(side for side in spec.shape[1:] if side is not None)
 
 

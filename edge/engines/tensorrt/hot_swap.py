@@ -1,4 +1,4 @@
-"""From ONNX Runtime to TensorRT while the camera runs: engines are built beside it, and taken when right."""
+"""Switches from ONNX Runtime to TensorRT during a run: engines are built alongside and used once verified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,22 @@ from edge.bundle import Bundle
 from edge.engines.golden import reproduces
 from edge.engines.tensorrt import plans
 from edge.engines.tensorrt.builder import library
-from edge.engines.tensorrt.command import show
+from edge.engines.tensorrt.command import make_with_progress
 from edge.engines.tensorrt.engine import Stale, TrtEngine
 from edge.engines.tensorrt.memory import HINT, Row
 from edge.engines.tensorrt.plans import PRECISIONS
 from edge.errors import EdgeError, require
 from edge.protocols import Engine
+from edge.system.closing import Closing
 from edge.system.device import gpu, jetpack
 from edge.system.process import START
 
 log = logging.getLogger("edge")
-RUNGS = tuple(PRECISIONS.values())  # INT8, then FP16, then FP32
+FALLBACKS = tuple(PRECISIONS.values())  # INT8, then FP16, then FP32
 
 
 def unusable() -> str:
-    """Why TensorRT cannot run on this machine, in one line; empty where it can."""
+    """Why TensorRT cannot run on this machine, in one line; "" if it can."""
     try:
         jetpack()
         gpu()
@@ -42,65 +42,64 @@ def unusable() -> str:
     return ""
 
 
-def rungs_from(bundle: Bundle, precision: str) -> list[str]:
-    """``precision`` and what is tried after it, as far as ``bundle`` has the files."""
-    rungs = RUNGS[RUNGS.index(precision) :]
-    for missing in (rung for rung in rungs if rung not in bundle.precisions):
-        log.warning("%s on TensorRT is left out: the bundle has no such file", missing)
-    return [rung for rung in rungs if rung in bundle.precisions]
+def precisions_from(bundle: Bundle, precision: str) -> list[str]:
+    """``precision`` and its fallbacks, if ``bundle`` has their files."""
+    precisions = FALLBACKS[FALLBACKS.index(precision) :]
+    for missing in (name for name in precisions if name not in bundle.precisions):
+        log.warning("%s on TensorRT is skipped: the bundle has no such file", missing)
+    return [name for name in precisions if name in bundle.precisions]
 
 
 def obtain(bundle: Bundle, precision: str, faces: int, folder: Path) -> TrtEngine:
-    """The engine of one precision, built first where none is there or the one there is stale."""
+    """The engine of one precision, built first if it is missing or stale."""
     key = plans.key_of(bundle, precision, faces)
-    plan = plans.find(folder, key) or plans.make(bundle, key, folder, show)
+    plan = plans.find(folder, key) or make_with_progress(bundle, key, folder)
     try:
         return TrtEngine(plan, bundle.state)
     except Stale:
         plans.forget(plan)
-        return TrtEngine(plans.make(bundle, key, folder, show), bundle.state)
+        return TrtEngine(make_with_progress(bundle, key, folder), bundle.state)
 
 
-class Serving:
-    """An engine that is ``standby`` until a TensorRT engine is there and reproduces golden.npz.
+class Serving(Closing):
+    """An engine that uses ``standby`` until a TensorRT engine is available and reproduces golden.npz.
 
-    ``rungs`` are tried in their order; each step down is logged with its reason. A missing engine is built by
-    a process of its own while ``standby`` serves, and the change comes between two steps. Where
-    the GPU fails later, ``standby`` takes over, with states that begin anew.
+    ``precisions`` are tried in order; each one skipped is logged with the reason. A missing engine is built
+    in a separate process while ``standby`` serves, and the switch happens between two steps. If the GPU fails
+    later, ``standby`` takes over, with states that start from zero.
     """
 
     def __init__(
-        self, bundle: Bundle, standby: Engine, rungs: Sequence[str], faces: int, folder: Path
+        self, bundle: Bundle, standby: Engine, precisions: Sequence[str], faces: int, folder: Path
     ) -> None:
         self._bundle, self._standby, self._now = bundle, standby, standby
-        self._rungs, self._faces, self._folder = list(rungs), faces, folder.absolute()
+        self._precisions, self._faces, self._folder = list(precisions), faces, folder.absolute()
         self._builder: _Builder | None = None
-        self._just_built = False  # the engine of the rung at hand, by this process
+        self._just_built = False  # whether this process has built the engine of the first precision left
         self._gpu_failed = False
         self.inputs, self.outputs = standby.inputs, standby.outputs
 
     def __enter__(self) -> Serving:
         self._standby.__enter__()
-        self._climb()
+        self._advance()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Stop a running build and close the engines."""
         if self._builder:
             self._builder.stop()
         if self._now is not self._standby:
-            self._now.__exit__(kind, error, trace)
-        self._standby.__exit__(kind, error, trace)
+            self._now.__exit__(None, None, None)
+        self._standby.__exit__(None, None, None)
 
     @property
     def serves(self) -> str:
-        """What answers now."""
+        """The engine in use."""
         return self._now.serves
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """Run one batch on whatever serves now; an engine that was built meanwhile is taken first."""
-        self._take_built()
+        """Run one batch on the engine in use, after switching to one that was built meanwhile."""
+        self._check_builder()
         if self._now is not self._standby:
             try:
                 return self._now.run(feeds)
@@ -108,38 +107,38 @@ class Serving:
                 self._fail(str(error))
         return self._standby.run(_on_host(feeds) if self._gpu_failed else feeds)
 
-    def _take_built(self) -> None:
-        """Take the engine that was built, or go on without it."""
+    def _check_builder(self) -> None:
+        """If a build has finished, switch to its engine, or continue without it."""
         builder = self._builder
         if builder and builder.done():
             self._builder = None
             if fault := builder.fault():
-                self._not_built(fault, builder.refused)
+                self._build_failed(fault, builder.refused)
             else:
                 self._just_built = True
-            self._climb()
+            self._advance()
 
     def _fail(self, reason: str) -> None:
-        log.error("%s; %s takes over and states begin anew", reason, self._standby.serves)
+        log.error("%s; %s takes over and states start from zero", reason, self._standby.serves)
         failed, self._now, self._gpu_failed = self._now, self._standby, True
         failed.__exit__(None, None, None)
 
-    def _climb(self) -> None:
-        """Take the first rung whose engine is there and right; build the first that is missing."""
-        while self._rungs:
+    def _advance(self) -> None:
+        """Switch to the first precision whose engine works; if its engine is missing, start to build it."""
+        while self._precisions:
             try:
-                if engine := self._found():
-                    self._take(engine)
+                if engine := self._load():
+                    self._switch_to(engine)
                 else:
                     self._build()
                 return
             except EdgeError as error:
-                self._step_down(str(error))
-        log.warning("no TensorRT engine serves here; %s goes on", self._standby.serves)
+                self._skip(str(error))
+        log.warning("no TensorRT engine works here; %s stays in use", self._standby.serves)
 
-    def _found(self) -> TrtEngine | None:
-        """The engine of this rung; None where it must be built: none there, or one that is stale."""
-        key = plans.key_of(self._bundle, self._rungs[0], self._faces)
+    def _load(self) -> TrtEngine | None:
+        """The engine of the first precision; None if it is missing or stale and must be built."""
+        key = plans.key_of(self._bundle, self._precisions[0], self._faces)
         plan = plans.find(self._folder, key)
         if plan is None:
             return None
@@ -154,40 +153,40 @@ class Serving:
 
     def _build(self) -> None:
         if self._just_built:
-            raise EdgeError(f"the engine that was built is not in {self._folder}")
-        command = build_command(self._bundle, self._rungs[0], self._faces, self._folder)
+            raise EdgeError(f"the newly built engine is missing from {self._folder}")
+        command = build_command(self._bundle, self._precisions[0], self._faces, self._folder)
         try:
             self._builder = _Builder(command)
         except OSError as error:
             raise EdgeError(f"the builder cannot be started ({error})") from error
-        log.info("building the %s engine; %s serves meanwhile", self._rungs[0], self._standby.serves)
+        log.info("building the %s engine; %s is used meanwhile", self._precisions[0], self._standby.serves)
 
-    def _not_built(self, fault: str, refused: bool) -> None:
-        """A file that is refused may do in another precision; a full disk will not get emptier by that."""
+    def _build_failed(self, fault: str, refused: bool) -> None:
+        """Try another precision if the file was rejected; otherwise (a full disk) it would fail as well."""
         if refused:
-            self._step_down(fault)
+            self._skip(fault)
         else:
             log.warning("no engine could be built: %s", fault)
-            self._rungs.clear()
+            self._precisions.clear()
 
-    def _take(self, engine: TrtEngine) -> None:
+    def _switch_to(self, engine: TrtEngine) -> None:
         try:
             verdict = reproduces(engine, self._bundle)
             if not verdict.passed:
                 raise EdgeError(f"it does not reproduce golden.npz on this machine ({verdict})")
         except BaseException:
-            engine.__exit__(None, None, None)
+            engine.close()
             raise
         self._now = engine
-        log.info("%s serves from now on (%s)", engine.serves, verdict)
+        log.info("switched to %s (%s)", engine.serves, verdict)
 
-    def _step_down(self, reason: str) -> None:
-        log.warning("%s on TensorRT is left out: %s", self._rungs.pop(0), reason)
+    def _skip(self, reason: str) -> None:
+        log.warning("%s on TensorRT is skipped: %s", self._precisions.pop(0), reason)
         self._just_built = False
 
 
 def _on_host(feeds: Mapping[str, Any]) -> dict[str, Any]:
-    """Feeds without rows of a device that failed: those states begin anew."""
+    """Feeds with zeros in place of rows on the failed device."""
     return {
         name: value
         if isinstance(value, np.ndarray)
@@ -206,15 +205,15 @@ def build_command(bundle: Bundle, precision: str, faces: int, folder: Path) -> l
 
 
 class _Builder:
-    """A child process at low priority that builds one engine."""
+    """A low-priority child process that builds one engine."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        # To memory: a pipe that nobody reads could fill up, and the disk may be full.
-        self._told = os.fdopen(os.memfd_create("builder"), "w+")
+        # In memory, because a pipe that is not read could fill up, and the disk may be full.
+        self._stderr = os.fdopen(os.memfd_create("builder"), "w+")
         self._child = subprocess.Popen(
             ["nice", *command],
             stdout=subprocess.DEVNULL,
-            stderr=self._told,
+            stderr=self._stderr,
             start_new_session=True,
             cwd=START,
         )
@@ -227,20 +226,20 @@ class _Builder:
         return self._child.returncode == plans.Refused.exit_code
 
     def fault(self) -> str:
-        """What the finished child complained of; empty where it built the engine."""
-        with self._told as file:
+        """The finished child's error message; "" if it built the engine."""
+        with self._stderr as file:
             file.seek(0)
             lines = file.read().strip().splitlines()
         if not self._child.returncode:
             return ""
-        return lines[-1].rpartition("error: ")[2] if lines else f"it ended with {self._child.returncode}"
+        return lines[-1].rpartition("error: ")[2] if lines else f"exit code {self._child.returncode}"
 
     def stop(self) -> None:
-        """End the child, which ends its own and leaves no half engine."""
+        """End the child, which ends its own child and leaves no partial engine."""
         self._child.terminate()
         try:
             self._child.wait(5)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
-        self._told.close()
+        self._stderr.close()

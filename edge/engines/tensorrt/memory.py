@@ -1,8 +1,8 @@
 """Device memory of the TensorRT engine, through pycuda: pinned buffers, state rows, CUDA graphs.
 
-State rows never come back to the host between two steps. Each state tensor has one table on the device; a
-``Row`` owns one slot of it and gives the slot back when nobody holds the row any more, so a track that
-dies frees its memory by itself. Two kernels copy rows between the table and the batch.
+State rows stay on the device between two steps. Each state tensor has one table there. A ``Row`` owns one
+slot of it and frees the slot when the row is no longer referenced. So the memory of a track is freed with the
+track. Two kernels copy rows between the table and the batch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ HINT = "build its wheel once on the board: pip wheel pycuda -w wheels, then pip 
 _THREADS = 128
 _THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 
-# PTX, because a board that only runs has no nvcc; the driver compiles it for its own GPU. In C:
-#     out[row * width + column] = table[slots[row] * width + column]     (gather; scatter: the other way)
+# PTX, because a board without the CUDA toolkit has no nvcc; the driver compiles it for its GPU. In C:
+#     out[row * width + column] = table[slots[row] * width + column]     (gather; scatter is the reverse)
 _KERNEL = """
 .visible .entry {name}(.param .u64 batch, .param .u64 table, .param .u64 slots, .param .u32 width)
 {{
@@ -59,24 +59,24 @@ _KERNEL = """
 }}
 """
 PTX = (
-    ".version 6.3\n.target sm_75\n.address_size 64\n"  # the oldest GPU that TensorRT 10 knows
+    ".version 6.3\n.target sm_75\n.address_size 64\n"  # the oldest GPU that TensorRT 10 supports
     + _KERNEL.format(name="gather", source="table", target="batch")
     + _KERNEL.format(name="scatter", source="batch", target="table")
 )
 
 
 def driver_library() -> Any:
-    """The driver itself, for the calls that pycuda does not have."""
+    """The CUDA driver, for the calls that pycuda lacks."""
     try:
         return ctypes.CDLL("libcuda.so.1")
     except OSError as error:
-        raise EdgeError("no NVIDIA driver on this machine (libcuda.so.1)") from error
+        raise EdgeError("no NVIDIA driver on this machine (libcuda.so.1); install it") from error
 
 
 class Device:
     """The first GPU's primary context, which ONNX Runtime shares, and one stream.
 
-    Belongs to the thread that makes it. EdgeError without pycuda or a GPU, and where a call fails.
+    Use it only in the thread that created it. EdgeError without pycuda or a GPU, and if a call fails.
     """
 
     def __init__(self) -> None:
@@ -90,32 +90,32 @@ class Device:
                 self._kernels = self._cuda.module_from_buffer(PTX.encode())
                 self._gather, self._scatter = (self._kernels.get_function(n) for n in ("gather", "scatter"))
             except BaseException:
-                self.close()  # pycuda ends the process where a context is left on its stack
+                self.close()  # pycuda aborts the process if a context is left on its stack
                 raise
 
     @contextmanager
-    def faults(self, doing: str) -> Iterator[None]:
-        """Turn the driver's errors into one line."""
+    def faults(self, action: str) -> Iterator[None]:
+        """Turn driver errors into a one-line EdgeError."""
         try:
             yield
         except self._cuda.Error as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise EdgeError(f"the GPU cannot {doing} ({reason})") from error
+            raise EdgeError(f"the GPU cannot {action} ({reason})") from error
 
     def memory(self, size: int) -> Any:
         """``size`` bytes on the device, freed with the last reference."""
         return self._cuda.mem_alloc(max(size, 4))
 
     def pinned(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """A host array that the device reads and writes without a copy in between."""
+        """A host array that the device can access without an intermediate copy."""
         return np.asarray(self._cuda.pagelocked_empty(shape, dtype))
 
     def copy_in(self, device: Any, host: npt.NDArray[Any]) -> None:
-        """From a pinned array, in the order of the stream."""
+        """Copy from a pinned array, in stream order."""
         self._cuda.memcpy_htod_async(device, host, self.stream)
 
     def copy_out(self, host: npt.NDArray[Any], device: Any) -> None:
-        """To a pinned array, in the order of the stream."""
+        """Copy to a pinned array, in stream order."""
         self._cuda.memcpy_dtoh_async(host, device, self.stream)
 
     def gather(self, batch: Any, table: Any, slots: Any, rows: int, width: int) -> None:
@@ -131,23 +131,23 @@ class Device:
         kernel(batch, table, slots, np.uint32(width), block=(_THREADS, 1, 1), grid=grid, stream=self.stream)
 
     def wait(self) -> None:
-        """Until all that was asked of the stream is done."""
+        """Wait until all work in the stream is done."""
         self.stream.synchronize()
 
     def write(self, address: int, host: npt.NDArray[Any]) -> None:
-        """Copy a host array to ``address``; returns when it is there."""
-        with self.faults("take state rows"):
+        """Copy a host array to ``address`` synchronously."""
+        with self.faults("store state rows"):
             self.wait()
             self._cuda.memcpy_htod(address, host)
 
     def read(self, host: npt.NDArray[Any], address: int) -> None:
-        """Copy from ``address`` to a host array; returns when it is here."""
-        with self.faults("give state rows"):
+        """Copy from ``address`` to a host array synchronously."""
+        with self.faults("return state rows"):
             self.wait()
             self._cuda.memcpy_dtoh(host, address)
 
     def close(self) -> None:
-        """Leave the context; what was allocated goes with its last reference."""
+        """Leave the context; memory is freed with its last reference."""
         self._context.pop()
 
 
@@ -162,13 +162,13 @@ class StateTable:
         self._device, self._capacity = device, capacity
 
     def claim(self) -> Row:
-        """A row of its own; EdgeError where all are in use."""
+        """An unused row; EdgeError if all are in use."""
         if not self.free:
-            raise EdgeError(f"more than {self._capacity} state rows are in use; hold fewer faces at once")
+            raise EdgeError(f"more than {self._capacity} state rows are in use; track fewer faces at once")
         return Row(self, self.free.pop())
 
     def upload(self, values: Float32) -> Row:
-        """A row with ``values`` (D...) from the host."""
+        """A new row with ``values`` (D...) from the host."""
         row = self.claim()
         self._device.write(self._address(row), np.ascontiguousarray(values, np.float32))
         return row
@@ -184,7 +184,7 @@ class StateTable:
 
 
 class Row:
-    """One state row on the device, opaque to the runtime; reads as a host array (D...) where one is asked."""
+    """One state row on the device, opaque to the runtime; converts to a host array (D...) on demand."""
 
     __slots__ = ("slot", "table")
 
@@ -199,7 +199,7 @@ class Row:
 
 
 class Rows(Sequence[Row]):
-    """The state rows (N,D...) of one step; reads as a host array where one is asked."""
+    """The state rows (N,D...) of one step; converts to a host array on demand."""
 
     def __init__(self, rows: Sequence[Row], shape: tuple[int, ...]) -> None:
         self._rows = list(rows)
@@ -221,10 +221,10 @@ class Rows(Sequence[Row]):
 
 
 class Graph:
-    """Work of one stream recorded once and launched as a whole (CUDA driver API, graph management)."""
+    """The work of a stream, recorded once and launched as a unit (CUDA driver API, graph management)."""
 
     def __init__(self, stream: int, work: Callable[[], None]) -> None:
-        """Record what ``work`` asks of ``stream``; EdgeError where something in it cannot be recorded."""
+        """Record what ``work`` enqueues on ``stream``; EdgeError if part of it cannot be recorded."""
         self._driver, self._stream = driver_library(), ctypes.c_void_p(stream)
         self._graph, self._ready = ctypes.c_void_p(), ctypes.c_void_p()
         self._call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_THREAD_LOCAL))
@@ -232,7 +232,7 @@ class Graph:
             work()
         except BaseException:
             with suppress(EdgeError):
-                self._end_capture()  # a stream that stays in capture mode would be lost
+                self._end_capture()  # a stream left in capture mode would be unusable
             raise
         self._end_capture()
         try:
@@ -246,7 +246,7 @@ class Graph:
         self._call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
 
     def launch(self) -> None:
-        """Do the recorded work, in the order of the stream."""
+        """Launch the recorded work, in stream order."""
         self._call("cuGraphLaunch", self._ready, self._stream)
 
     def close(self) -> None:
@@ -254,10 +254,10 @@ class Graph:
         self._call("cuGraphExecDestroy", self._ready)
         self._call("cuGraphDestroy", self._graph)
 
-    def _call(self, name: str, *values: Any) -> None:
+    def _call(self, name: str, *arguments: Any) -> None:
         try:
-            status = getattr(self._driver, name)(*values)
+            status = getattr(self._driver, name)(*arguments)
         except AttributeError as error:
-            raise EdgeError(f"this driver has no {name}") from error
+            raise EdgeError(f"this NVIDIA driver has no {name}; install a newer one") from error
         if status:
-            raise EdgeError(f"{name} ended with CUDA error {status}")
+            raise EdgeError(f"{name} failed with CUDA error {status}")

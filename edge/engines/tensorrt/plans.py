@@ -1,7 +1,7 @@
-"""Engine files: built on this machine from a verified bundle, kept with all that they are tied to.
+"""Engine files (plans), built on this machine from a verified bundle and stored with a key.
 
-A plan is code. Only plans with a sidecar that this machine wrote, in a folder that nobody else may write to,
-are loaded; whatever does not fit is built again.
+A plan is code. It is loaded only if its sidecar was written by this machine and no other user may write to
+its folder. If its key does not match, it is rebuilt.
 """
 
 from __future__ import annotations
@@ -30,45 +30,45 @@ from edge.system.process import START
 
 
 class Refused(EdgeError):
-    """The builder takes this file not; another precision may do."""
+    """The builder rejects this file; another precision may work."""
 
     exit_code = 3
 
 
-_SAYS = "trt_build: error: "
-# What people ask for -> what the bundle calls it, in the order in which they are tried.
+_ERROR_PREFIX = "trt_build: error: "
+# Name for users -> precision of the bundle, in the order in which they are tried.
 PRECISIONS = {"int8": "int8-trt", "fp16": "fp16", "fp32": "fp32"}
 
 
 @dataclass(frozen=True)
 class Key:
-    """Everything an engine file is tied to."""
+    """Everything an engine file depends on."""
 
     library: str  # tensorrt or tensorrt_rtx
     version: str
     gpu: str
     capability: str
     jetpack: str
-    machine: str  # of /etc/machine-id: a cache that was copied here was not built here
+    machine: str  # /etc/machine-id, which detects a cache copied from another machine
     model_sha256: str
     precision: str
     faces: int
 
     def stem(self) -> str:
-        """A file name of its own for every key."""
+        """A unique file name for the key."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
         return f"{self.precision}-{digest[:16]}"
 
 
 def key_of(bundle: Bundle, precision: str, faces: int, capability: str = "") -> Key:
-    """Key of an engine of ``bundle`` here, or for another ``capability``; EdgeError without TensorRT."""
+    """The key for ``bundle`` on this GPU, or on one with ``capability``; EdgeError without TensorRT."""
     trt = library()
-    here = gpu() if not capability else None
+    device = gpu() if not capability else None
     return Key(
         library=trt.__name__,
         version=trt.__version__,
-        gpu=here.name if here else "another",
-        capability=here.capability if here else capability,
+        gpu=device.name if device else "another",
+        capability=device.capability if device else capability,
         jetpack=jetpack(),
         machine=machine_id(),
         model_sha256=bundle.manifest.files[precision].sha256,
@@ -78,7 +78,7 @@ def key_of(bundle: Bundle, precision: str, faces: int, capability: str = "") -> 
 
 
 def machine_id(path: Path = Path("/etc/machine-id")) -> str:
-    """The number that this installation gave itself (machine-id(5)); empty where it has none."""
+    """The id of this installation (machine-id(5)); "" if it has none."""
     try:
         return path.read_text("ascii").strip()
     except (OSError, ValueError):
@@ -86,34 +86,34 @@ def machine_id(path: Path = Path("/etc/machine-id")) -> str:
 
 
 def default_folder() -> Path:
-    """Where engines are kept: ``engines`` in the user's cache."""
+    """Where engines are stored: ``engines`` in the user's cache."""
     return cache_folder() / "engines"
 
 
 def find(folder: Path, key: Key) -> Path | None:
-    """The plan of ``key``, or None where it must be built: none there, another key, other bytes, foreign."""
+    """The plan for ``key``; None if it must be built: missing, another key, changed bytes, or foreign."""
     plan, sidecar = _paths(folder, key)
     try:
         if _foreign(folder) or _foreign(plan) or _foreign(sidecar):
             return None
-        kept = json.loads(sidecar.read_text("utf-8"))
-        return plan if kept == {**asdict(key), "plan_sha256": sha256(plan)} else None
+        record = json.loads(sidecar.read_text("utf-8"))
+        return plan if record == {**asdict(key), "plan_sha256": sha256(plan)} else None
     except (OSError, ValueError):
         return None
 
 
 def forget(plan: Path) -> None:
-    """Remove a plan that turned out to be of no use; EdgeError where that is not allowed."""
+    """Remove a plan that cannot be loaded; EdgeError without permission."""
     try:
         plan.unlink(missing_ok=True)
     except OSError as error:
-        raise EdgeError(f"{plan} does not load and cannot be removed ({error.strerror})") from error
+        raise EdgeError(f"{plan} is stale, but cannot be removed ({error.strerror}); remove it") from error
 
 
 def _foreign(path: Path) -> bool:
-    """Whether somebody else owns ``path`` or may write to it."""
-    about = path.stat()
-    return about.st_uid != os.geteuid() or bool(about.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    """Whether another user owns ``path`` or may write to it."""
+    status = path.stat()
+    return status.st_uid != os.geteuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _paths(folder: Path, key: Key) -> tuple[Path, Path]:
@@ -123,22 +123,23 @@ def _paths(folder: Path, key: Key) -> tuple[Path, Path]:
 def make(
     bundle: Bundle, key: Key, folder: Path, say: Callable[[str], None], workspace_mb: int = WORKSPACE_MB
 ) -> Path:
-    """Build the plan of ``key`` in a child process and return its path; ``folder`` is absolute.
+    """Build the plan for ``key`` in a child process and return its path; ``folder`` is absolute.
 
-    ``say`` takes lines of progress, "42 Building engine", and warnings. EdgeError where the builder refuses
-    the file (in the parser's words), is killed, or the folder cannot be written; no half engine is left.
+    ``say`` receives lines of progress, "42 Building engine", and warnings. EdgeError if the builder rejects
+    the file (with the parser's message), is killed, or the folder cannot be written; no partial engine is
+    left.
     """
     _prepare(folder)
-    with _alone(folder):
-        if plan := find(folder, key):  # built by another process, which this one waited for
+    with _locked(folder):
+        if plan := find(folder, key):  # built by another process in the meantime
             return plan
         plan, sidecar = _paths(folder, key)
-        timed = folder / f"timing-{key.version}.cache"
+        timing_cache = folder / f"timing-{key.version}.cache"
         try:
-            sidecar.unlink(missing_ok=True)  # a plan without its sidecar is no engine
-            for path in (plan, sidecar, timed):
-                for litter in folder.glob(f"{path.name}.*.part"):  # of a builder that was killed as it wrote
-                    litter.unlink()
+            sidecar.unlink(missing_ok=True)  # a plan without its sidecar is never loaded
+            for path in (plan, sidecar, timing_cache):
+                for leftover in folder.glob(f"{path.name}.*.part"):  # from a builder killed while writing
+                    leftover.unlink()
         except OSError as error:
             raise _unwritable(folder, error) from error
         if fault := memory_fault(BUILDER_MB + workspace_mb):
@@ -147,7 +148,7 @@ def make(
             sys.executable, "-m", "edge.engines.tensorrt.builder",
             str(bundle.model(key.precision).resolve()), str(plan), "--sha256", key.model_sha256,
             "--faces", str(key.faces), "--workspace-mb", str(workspace_mb),
-            "--timing-cache", str(timed),
+            "--timing-cache", str(timing_cache),
         ]  # fmt: skip
         if key.gpu == "another":
             command += ["--capability", key.capability]
@@ -158,14 +159,14 @@ def make(
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, and see that it is this user's alone."""
+    """Create the folder and check that no other user can write to it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         foreign = _foreign(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
     if foreign:
-        raise EdgeError(f"{folder} can be written by others; give it to this user alone: chmod 700 {folder}")
+        raise EdgeError(f"{folder} is writable by other users; run: chmod 700 {folder}")
 
 
 def _unwritable(folder: Path, error: OSError) -> EdgeError:
@@ -173,8 +174,8 @@ def _unwritable(folder: Path, error: OSError) -> EdgeError:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Only one process builds into ``folder``; another one waits for it."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Let only one process at a time build into ``folder``; others wait."""
     try:
         lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -187,10 +188,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _run(command: Sequence[str], say: Callable[[str], None]) -> None:
-    """Run the builder; its progress goes to ``say``. Refused or EdgeError where it ends without a plan."""
-    # Its errors go to memory: a pipe that nobody reads would fill up, and a disk may be full.
-    with os.fdopen(os.memfd_create("builder"), "w+") as told:
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True, cwd=START)
+    """Run the builder; its progress goes to ``say``. Refused or EdgeError if it produces no plan."""
+    # Its errors go to memory, because a pipe that is not read would fill up, and the disk may be full.
+    with os.fdopen(os.memfd_create("builder"), "w+") as stderr:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=START)
         assert child.stdout is not None
         try:
             with child.stdout:
@@ -201,24 +202,25 @@ def _run(command: Sequence[str], say: Callable[[str], None]) -> None:
             child.kill()
             child.wait()
             raise
-        told.seek(0)
-        text = told.read()
+        stderr.seek(0)
+        text = stderr.read()
     if child.returncode == Refused.exit_code:
         raise Refused(_reason(text))
     if child.returncode:
-        raise EdgeError(_why(child.returncode, text))
+        raise EdgeError(_fault(child.returncode, text))
 
 
-def _reason(told: str) -> str:
-    """The builder's one line among what the library printed."""
-    lines = [line for line in told.splitlines() if line.startswith(_SAYS)]
-    return lines[-1].removeprefix(_SAYS) if lines else told[-300:]
+def _reason(stderr: str) -> str:
+    """The builder's error line among the output of the library."""
+    lines = [line for line in stderr.splitlines() if line.startswith(_ERROR_PREFIX)]
+    return lines[-1].removeprefix(_ERROR_PREFIX) if lines else stderr[-300:]
 
 
-def _why(code: int, told: str) -> str:
+def _fault(code: int, stderr: str) -> str:
     if code == -signal.SIGKILL:
         return (
-            "the builder was killed, most likely by the kernel for want of memory; close other programs, "
+            "the builder was killed, most likely because memory ran out; close other programs, "
             "add swap (sudo fallocate -l 4G /swapfile; ...), or pass a smaller --workspace-mb"
         )
-    return _reason(told) if code == EdgeError.exit_code else f"the builder ended with {code}: {_reason(told)}"
+    reason = _reason(stderr)
+    return reason if code == EdgeError.exit_code else f"the builder failed with exit code {code}: {reason}"

@@ -92,7 +92,7 @@ def put(precision: str, folder: Path, content: bytes | None = None) -> None:
 
 
 def serving(folder: Path) -> Serving:
-    return Serving(REFERENCE, OrtEngine(REFERENCE.model("fp32")), hot_swap.RUNGS, 8, folder)
+    return Serving(REFERENCE, OrtEngine(REFERENCE.model("fp32")), hot_swap.FALLBACKS, 8, folder)
 
 
 def step(engine, state=None):
@@ -123,7 +123,7 @@ def test_it_changes_between_two_steps_and_the_state_goes_on(gpu, builder, log, t
             state = wanted["new_state_h"]
             np.testing.assert_allclose(out["logits"], wanted["logits"], atol=1e-4)
     assert "building the int8-trt engine" in log()
-    assert "int8-trt on TensorRT serves from now on" in log()
+    assert "switched to int8-trt on TensorRT" in log()
     assert gpu.gpu.pushed == 0
 
 
@@ -148,16 +148,16 @@ def test_a_refused_precision_is_named_and_the_next_one_built(gpu, builder, log, 
     builder[1]["int8-trt"] = 3, "emotion-edge: error: TensorRT refuses node Conv_1"
     with serving(tmp_path / "engines") as engine:
         until(engine, "fp16 on TensorRT")
-    assert "int8-trt on TensorRT is left out: TensorRT refuses node Conv_1" in log()
+    assert "int8-trt on TensorRT is skipped: TensorRT refuses node Conv_1" in log()
 
 
 def test_where_nothing_can_be_built_onnx_runtime_goes_on(gpu, builder, log, tmp_path) -> None:
     """As on a disk that is full: one line, no second try in another precision, estimates all the while."""
-    for precision in hot_swap.RUNGS:
+    for precision in hot_swap.FALLBACKS:
         builder[1][precision] = 2, f"cannot write {tmp_path} (No space left on device)"
     with serving(tmp_path / "engines") as engine:
         end = time.monotonic() + 20
-        while "ONNX Runtime goes on" not in log():
+        while "ONNX Runtime stays in use" not in log():
             assert time.monotonic() < end
             assert np.isfinite(step(engine)["logits"]).all()
     assert builder[0] == ["int8-trt"]
@@ -166,7 +166,7 @@ def test_where_nothing_can_be_built_onnx_runtime_goes_on(gpu, builder, log, tmp_
 
 def test_a_wrong_engine_never_serves(gpu, builder, log, tmp_path) -> None:
     gpu.error = 3.0
-    for precision in hot_swap.RUNGS:
+    for precision in hot_swap.FALLBACKS:
         put(precision, tmp_path / "engines")
     with serving(tmp_path / "engines") as engine:
         assert engine.serves == STANDBY
@@ -199,7 +199,7 @@ def test_a_runtime_that_cannot_start_is_a_step_down(gpu, builder, log, monkeypat
     def refuse(logger):
         raise TypeError("pybind11::init(): factory function returned nullptr")
 
-    for precision in hot_swap.RUNGS:
+    for precision in hot_swap.FALLBACKS:
         put(precision, tmp_path / "engines")
     monkeypatch.setattr(gpu, "Runtime", refuse)
     with serving(tmp_path / "engines") as engine:
@@ -224,7 +224,7 @@ def test_a_fault_that_is_not_the_plans_leaves_the_plan(gpu, builder, monkeypatch
 def test_a_stale_plan_is_built_again_for_check(gpu, monkeypatch, tmp_path) -> None:
     put("int8-trt", tmp_path / "engines", b"old plan")
 
-    def make(bundle, key, folder, say):
+    def make(bundle, key, folder, say, _workspace_mb):
         put("int8-trt", folder)
         return engine_files("int8-trt", folder)[0]
 
@@ -250,12 +250,12 @@ def test_closing_ends_the_builder(gpu, builder, monkeypatch, tmp_path) -> None:
 def test_the_real_builder_fails_here_and_the_run_goes_on(gpu, log, tmp_path) -> None:
     with serving(tmp_path / "engines") as engine:
         end = time.monotonic() + 60
-        while "goes on" not in log():
+        while "stays in use" not in log():
             assert time.monotonic() < end
             assert np.isfinite(step(engine)["logits"]).all()
             time.sleep(0.05)
     assert "no engine could be built: " in log()
-    assert "no NVIDIA driver" in log() or "no TensorRT" in log()
+    assert "no NVIDIA driver" in log() or "TensorRT cannot be imported" in log()
 
 
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")
