@@ -1,4 +1,4 @@
-"""``emotion-edge service``: the program as a systemd service that starts at boot and stays up."""
+"""``emotion-edge service``: install, remove and inspect the systemd service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN = (
 
 @dataclass(frozen=True)
 class Service:
-    """What the unit runs, and where it is installed."""
+    """What the service runs, and where it is installed."""
 
     config: Config
     arguments: tuple[str, ...]  # of `emotion-edge run`
@@ -34,24 +34,24 @@ class Service:
     python: str = sys.executable
 
     def units(self) -> dict[str, str]:
-        """File name -> text."""
-        # Isolated (-I): the service's own folder, which it can write to, is no place to import from.
+        """File name -> text of each unit."""
+        # Isolated (-I), so that nothing is imported from the service's own writable folder.
         command = (self.python, "-I", "-m", "edge")
         return units(self.config, command, self.arguments, self.cpu_percent, self.root)
 
 
 def print_unit(service: Service) -> None:
-    """Show what ``install`` would write."""
+    """Print the units that ``install`` would write."""
     print(
         "\n".join(f"# /{UNITS}/{name}\n{text}" for name, text in service.units().items()), end="", flush=True
     )
 
 
 def install(service: Service) -> None:
-    """Write the units, enable them, and say what was done; a second time changes nothing.
+    """Write and enable the units, and report each change; running it again changes nothing.
 
     Raises:
-        EdgeError: no right to write, a file of somebody else in the way, something the service cannot read.
+        EdgeError: missing write permission, a foreign file in the way, or a file the service cannot read.
     """
     folder = _folder(service.root, "install")
     texts = service.units()
@@ -70,16 +70,17 @@ def install(service: Service) -> None:
         if any(changed):
             _systemctl("daemon-reload")
         active = _systemctl("show", "--property=ActiveState", "--value", SERVICE).strip() == "active"
-        word = "restart" if active else "start"
-        print(f"starts at boot; now: systemctl {word} {SERVICE}" if any(changed) or not active else "runs")
+        verb = "restart" if active else "start"
+        pending = any(changed) or not active
+        print(f"starts at boot; next: systemctl {verb} {SERVICE}" if pending else "already running")
     else:
-        print("starts at boot (no systemd runs here, so nothing was reloaded)")
+        print("starts at boot (systemd is not running here, so nothing was reloaded)")
 
 
 def uninstall(root: Path = Path("/")) -> None:
-    """Stop the service and remove what ``install`` wrote; its data stays. EdgeError where it may not."""
+    """Stop the service and remove its units; its data stays. EdgeError without permission."""
     folder = _folder(root, "uninstall")
-    names = [name for name in NAMES if unit_files.standing(folder, name)]
+    names = [name for name in NAMES if unit_files.present(folder, name)]
     for name in names:
         unit_files.refuse_foreign(folder / name)
     if not names:
@@ -96,29 +97,31 @@ def uninstall(root: Path = Path("/")) -> None:
 
 
 def status() -> None:
-    """What systemd knows of the service, in a few lines; EdgeError where systemd does not answer."""
+    """Print the service's state in systemd; EdgeError if systemd does not answer."""
     if not (Path("/") / UNITS / SERVICE).exists():
-        print(f"{SERVICE} is not installed; sudo emotion-edge service install")
+        print(f"{SERVICE} is not installed; run: sudo emotion-edge service install")
         return
     if not _systemd_runs(Path("/")):
-        print(f"{SERVICE} is installed; no systemd runs here")
+        print(f"{SERVICE} is installed; systemd is not running here")
         return
     lines = _systemctl("show", f"--property={','.join(_SHOWN)}", SERVICE).splitlines()
-    facts = dict(line.partition("=")[::2] for line in lines)
-    print(f"state      {facts['ActiveState']} ({facts['SubState']}), at boot: {facts['UnitFileState']}")
-    print(f"since      {facts['ActiveEnterTimestamp'] or 'never ready'}")
-    print(f"restarts   {facts['NRestarts']}, last: {facts['Result']}, exit {facts['ExecMainStatus']}")
-    if facts["StatusText"]:
-        print(f"says       {facts['StatusText']}")
-    if facts["ActiveState"] == "failed":
-        print(f"degraded   tries again within five minutes; why: journalctl -u {SERVICE}")
+    properties = dict(line.partition("=")[::2] for line in lines)
+    state, at_boot = properties["ActiveState"], properties["UnitFileState"]
+    print(f"state      {state} ({properties['SubState']}), at boot: {at_boot}")
+    print(f"since      {properties['ActiveEnterTimestamp'] or 'never ready'}")
+    result, code = properties["Result"], properties["ExecMainStatus"]
+    print(f"restarts   {properties['NRestarts']}, last: {result}, exit {code}")
+    if properties["StatusText"]:
+        print(f"status     {properties['StatusText']}")
+    if state == "failed":
+        print(f"failed     will be retried within five minutes; for the reason: journalctl -u {SERVICE}")
 
 
 def _folder(root: Path, action: str) -> Path:
     if root == Path("/") and os.geteuid() != 0:
         raise EdgeError(f"{action} needs root: sudo emotion-edge service {action}")
     if not root.is_dir():
-        raise ConfigError(f"--root {root} is no folder; name the root folder of an image")
+        raise ConfigError(f"--root {root} is not a folder; give the root folder of an image")
     return root / UNITS
 
 
@@ -127,17 +130,17 @@ def _systemd_runs(root: Path) -> bool:
 
 
 def _stop(folder: Path, names: Sequence[str]) -> None:
-    """Stop what runs; a unit whose file is gone may be unknown to systemd, which is no fault."""
+    """Stop the units; one whose file is gone may be unknown to systemd, which is not an error."""
     if known := [name for name in names if (folder / name).exists()]:
         _systemctl("stop", *known)
     for name in set(names) - set(known):
         subprocess.run(["systemctl", "stop", name], capture_output=True, check=False)
 
 
-def _systemctl(*words: str) -> str:
+def _systemctl(*arguments: str) -> str:
     try:
-        return subprocess.run(["systemctl", *words], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=True).stdout
     except OSError as error:
         raise EdgeError(f"systemctl cannot be run ({error.strerror}); install systemd") from error
     except subprocess.CalledProcessError as error:
-        raise EdgeError(f"systemctl {words[0]} failed: {error.stderr.strip()}") from error
+        raise EdgeError(f"systemctl {arguments[0]} failed: {error.stderr.strip()}") from error

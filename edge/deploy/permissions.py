@@ -1,4 +1,4 @@
-"""What the service's user can read: asked at install time, before a kiosk fails at its first boot."""
+"""Checks at install time that the service can read its files, before a kiosk fails at its first boot."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # ProtectHome= an
 
 
 def check(config: Config, config_file: Path | None, *program: Path) -> None:
-    """ConfigError that names the first file or folder which the service could not read."""
-    named = (config.bundle.path, config.detector.model, config.source.address)
-    wanted = [*program, *([config_file] if config_file else []), *(Path(text) for text in named if text)]
-    for path in wanted:
+    """Raise ConfigError for the first file that the service could not read."""
+    configured = (config.bundle.path, config.detector.model, config.source.address)
+    paths = [*program, *([config_file] if config_file else []), *(Path(text) for text in configured if text)]
+    for path in paths:
         if not path.is_absolute() or str(path).startswith("/dev/") or not path.exists():
-            continue  # a camera, the demo, or a file that `run` will complain about
-        for step in _way(path):
+            continue  # a camera, the demo, or a missing file that `run` will report
+        for step in _with_parents(path):
             if fault := _fault(step):
                 raise ConfigError(
-                    f"the service cannot read {path} ({fault}); put it where all users may read, as in /opt"
+                    f"the service cannot read {path} ({fault}); move it where all users can read, as in /opt"
                 )
 
 
 def refuse_password(config: Config, arguments: Sequence[str]) -> None:
-    """ConfigError where the password of a camera would stand on the command line, for all to see."""
+    """Raise ConfigError if the command line would contain a camera's password."""
     secret = _password(config.source.address)
-    if any(without_password(word) != word or (secret and secret in word) for word in arguments):
+    if any(without_password(text) != text or (secret and secret in text) for text in arguments):
         raise ConfigError(
-            "a password on the command line can be read by all users of this machine; "
-            "write source.address into a file and pass it with -c"
+            "a password on the command line is visible to all users of this machine; "
+            "set source.address in a file and pass that with -c"
         )
 
 
 def notes(config: Config, config_file: Path | None) -> Iterator[str]:
-    """What is no fault, but worth a line."""
+    """Warnings that do not prevent an installation."""
     if not is_live(config.source.address):
-        yield f"the source {config.source.address} ends; the service then begins anew"
+        yield f"the source {config.source.address} ends; the service then starts over"
     address = config.source.address
     if config_file and without_password(address) != address and config_file.stat().st_mode & stat.S_IROTH:
         yield (
@@ -52,21 +52,21 @@ def notes(config: Config, config_file: Path | None) -> Iterator[str]:
         )
 
 
-def _way(path: Path) -> Iterator[Path]:
-    """``path``, what it links to, and every folder above both."""
+def _with_parents(path: Path) -> Iterator[Path]:
+    """``path``, its link target, and every folder above both."""
     for end in {path, path.resolve()}:
         yield from (end, *end.parents)
 
 
 def _fault(path: Path) -> str:
-    """Why a user of no name and the camera's groups cannot use ``path``; empty where he can."""
+    """Why an unprivileged user in the camera groups cannot use ``path``; "" if it can."""
     if str(path) in _HIDDEN:
         return f"{path} is hidden from services"
-    about = path.stat()
+    status = path.stat()
     needed = stat.S_IXOTH if path.is_dir() else stat.S_IROTH
-    if about.st_mode & needed or (about.st_gid in _gids() and about.st_mode & needed << 3):
+    if status.st_mode & needed or (status.st_gid in _gids() and status.st_mode & needed << 3):
         return ""
-    return f"{path} has mode {stat.S_IMODE(about.st_mode):03o}"
+    return f"{path} has mode {stat.S_IMODE(status.st_mode):03o}"
 
 
 def _gids() -> list[int]:

@@ -1,4 +1,4 @@
-"""Unit files on the disk: each written whole, and told in one line."""
+"""Writes, enables and removes unit files; each change is reported in one line."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _WANTED = "multi-user.target.wants"
 
 
 def refuse_foreign(path: Path) -> None:
-    """EdgeError where ``path`` is there, but not by this program."""
+    """Raise EdgeError if ``path`` exists and was not written by this program."""
     ours = path.is_file() and not path.is_symlink() and path.read_bytes().startswith(MARKER.encode())
     if not ours and (path.exists() or path.is_symlink()):
         raise EdgeError(f"{path} was not written by this program; move it away first")
 
 
 def write(path: Path, text: str) -> bool:
-    """Put ``text`` at ``path`` at once or not at all; False where it was there already."""
+    """Write ``text`` to ``path`` atomically; False if the file already has that content."""
     if path.exists() and path.read_text("utf-8") == text:
         print(f"unchanged  {path}")
         return False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EdgeError(f"cannot make {path.parent} ({error.strerror}); run as root") from error
+        raise EdgeError(f"cannot create {path.parent} ({error.strerror}); run as root") from error
     atomic_write(path, text.encode())
     path.chmod(0o644)
     print(f"wrote      {path}")
@@ -35,31 +35,31 @@ def write(path: Path, text: str) -> bool:
 
 
 def link(folder: Path, name: str) -> bool:
-    """What `systemctl enable` does, also where no systemd runs; False where it was done already."""
-    wanted = folder / _WANTED / name
-    if wanted.is_symlink():
+    """Do what `systemctl enable` does, but without systemd; False if the unit is already enabled."""
+    path = folder / _WANTED / name
+    if path.is_symlink():
         return False
     try:
-        wanted.parent.mkdir(exist_ok=True)
-        wanted.symlink_to(f"/{UNITS}/{name}")
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(f"/{UNITS}/{name}")
     except OSError as error:
         raise EdgeError(
-            f"cannot make the link {wanted} ({error.strerror}); move away what stands there"
+            f"cannot create the link {path} ({error.strerror}); move away what is there"
         ) from error
-    print(f"wrote      {wanted}")
+    print(f"wrote      {path}")
     return True
 
 
 def remove(folder: Path, name: str) -> bool:
-    """Take away a unit and its link; False where neither was there."""
-    found = standing(folder, name)
-    for path in found:
+    """Remove a unit and its link; False if neither exists."""
+    paths = present(folder, name)
+    for path in paths:
         path.unlink()
         print(f"removed    {path}")
-    return bool(found)
+    return bool(paths)
 
 
-def standing(folder: Path, name: str) -> list[Path]:
-    """The link and the file of a unit, as far as they are there: the link outlives a file removed by hand."""
+def present(folder: Path, name: str) -> list[Path]:
+    """The link and the file of a unit, if they exist: the link remains if the file was removed by hand."""
     link_, file = folder / _WANTED / name, folder / name
     return [*([link_] if link_.is_symlink() else []), *([file] if file.is_file() else [])]

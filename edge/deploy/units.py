@@ -1,4 +1,4 @@
-"""The text of the systemd units: templates beside this file, filled for one machine and one configuration."""
+"""Text of the systemd units: the templates beside this file, filled in for a machine and a configuration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.system.device import l4t
 
 SERVICE, ENGINE = "emotion-edge.service", "emotion-edge-engine.service"
 RETRY = "emotion-edge-retry.timer"  # started by the failure of SERVICE, not at boot
-REBOOT = "emotion-edge-reboot.path"  # the service has no right to reboot; a file asks for it
+REBOOT = "emotion-edge-reboot.path"  # the service may not reboot itself; it requests that with a file
 NAMES = (SERVICE, ENGINE, RETRY, REBOOT)
 MARKER = "# Written by `emotion-edge service install`"
 
@@ -31,8 +31,8 @@ def units(
     """File name -> text of each unit for the machine whose root folder is ``root``.
 
     Args:
-        config: what the service will run; it decides which addresses and devices are open.
-        command: the program, as in ("/opt/emotion-edge/bin/python", "-I", "-m", "edge").
+        config: of the service; it determines the accessible addresses and devices.
+        command: the program, such as ("/opt/emotion-edge/bin/python", "-I", "-m", "edge").
         arguments: of ``emotion-edge run``.
         cpu_percent: of one core.
         root: "/" or the root of an image.
@@ -47,7 +47,7 @@ def units(
         NETWORK="\n".join(_network(camera, config.output.health)),
         MEMORY=f"MemoryDenyWriteExecute={'no' if tensorrt else 'yes'}",  # CUDA compiles at run time
     )
-    argus = camera.startswith("csi:")  # the daemon of NVIDIA's cameras has its socket in /tmp
+    argus = camera.startswith("csi:")  # NVIDIA's camera daemon has its socket in /tmp
     service = _fill(
         _template(SERVICE),
         AFTER="After=nvargus-daemon.service" if argus else "",
@@ -65,7 +65,7 @@ def units(
 
 
 def groups(root: Path = Path("/")) -> list[str]:
-    """Those of the groups of cameras and GPUs that this machine has."""
+    """The groups for cameras and GPUs that exist on this machine."""
     try:
         lines = (root / "etc/group").read_text("utf-8", errors="replace").splitlines()
     except OSError:
@@ -75,12 +75,12 @@ def groups(root: Path = Path("/")) -> list[str]:
 
 
 def _groups(root: Path) -> str:
-    found = groups(root)
-    return f"SupplementaryGroups={' '.join(found)}" if found else ""
+    names = groups(root)
+    return f"SupplementaryGroups={' '.join(names)}" if names else ""
 
 
 def _devices(jetson: bool, tensorrt: bool) -> str:
-    """The firmware's mailbox of a Raspberry Pi, or NVIDIA's nodes; systemd skips what is not there."""
+    """A Raspberry Pi's firmware mailbox, or NVIDIA's device nodes; systemd skips missing ones."""
     if not tensorrt:
         return "DeviceAllow=/dev/vcio rw"
     names = ["char-nvidia*"]
@@ -90,16 +90,16 @@ def _devices(jetson: bool, tensorrt: bool) -> str:
 
 
 def _network(address: str, health: str) -> list[str]:
-    """As little as this camera and the health port need."""
+    """The least network access that the camera and the health port need."""
     families, allowed = ["AF_UNIX"], ["localhost"] if health.isdecimal() else []
     remote = address.startswith("rtsp:")
     if address.startswith("picam:"):
-        families.append("AF_NETLINK")  # libcamera asks udev
+        families.append("AF_NETLINK")  # libcamera queries udev
     if not (remote or allowed):
         return ["PrivateNetwork=yes", f"RestrictAddressFamilies={' '.join(families)}", "IPAddressDeny=any"]
     lines = [f"RestrictAddressFamilies={' '.join([*families, 'AF_INET', 'AF_INET6'])}"]
     if remote and not (host := _literal(address)):
-        # Whoever resolves the name must be reached, too: calls are filtered instead of addresses.
+        # The resolver's address is unknown, so system calls are filtered instead of addresses.
         return [*lines, "SystemCallFilter=~@resources"]
     return [
         *lines,
@@ -109,7 +109,7 @@ def _network(address: str, health: str) -> list[str]:
 
 
 def _literal(address: str) -> str:
-    """The host of a URL where it is a numeric address, else ""."""
+    """The host of a URL if it is a numeric address, else ""."""
     try:
         return str(ipaddress.ip_address(urlsplit(address).hostname or "")).partition("%")[0]
     except ValueError:
@@ -117,14 +117,14 @@ def _literal(address: str) -> str:
 
 
 def _engine_arguments(config: Config) -> list[str] | None:
-    """Arguments that build the engine that ``run`` will want; None where it wants none."""
-    wanted = config.bundle.precision
+    """Arguments that build the engine for ``run``; None if it uses no TensorRT engine."""
+    precision = config.bundle.precision
     names = {kind: name for name, kind in PRECISIONS.items()} | {"auto": "auto"}
-    if config.engine.kind not in ("auto", "tensorrt") or wanted not in names:
+    if config.engine.kind not in ("auto", "tensorrt") or precision not in names:
         return None
     bundle = [config.bundle.path] if config.bundle.path else []
     out = ["--out", config.engine.folder] if config.engine.folder else []
-    return ["engine", *bundle, "--precision", names[wanted], "--faces", str(config.engine.faces), *out]
+    return ["engine", *bundle, "--precision", names[precision], "--faces", str(config.engine.faces), *out]
 
 
 def _template(name: str) -> str:
@@ -132,20 +132,20 @@ def _template(name: str) -> str:
 
 
 def _fill(text: str, **values: str) -> str:
-    """``text`` with each @NAME@ replaced; values are not looked at again."""
-    return re.sub(r"@([A-Z]+)@", lambda found: values[found[1]], text)
+    """``text`` with each @NAME@ replaced; the values are not expanded again."""
+    return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], text)
 
 
-def _line(words: Sequence[str]) -> str:
-    """Words as ExecStart= reads them, see "Command lines" in systemd.service(5)."""
-    return " ".join(_quoted(word) for word in words)
+def _line(arguments: Sequence[str]) -> str:
+    """A command line quoted for ExecStart=, see "Command lines" in systemd.service(5)."""
+    return " ".join(_quoted(argument) for argument in arguments)
 
 
-def _quoted(word: str) -> str:
-    word = word.replace("%", "%%").replace("$", "$$")
-    if re.fullmatch(r"[\w@%+=:,./$-]+", word, re.ASCII):
-        return word
+def _quoted(text: str) -> str:
+    text = text.replace("%", "%%").replace("$", "$$")
+    if re.fullmatch(r"[\w@%+=:,./$-]+", text, re.ASCII):
+        return text
     escaped = "".join(
-        f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else f"\\{c}" if c in '"\\' else c for c in word
+        f"\\x{ord(c):02x}" if ord(c) < 32 or ord(c) == 127 else f"\\{c}" if c in '"\\' else c for c in text
     )
     return f'"{escaped}"'

@@ -1,1 +1,1 @@
-"""What a service tells its supervisor and its log."""
+"""Health figures, load control and restarts of a service."""

@@ -1,4 +1,4 @@
-"""Health as JSON: to a file that is replaced as a whole, or over HTTP on the loopback interface."""
+"""Health as JSON: in a file that is replaced atomically, or over HTTP on the loopback interface."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from edge.health.metrics import Health
 from edge.system.atomic_write import atomic_write
 from edge.system.closing import Closing
 
-if TYPE_CHECKING:  # only a port needs the server, and with it half of the standard library
+if TYPE_CHECKING:  # only a port needs the server, which imports half of the standard library
     from http.server import BaseHTTPRequestHandler
 
-FILE_S = 5.0  # from one writing to the next; on a memory card that is 10 MB a day
+FILE_S = 5.0  # interval of writing the file; on a memory card that is 10 MB a day
 _LOOPBACK = "127.0.0.1"
 
 
 class Endpoint(Closing):
-    """Tells nobody: the base of the two that do."""
+    """Base of the two endpoints; publishes nothing itself."""
 
     def publish(self) -> None:
-        """Called after every frame, and while there is none."""
+        """Called after every frame, and regularly while there is none."""
 
 
 class HealthFile(Endpoint):
-    """Writes the figures to ``path`` every few seconds, whenever ``publish`` is called; best in /run."""
+    """Writes the figures to ``path``, preferably in /run, at most once in FILE_S seconds."""
 
     def __init__(self, path: Path, health: Health) -> None:
         self._path, self._health, self._last_s = path, health, float("-inf")
-        self._write()  # a path that cannot be written is known before anything else starts
+        self._write()  # so that an unwritable path fails before anything else starts
 
     def publish(self) -> None:
-        """Write if it is time; a disk that is full now is tried again next time."""
+        """Write the figures if they are due; if the disk is full, retry at the next interval."""
         if time.monotonic() - self._last_s >= FILE_S:
             try:
                 self._write()
@@ -45,18 +45,18 @@ class HealthFile(Endpoint):
     def _write(self) -> None:
         try:
             atomic_write(self._path, json.dumps(self._health.snapshot()).encode())
-            self._path.chmod(0o644)  # under a strict umask nobody else could read it
+            self._path.chmod(0o644)  # readable by other programs even under a strict umask
         except EdgeError as error:
             raise ConfigError(f"health: {error}") from error
         self._last_s = time.monotonic()
 
     def close(self) -> None:
-        """Take the figures back."""
-        self._path.unlink(missing_ok=True)  # figures of a run that is over would mislead
+        """Remove the file, because figures of a finished run would mislead."""
+        self._path.unlink(missing_ok=True)
 
 
 class HealthPort(Endpoint):
-    """Answers ``GET /health`` on 127.0.0.1; nobody outside of this machine can ask."""
+    """Answers ``GET /health`` on 127.0.0.1, which only this machine can reach."""
 
     def __init__(self, port: int, health: Health) -> None:
         from http.server import ThreadingHTTPServer
@@ -73,7 +73,7 @@ class HealthPort(Endpoint):
         self._thread.start()
 
     def close(self) -> None:
-        """Take the figures back."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(1.0)
@@ -83,25 +83,25 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
     from http.server import BaseHTTPRequestHandler
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 5  # seconds; a client that says nothing is let go
+        timeout = 5  # seconds after which a silent client is disconnected
 
         def do_GET(self) -> None:
-            found = self.path.split("?")[0] in ("/", "/health")
-            body = json.dumps(health.snapshot() if found else {"error": "ask for /health"}).encode()
-            self.send_response(200 if found else 404)
+            known = self.path.split("?")[0] in ("/", "/health")
+            body = json.dumps(health.snapshot() if known else {"error": "ask for /health"}).encode()
+            self.send_response(200 if known else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Requests are not news."""
+            """Do not log requests."""
 
     return Handler
 
 
 def endpoint(target: str, health: Health) -> Endpoint:
-    """The file or the port (1 to 65535) that ``target`` names; an empty one names nothing."""
+    """The endpoint for ``target``: a file, a port (1 to 65535), or none if it is empty."""
     if not target:
         return Endpoint()
     port = port_of(target)
@@ -109,10 +109,10 @@ def endpoint(target: str, health: Health) -> Endpoint:
 
 
 def port_of(target: str) -> int | None:
-    """The port that ``target`` names, None for a file; ConfigError for a number that is no port."""
+    """The port in ``target``, None for a file; ConfigError for a number that is not a valid port."""
     if not target.isdigit():
         return None
-    # A superscript is a digit that int() refuses, as it does a number of thousands of digits.
+    # isdigit() accepts superscripts, which int() rejects, as it does numbers of thousands of digits.
     port = int(target) if target.isdecimal() and len(target) <= 5 else 0
     if not 0 < port < 65536:
         raise ConfigError(f"health port is {target[:20]}, expected 1 to 65535")

@@ -1,7 +1,7 @@
-"""Less work where the processor or its temperature says so, and more again when both have recovered.
+"""Reduces the work if the processor is overloaded or too hot, and restores it once both have recovered.
 
-Every level keeps the states valid: the network is fed at its declared rate or at half of it, which is what
-lost frames do to it, too (the model card has the figures with frames lost).
+Every level keeps the recurrent states valid. The network runs at its declared rate or at half of it, which
+has the same effect as lost frames (the model card gives the figures with frames lost).
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 log = logging.getLogger("edge")
-TOO_MUCH_S = 2.0  # over a budget for so long: one level down
-ENOUGH_S = 10.0  # under 85 % of every budget for so long: one level up
-HOLDS_S = 60.0  # a level up that was too much sooner than this has failed
-LONGEST_S = 600.0  # from one that failed to the next try; the first wait is ENOUGH_S, each failure doubles it
+TOO_MUCH_S = 2.0  # over a budget for this long: reduce the work by one level
+ENOUGH_S = 10.0  # under 85 % of every budget for this long: restore one level
+HOLDS_S = 60.0  # restoring a level has failed if the load is too high again within this time
+LONGEST_S = 600.0  # maximum wait after a failed attempt; it starts at ENOUGH_S and doubles with each failure
 _MARGIN = 0.85
 _SAMPLE_S = 1.0
 
 
 @dataclass(frozen=True)
 class Level:
-    """What one level does: a share of the steps, frames between detections, a share of the width."""
+    """Amount of work at one level."""
 
-    step_share: float
-    detect_every: int
-    width_share: float
+    step_share: float  # of the network steps
+    detect_every: int  # factor for the frames between detections
+    width_share: float  # of the detector's input width
 
 
 LEVELS = (Level(1.0, 1, 1.0), Level(1.0, 2, 1.0), Level(0.5, 3, 0.75), Level(0.5, 5, 0.5))
 
 
 class LoadGovernor:
-    """Chooses the level. Budgets: ``cpu_percent`` of one core and ``celsius``; None sets no limit."""
+    """Chooses the level. Budgets: ``cpu_percent`` of one core and ``celsius``; None means no limit."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class LoadGovernor:
         self._sampled_s, self._used_s = now(), cpu_s()
         self._over_since_s: float | None = None
         self._calm_since_s: float | None = None
-        self._raised_s: float | None = None  # when the last level up was tried
+        self._raised_s: float | None = None  # when a level was last restored
         self._wait_s, self._not_before_s = ENOUGH_S, float("-inf")
 
     def adjust(self) -> Level:
-        """Look at the machine at most once a second, and give the level that now holds."""
+        """Sample the load at most once a second, and return the current level."""
         now = self._now()
         if now - self._sampled_s >= _SAMPLE_S:
             used = self._cpu_s()
@@ -67,17 +67,17 @@ class LoadGovernor:
         return LEVELS[self.level]
 
     def figures(self) -> dict[str, float | None]:
-        """Level, percent of one core and degrees Celsius of the last look."""
+        """Level, percent of one core and degrees Celsius at the last sample."""
         return {"level": self.level, "cpu_percent": _rounded(self.cpu), "celsius": _rounded(self.celsius)}
 
     def _decide(self, now: float) -> None:
         pairs = [
-            (found, limit)
-            for found, limit in zip((self.cpu, self.celsius), self._budgets, strict=True)
-            if found is not None and limit is not None
+            (value, limit)
+            for value, limit in zip((self.cpu, self.celsius), self._budgets, strict=True)
+            if value is not None and limit is not None
         ]
-        over = any(found > limit for found, limit in pairs)
-        calm = all(found < _MARGIN * limit for found, limit in pairs)
+        over = any(value > limit for value, limit in pairs)
+        calm = all(value < _MARGIN * limit for value, limit in pairs)
         self._over_since_s = (self._over_since_s or now) if over else None
         self._calm_since_s = (self._calm_since_s or now) if calm else None
         if self._raised_s is not None and now - self._raised_s > HOLDS_S:
@@ -94,7 +94,7 @@ class LoadGovernor:
         return calm and self.level > 0 and now >= self._not_before_s
 
     def _learn(self, now: float) -> None:
-        """A level that relieves the machine is not given up every few seconds for one that was too much."""
+        """After a failed attempt, wait longer, so that the level does not flip every few seconds."""
         if self._raised_s is not None:
             self._raised_s, self._wait_s = None, min(2 * self._wait_s, LONGEST_S)
             self._not_before_s = now + self._wait_s
@@ -104,7 +104,7 @@ class LoadGovernor:
         self._over_since_s = self._calm_since_s = None
         if level != self.level:
             self.level = level
-            heat = "unknown" if self.celsius is None else f"{self.celsius:.0f} C"
+            heat = "temperature unknown" if self.celsius is None else f"{self.celsius:.0f} °C"
             log.warning("load level %d of %d (cpu %.0f %%, %s)", level, len(LEVELS) - 1, self.cpu or 0, heat)
 
 
@@ -113,12 +113,11 @@ def _rounded(value: float | None) -> float | None:
 
 
 def hottest(sysroot: Path = Path("/")) -> float | None:
-    """Highest temperature of the kernel's thermal zones in degrees Celsius; None where there is none."""
-    found = []
+    """Highest temperature of the kernel's thermal zones in degrees Celsius; None if there is none."""
+    readings = []
     for zone in (sysroot / "sys/class/thermal").glob("thermal_zone*/temp"):
         try:
-            found.append(int(zone.read_text().strip()) / 1000)
-        except (OSError, ValueError):  # a zone of a part that is switched off
+            readings.append(int(zone.read_text().strip()) / 1000)
+        except (OSError, ValueError):  # a zone of a component that is switched off
             continue
-    plausible = [celsius for celsius in found if -40 < celsius < 150]
-    return max(plausible) if plausible else None
+    return max((celsius for celsius in readings if -40 < celsius < 150), default=None)

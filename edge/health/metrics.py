@@ -1,4 +1,4 @@
-"""What a run is doing, in figures that somebody far away can judge it by."""
+"""Figures that show remotely how a run is doing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from edge.data import EmotionEstimate, Frame
 
-WINDOW = 300  # frames over which rates and ages are told
+WINDOW = 300  # frames over which rates and ages are computed
 
 
 class Health:
-    """Counts and measures one run; ``parts`` adds what other rooms know, each as a call for its figures."""
+    """Counts and measures one run; ``parts`` maps further sections to functions that return their figures."""
 
     def __init__(self, live: bool, now: Callable[[], float] = time.monotonic) -> None:
         self.parts: dict[str, Callable[[], Any]] = {}
@@ -25,7 +25,7 @@ class Health:
         self._ages_s: deque[float] = deque(maxlen=WINDOW)
 
     def frame(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
-        """Note one frame that went through the pipeline; its age is the time since its capture."""
+        """Count one processed frame; its age is the time since its capture."""
         now = self._now()
         self._done_s.append(now)
         self._counts["frames"] += 1
@@ -35,10 +35,10 @@ class Health:
             self._ages_s.append(now - frame.timestamp_s)
 
     def snapshot(self) -> dict[str, Any]:
-        """All figures as JSON takes them; ages and times in seconds, rates per second."""
+        """All figures, ready for JSON; ages and times in seconds, rates per second."""
         now = self._now()
         span = now - self._done_s[0] if len(self._done_s) > 1 else 0.0
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "schema": "emotion-edge-health/1",
             "up_s": round(now - self._started_s, 1),
             "fps": round((len(self._done_s) - 1) / span, 2) if span > 0 else 0.0,
@@ -47,5 +47,5 @@ class Health:
         }
         if self._ages_s:
             p50, p99 = np.quantile(self._ages_s, [0.5, 0.99])
-            found["age_s"] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
-        return found | {name: tell() for name, tell in self.parts.items()}
+            figures["age_s"] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
+        return figures | {name: section() for name, section in self.parts.items()}

@@ -1,4 +1,4 @@
-"""One recurrent step per due face: states are gathered from the tracks and scattered back."""
+"""Runs one recurrent step for each due face; gathers states from the tracks and scatters them back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge.recognition.scheduling import Turns, is_due
 class Recognizer:
     """Runs the step graph of ``bundle`` on ``engine``, all due faces in one batch.
 
-    At most ``most_faces`` a frame, see ``Turns``.
+    At most ``most_faces`` per frame, see ``Turns``.
     """
 
     def __init__(self, engine: Engine, bundle: Bundle, decision: Decision, most_faces: int = 64) -> None:
@@ -28,22 +28,22 @@ class Recognizer:
         self.engine = engine
         self._manifest = bundle.manifest
         self._turns = Turns(most_faces, self._manifest.warm_steps, self._manifest.reset_after_s)
-        self._last_s = -inf  # the frame before
+        self._last_s = -inf  # time of the previous frame
         self._state, self._labels = bundle.state, bundle.labels
         self._decision = decision
 
     def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
-        """Estimates of all tracks: fresh where the network ran on this frame, else the last one."""
+        """Estimates for all tracks: fresh if the network ran on this frame, else the last one."""
         step_hz = self.step_share * self._manifest.step_hz
         due = [track for track in tracks if is_due(track.last_step_s, frame.timestamp_s, step_hz)]
-        # A camera that is slower than the step sets the pace.
+        # If the camera is slower than step_hz, it sets the pace.
         period_s, self._last_s = max(1 / step_hz, frame.timestamp_s - self._last_s), frame.timestamp_s
         if due:
             self.step(frame, self._turns.choose(due, frame.timestamp_s, period_s))
         return [_current(track, frame) for track in tracks if track.estimate is not None]
 
     def step(self, frame: Frame, due: list[Track]) -> None:
-        """One step of the network for each of ``due``, in one batch."""
+        """Run one network step for each track in ``due``, in one batch."""
         for track in due:
             if track.last_step_s is None or self._gap(track, frame) > self._manifest.reset_after_s:
                 track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
@@ -58,7 +58,7 @@ class Recognizer:
         return face_batch(frame, faces, self._manifest.input)
 
     def decide(self, frame: Frame, due: Sequence[Track], outputs: Mapping[str, Any]) -> None:
-        """Give each track its row of the new states and of the answer."""
+        """Give each track its row of the new states and its new estimate."""
         probabilities = self._decision.probabilities(outputs["logits"])
         for row, track in enumerate(due):
             track.state = tuple(outputs[tensor.output][row] for tensor in self._state)
@@ -84,7 +84,7 @@ class Recognizer:
 
 
 def _current(track: Track, frame: Frame) -> EmotionEstimate:
-    """The track's last estimate; where it is older than the frame, with today's box and fresh=False."""
+    """The track's last estimate; if it is older than the frame, with the current box and fresh=False."""
     assert track.estimate is not None
     if track.last_step_s == frame.timestamp_s:
         return track.estimate

@@ -1,4 +1,4 @@
-"""Which tracks step the network on a frame: at the bundle's pace, and in turns where there are too many."""
+"""Chooses the tracks to run the network for: at the bundle's rate, in turns if there are too many."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from math import floor, inf
 
 from edge.data import Track
 
-_MARGIN = 0.95  # of reset_after_s, for a camera whose frames do not come on the dot
+_MARGIN = 0.95  # of reset_after_s, to allow for jitter in the camera's frame times
 
 
 def is_due(last_step_s: float | None, now_s: float, step_hz: float) -> bool:
-    """At most one step per tick of ``step_hz``; ticks keep the mean rate at any frame rate."""
+    """At most one step per tick of ``step_hz``; ticks preserve the mean rate at any frame rate."""
     if last_step_s is None:
         return True
-    # A thousandth of a tick forgives container times that are rounded to milliseconds or less.
+    # The tolerance of 1/1000 tick is for container times rounded to milliseconds or finer.
     return floor(now_s * step_hz + 1e-3) > floor(last_step_s * step_hz + 1e-3)
 
 
 class Turns:
-    """Which faces a step takes where there are too many: the largest, and in the last place one of the rest.
+    """Chooses faces if there are too many for one step: the largest ones, plus one of the rest in turn.
 
-    The place goes to the one that has waited longest. Where all of the rest have their turn before their
-    states are reset, a turn is one step, and they become and stay warm. Where there are more, it lasts until
-    the face is warm: single steps, each from an empty state, would make none of them warm.
+    The turn goes to the face that has waited longest. If all of the rest get their turn before their states
+    are reset, a turn is one step, and they become and stay warm. Otherwise a turn lasts until the face is
+    warm: single steps, each from an empty state, would never make any of them warm.
     """
 
     def __init__(self, most: int, warm_steps: int, reset_after_s: float) -> None:
         self._most, self._warm_steps, self._reset_after_s = most, warm_steps, reset_after_s
-        self._arrived_s: dict[int, float] = {}  # track -> since when it waits for its first step
-        self._begun: dict[int, Track] = {}  # turns that last; one for each frame between two steps of a face
+        self._arrived_s: dict[int, float] = {}  # track id -> start of the wait for its first step
+        self._begun: dict[int, Track] = {}  # unfinished turns; one for each frame between two steps of a face
 
     def choose(self, due: list[Track], now_s: float, period_s: float) -> list[Track]:
-        """At most ``most`` of ``due``; ``period_s`` is the time from one step of a face to its next."""
+        """At most ``most`` tracks of ``due``; ``period_s`` is the time between two steps of a face."""
         arrived_s, self._arrived_s = self._arrived_s, {}
         if len(due) <= self._most:
             return due
@@ -55,7 +55,7 @@ class Turns:
         return track.steps < self._warm_steps and now_s - last_s <= self._reset_after_s
 
     def _since(self, track: Track) -> tuple[float, bool, int]:
-        # A newcomer waits behind those who were there before, or a stream of newcomers would starve them.
+        # New faces queue behind older ones; otherwise a stream of new faces would starve those.
         if track.last_step_s is None:
             return self._arrived_s[track.id], False, track.id
         return track.last_step_s, True, track.id

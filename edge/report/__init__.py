@@ -1,1 +1,1 @@
-"""Pages that people read: one way to render them, one style."""
+"""Renders HTML pages, all in one style."""

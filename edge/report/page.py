@@ -1,4 +1,4 @@
-"""Self-contained HTML pages from Jinja2 templates with one shared style; no script, nothing loaded."""
+"""Self-contained HTML pages from Jinja2 templates with a shared style; no scripts or external resources."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ HINT = "pip install 'emotion-edge[export]' or 'emotion-edge[bench]'"
 
 
 def render(package: str, template: str, **values: Any) -> str:
-    """The page of ``template`` in the ``templates`` folder of ``package``; it extends ``base.html.j2``.
+    """The HTML of ``template``, in the ``templates`` folder of ``package``, which extends ``base.html.j2``.
 
-    Values are escaped unless they are ``markupsafe.Markup``; a name that is not given raises. DependencyError
-    without Jinja2.
+    Values are escaped unless they are ``markupsafe.Markup``; a missing value raises. DependencyError without
+    Jinja2.
     """
     jinja2 = require("jinja2", HINT)
-    places = [jinja2.PackageLoader(package), jinja2.PackageLoader("edge.report")]
+    loaders = [jinja2.PackageLoader(package), jinja2.PackageLoader("edge.report")]
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(places),
+        loader=jinja2.ChoiceLoader(loaders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

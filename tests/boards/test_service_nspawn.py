@@ -66,7 +66,7 @@ def service(machine: Machine) -> Machine:
     """The service installed by its own command, and running."""
     machine.configure()
     said = machine.edge("service", "install", "-c", "/etc/emotion-edge.toml")
-    assert "now: systemctl start emotion-edge.service" in said
+    assert "next: systemctl start emotion-edge.service" in said
     assert machine.show("UnitFileState") == "enabled"
     drop_in = Path(f"/proc/{machine.pid}/root/etc/systemd/system/emotion-edge.service.d/test.conf")
     drop_in.parent.mkdir()
@@ -272,7 +272,7 @@ def test_a_permanent_fault_is_shown_and_mending_it_is_noticed(running: Machine) 
             seconds = until(shown, 60, "a permanent fault is not shown")
             print(f"permanent fault, {round_} round: failed after {seconds:.1f} s")
             assert running.run("systemctl", "is-system-running").strip() == "degraded"
-            assert "tries again" in running.edge("service", "status")
+            assert "will be retried" in running.edge("service", "status")
             assert running.show("ActiveState", "emotion-edge-retry.timer") == "active"
             errors = running.run("journalctl", "--no-pager", "-p", "err", "-u", "emotion-edge.service")
             assert "error: decision.abstain_below is 'broken'" in errors, "the reason is in the journal"

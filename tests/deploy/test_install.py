@@ -183,7 +183,7 @@ def test_what_stands_in_the_way_of_a_link_is_named(tmp_path: Path) -> None:
         wants = root / "etc/systemd/system/multi-user.target.wants"
         (wants / name).parent.mkdir(parents=True)
         (wants / name).write_text("in the way")
-        with pytest.raises(EdgeError, match=r"cannot make the link .*; move away"):
+        with pytest.raises(EdgeError, match=r"cannot create the link .*; move away"):
             command("install", "0", "--root", root)
         assert (wants / name).read_text() == "in the way"
         command("uninstall", "--root", root)
@@ -213,11 +213,11 @@ def test_without_root_it_says_so(monkeypatch) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         command("install", "0", "--root", tmp_path / "none")
     root = image(tmp_path / "root")
     (root / "etc/systemd").write_text("in the way")
-    with pytest.raises(EdgeError, match="cannot make"):
+    with pytest.raises(EdgeError, match="cannot create"):
         command("install", "0", "--root", root)
 
 
@@ -254,7 +254,7 @@ def test_a_password_never_stands_in_the_unit(tmp_path: Path) -> None:
 
 def test_a_file_source_is_noted(tmp_path: Path, capsys) -> None:
     command("install", "demo", "--root", image(tmp_path / "root"))
-    assert "ends; the service then begins anew" in capsys.readouterr().out
+    assert "ends; the service then starts over" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("value", ["²", "70000"])
@@ -268,7 +268,7 @@ def test_a_health_port_that_is_none(value: str, tmp_path: Path) -> None:
 def test_a_cpu_quota_that_makes_no_sense(value: str, capsys) -> None:
     with pytest.raises(SystemExit):
         command("print-unit", "0", "--cpu-quota", value)
-    assert "no share of a core" in capsys.readouterr().err
+    assert "is not a share of a core" in capsys.readouterr().err
 
 
 def test_what_the_service_cannot_read_is_named(tmp_path: Path, monkeypatch) -> None:
@@ -280,7 +280,7 @@ def test_what_the_service_cannot_read_is_named(tmp_path: Path, monkeypatch) -> N
     file.touch(0o644)
     permissions.check(Config(), file)
     file.chmod(0o600)
-    with pytest.raises(ConfigError, match=r"config.toml has mode 600\); put it"):
+    with pytest.raises(ConfigError, match=r"config.toml has mode 600\); move it"):
         permissions.check(Config(), file)
     bundle = load(None, [f"bundle.path={tmp_path}"])
     tmp_path.chmod(0o700)
