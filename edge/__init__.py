@@ -1,7 +1,6 @@
-"""emotion-edge: one recurrent step per tracked face, from camera to apparent expression.
+"""emotion-edge: from a camera to the apparent expression of each tracked face, one recurrent step at a time.
 
-The names below are the library. Each is imported when it is first used, so that ``import edge`` costs next
-to nothing.
+The names below are the public API. Each is imported on first use, which keeps ``import edge`` cheap.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from edge.faces.square import face_square
     from edge.library import ExpressionTracker, Run, analyze, open
 
-_PLACES = {
+_MODULES = {
     "analyze": "library", "open": "library", "ExpressionTracker": "library", "Run": "library",
     "Bundle": "bundle", "load_bundle": "bundle:load", "Config": "config", "face_square": "faces.square",
     "EmotionEstimate": "data", "Face": "data", "Frame": "data", "EstimateEvent": "events",
@@ -53,10 +52,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name of the library when it is first used."""
-    if name not in _PLACES:
+    """Import a name of the public API on first use."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'edge' has no attribute {name!r}")
-    module, _, attribute = _PLACES[name].partition(":")
+    module, _, attribute = _MODULES[name].partition(":")
     value = getattr(import_module(f"edge.{module}"), attribute or name)
     globals()[name] = value
     return value

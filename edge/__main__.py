@@ -1,4 +1,4 @@
-"""The command line: parse, then run one command. A fault is one line and exit code 2."""
+"""Command line: parse the arguments and run one command. An error is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0 done, 2 a fault the user can mend, 130 interrupted."""
+    """Run one command and return the exit code: 0 done, 2 an error the user can fix, 130 interrupted."""
     journal.configure()
     args = _parser().parse_args(argv)
 
     def work() -> None:
-        stay_in_memory()  # before the large libraries come
-        # The one library that every room imports at its top: ask for it before they do.
+        stay_in_memory()  # before the large libraries are loaded
+        # Modules may import cv2 at their top, so its absence is reported here, in one line.
         require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
         args.run(args)
 
-    return finish("emotion-edge", work, "everything up to here is written")
+    return finish("emotion-edge", work, "the output so far has been written")
 
 
 def _parser() -> argparse.ArgumentParser:

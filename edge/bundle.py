@@ -26,7 +26,7 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
-    inline: Mapping[str, Any] = field(default_factory=dict)  # the record of a manifest of format 1
+    inline: Mapping[str, Any] = field(default_factory=dict)  # figures and training of a format 1 manifest
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class Bundle:
         return tuple(self.manifest.files)
 
     def model(self, precision: str) -> Path:
-        """Path of the ONNX file of one precision; BundleError names the ones there are."""
+        """Path of the ONNX file of one precision; BundleError lists the available ones."""
         entry = self.manifest.files.get(precision)
         if entry is None:
             raise BundleError(
@@ -50,22 +50,22 @@ class Bundle:
         return self.folder / entry.path
 
     def record(self) -> dict[str, Any]:
-        """evaluation.json: measured ``figures`` and how the weights were made (``training``), or {}."""
+        """evaluation.json: measured ``figures`` and how the weights were trained (``training``), or {}."""
         if self.manifest.evaluation is None:
             return dict(self.inline)
         return _read_json(self.folder / self.manifest.evaluation.path)
 
 
 def load(folder: Path | None = None, unchecked: Collection[str] = ()) -> Bundle:
-    """Read and check the bundle in ``folder`` (default: the reference bundle that ships).
+    """Read and check the bundle in ``folder`` (default: the reference bundle).
 
-    No file but the manifest is parsed before its hash was right. ``unchecked`` names entries of the manifest
-    ("card") whose files may be missing or changed. BundleError names the file, the fault and the fix.
+    Every file but the manifest has its hash checked before it is parsed. ``unchecked`` names manifest
+    entries ("card") whose files may be missing or changed. BundleError names the file, the fault and the fix.
     """
     folder = REFERENCE if folder is None else Path(folder)
     path = folder / "manifest.json"
     if not path.exists():
-        raise BundleError(f"no bundle at {folder}: manifest.json is missing; name the folder of a bundle")
+        raise BundleError(f"no bundle at {folder}: manifest.json is missing; give the folder of a bundle")
     schema = manifest_schema()
     document, inline = upgraded(_read_json(path))
     for problem in problems(document, schema, schema):
@@ -85,12 +85,12 @@ def manifest_schema() -> dict[str, Any]:
 def check_hash(path: Path, expected: str) -> None:
     """Raise BundleError unless the file's SHA-256 is ``expected`` (64 hex digits)."""
     try:
-        found = sha256(path)
+        digest = sha256(path)
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}); copy the whole bundle again") from error
-    if found != expected:
+    if digest != expected:
         raise BundleError(
-            f"{path} is not the file of its manifest: sha256 {found[:12]}..., expected {expected[:12]}...; "
+            f"{path} does not match its manifest: sha256 {digest[:12]}..., expected {expected[:12]}...; "
             "copy or export the bundle again"
         )
 

@@ -1,4 +1,4 @@
-"""Settings: one frozen dataclass a table, with unit, bounds and one line of help beside each field."""
+"""Settings: one frozen dataclass per table, with unit, bounds and one line of help beside each field."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 def setting(
     default: Any, help: str, unit: str = "", low: float = -inf, high: float = inf, empty: str = ""
 ) -> Any:
-    """A field; ``low`` and ``high`` bound a number, ``empty`` says what an empty value means."""
-    about = {"help": help, "unit": unit, "low": low, "high": high, "empty": empty}
-    return field(default=default, metadata=about)
+    """A field; ``low`` and ``high`` bound a number, ``empty`` describes what an empty value means."""
+    metadata = {"help": help, "unit": unit, "low": low, "high": high, "empty": empty}
+    return field(default=default, metadata=metadata)
 
 
 def bounds(metadata: Mapping[str, Any]) -> str:
-    """``1 to 16,384``, of a field that is a number; "" where it has no bounds."""
+    """The bounds of a field, ``1 to 16,384``, or "" if it has none."""
     low, high = metadata["low"], metadata["high"]
     return "" if low == -inf else f"{low:,.10g} to {high:,.10g}"
 
@@ -27,38 +27,36 @@ class SourceConfig:
     """Where frames come from."""
 
     address: str = setting("demo", "camera, file or folder")
-    width: int | None = setting(None, "asked of a camera", "pixels", 1, 16384, "the camera's choice")
-    height: int | None = setting(None, "asked of a camera", "pixels", 1, 16384, "the camera's choice")
-    color: bool = setting(False, "color from a camera that could give luma alone")
-    draw: bool = setting(False, "a color picture to draw on; set by itself where a clip is written")
+    width: int | None = setting(None, "requested from a camera", "pixels", 1, 16384, "the camera's choice")
+    height: int | None = setting(None, "requested from a camera", "pixels", 1, 16384, "the camera's choice")
+    color: bool = setting(False, "color even from a camera that can deliver luma only")
+    draw: bool = setting(False, "a color picture to draw on; set automatically if a clip is written")
     fps: float | None = setting(
-        None, "asked of a camera; given to a folder of images", "frames/s", 0.01, 1000, "its own, or 10"
+        None, "requested from a camera; rate of a folder of images", "frames/s", 0.01, 1000, "its own, or 10"
     )
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """How faces are found."""
+    """How faces are detected."""
 
-    kind: str = setting("auto", "auto, or a detector by name")
-    model: str = setting("", "path of a YuNet file", empty="the bundle's, else the fetched one")
+    kind: str = setting("auto", "auto, or the name of a detector")
+    model: str = setting("", "path of a YuNet file", empty="the bundle's, else the downloaded one")
     input_width: int = setting(
-        480, "width to which the frame is shrunk; less while faces are large", "pixels", 32, 4096
+        480, "width the frame is downscaled to; less while faces are large", "pixels", 32, 4096
     )
-    # Backs of heads and profiles reach 0.75, faces begin at 0.82.
-    score_threshold: float = setting(0.8, "score from which a face begins a track", "", 0, 1)
-    keep_threshold: float = setting(0.6, "score from which a face continues a track", "", 0, 1)
-    every: int = setting(
-        3, "from one detection to the next while every track has its face", "frames", 1, 1000
-    )
+    # Backs of heads and profiles score up to 0.75, faces from 0.82.
+    score_threshold: float = setting(0.8, "minimum score of a face that starts a track", "", 0, 1)
+    keep_threshold: float = setting(0.6, "minimum score of a face that continues a track", "", 0, 1)
+    every: int = setting(3, "interval between detections while no track has lost its face", "frames", 1, 1000)
 
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """Which face is which over time."""
+    """How faces are followed over time."""
 
-    iou_threshold: float = setting(0.3, "least overlap of a face with its expected place", "", 0, 1)
-    lost_s: float = setting(0.8, "how long a track waits for its face to come back", "s", 0, 3600)
+    iou_threshold: float = setting(0.3, "minimum overlap of a face with its predicted box", "", 0, 1)
+    lost_s: float = setting(0.8, "how long a track survives without its face", "s", 0, 3600)
     confirm: int = setting(2, "detections before a face becomes a track", "", 1, 100)
 
 
@@ -66,10 +64,10 @@ class TrackerConfig:
 class BundleConfig:
     """Which network runs."""
 
-    path: str = setting("", "folder of a bundle", empty="the reference bundle that ships")
-    precision: str = setting("auto", "auto (what `check` measured to be fastest, else fp32), or one by name")
+    path: str = setting("", "folder of a bundle", empty="the reference bundle")
+    precision: str = setting("auto", "auto (the fastest that `check` measured, else fp32), or a name")
     threads: int = setting(
-        1, "of ONNX Runtime where the precision is named; 0 takes all cores", "threads", 0, 256
+        1, "for ONNX Runtime if the precision is not auto; 0 uses all cores", "threads", 0, 256
     )
 
 
@@ -77,9 +75,9 @@ class BundleConfig:
 class EngineConfig:
     """What runs the network."""
 
-    kind: str = setting("auto", "auto (what `check` measured, else the best here), or a backend by name")
-    faces: int = setting(8, "most faces in one step of a TensorRT engine; more take turns", "faces", 1, 64)
-    folder: str = setting("", "where TensorRT engines are kept", empty="engines in the user's cache")
+    kind: str = setting("auto", "auto (the one `check` measured, else the best available), or a name")
+    faces: int = setting(8, "maximum per step of a TensorRT engine; more take several steps", "faces", 1, 64)
+    folder: str = setting("", "where TensorRT engines are stored", empty="engines in the user's cache")
 
 
 @dataclass(frozen=True)
@@ -87,49 +85,49 @@ class DecisionConfig:
     """When the answer is "uncertain"."""
 
     abstain_below: float | None = setting(
-        None, "largest probability under which the label is uncertain", "", 0, 1, "the bundle's threshold"
+        None, "top probability below which the label is uncertain", "", 0, 1, "the bundle's threshold"
     )
     min_face_px: float = setting(
-        48.0, "side of the face square under which the label is uncertain", "pixels", 0, 16384
+        48.0, "side of the face square below which the label is uncertain", "pixels", 0, 16384
     )
 
 
 @dataclass(frozen=True)
 class RecoveryConfig:
-    """How a camera that died is brought back."""
+    """How a failed camera is recovered."""
 
-    stall_s: float = setting(2.0, "without a frame until the camera is opened again", "s", 0.1, 3600)
-    longest_wait_s: float = setting(2.0, "between two attempts", "s", 0.01, 3600)
-    child: bool = setting(True, "a capture process takes over where the camera's library hangs")
-    reboot: bool = setting(False, "ask for a reboot where a restart did not mend a hanging driver")
+    stall_s: float = setting(2.0, "time without a frame before the camera is reopened", "s", 0.1, 3600)
+    longest_wait_s: float = setting(2.0, "maximum wait between two attempts", "s", 0.01, 3600)
+    child: bool = setting(True, "let a capture process take over if the camera's library hangs")
+    reboot: bool = setting(False, "request a reboot if a restart did not fix a hung driver")
 
 
 @dataclass(frozen=True)
 class BudgetConfig:
-    """How much of the machine may be used; above a limit, less work is done."""
+    """How much of the machine may be used; above a limit, the run does less work."""
 
     cpu_percent: float | None = setting(
         None, "processor time; 200 is two cores", "% of one core", 1, 100_000, "no limit"
     )
     celsius: float | None = setting(80.0, "temperature of the hottest thermal zone", "°C", 0, 150)
-    faces: int = setting(8, "faces a step: the largest first, the last place goes round", "faces", 2, 64)
+    faces: int = setting(8, "maximum per step: the largest, and one of the rest in turn", "faces", 2, 64)
 
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """What a run leaves. Every other key names an output: ``jsonl = "estimates.jsonl"``."""
+    """What a run writes. Every other key names an output: ``jsonl = "estimates.jsonl"``."""
 
-    every_frame: bool = setting(False, "estimates of the frames between two steps, too")
-    max_frames: int | None = setting(None, "stop after so many", "frames", 1, 10**9, "no limit")
-    health: str = setting("", "figures of the run: a JSON file, or a port on 127.0.0.1", empty="none")
-    pictures: bool = setting(False, "a service may write pictures and clips of what it sees")
-    # Output by name -> its settings, as the table of outputs checks them when the run begins.
+    every_frame: bool = setting(False, "also write estimates for the frames between two steps")
+    max_frames: int | None = setting(None, "stop after this many", "frames", 1, 10**9, "no limit")
+    health: str = setting("", "health figures: a JSON file, or a port on 127.0.0.1", empty="none")
+    pictures: bool = setting(False, "allow a service to write pictures and clips")
+    # Output name -> its settings, which edge.sinks.outputs checks when the run starts.
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class FileOutput:
-    """The settings of an output that is one file: ``NAME = "PATH"`` in [output]."""
+    """Settings of an output that is a single file: ``NAME = "PATH"`` in [output]."""
 
     path: str = setting("", "the file to write", empty="none")
 

@@ -1,4 +1,4 @@
-"""The configuration in force: defaults, then a TOML file, then ``table.key=value``, then named options."""
+"""Effective configuration: defaults, then a TOML file, then ``table.key=value``, then named options."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ else:
 
 log = logging.getLogger("edge")
 Settings = TypeVar("Settings")
-# Old name -> new name: both work until version 0.3.
+# Deprecated name -> new name: both work until version 0.3.
 RENAMED = {"source.colour": "source.color"}
 
 
 class Reader:
-    """A Config that is filled key by key, and where each value that is no default came from."""
+    """Builds a Config key by key and records where each value that is not a default came from."""
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
         self.origins: dict[str, str] = {}  # "detector.every" -> "kiosk.toml"
 
     def file(self, path: Path) -> None:
-        """Every key of a TOML file; ConfigError names what is wrong."""
+        """Set every key of a TOML file; ConfigError names the key and the fault."""
         for table, entries in read_toml(path).items():
             if not isinstance(entries, dict):
-                raise ConfigError(f"{path}: {table} stands outside a table; write it under [table]")
+                raise ConfigError(f"{path}: {table} is outside a table; move it under a [table] heading")
             for key, value in entries.items():
                 self.set(f"{table}.{key}", value, str(path))
 
     def override(self, text: str) -> None:
-        """One ``table.key=value``, the value as TOML writes it or as it is."""
+        """Set one ``table.key=value``; the value is TOML, or else a plain string."""
         name, equals, value = text.partition("=")
         if not (equals and "." in name):
-            raise ConfigError(f"--set {text!r} is not of the form table.key=value")
+            raise ConfigError(f"--set {text!r} has the wrong form; write table.key=value")
         self.set(name.strip(), _parse(value), "--set")
 
     def set(self, name: str, value: Any, origin: str) -> None:
-        """One key, its type and bounds checked; ConfigError names it."""
+        """Set one key and check its type and bounds; ConfigError names it."""
         if name in RENAMED:
             log.warning("%s is now called %s; the old name works until version 0.3", name, RENAMED[name])
             name = RENAMED[name]
         table, _, key = name.partition(".")
         tables = [entry.name for entry in fields(Config)]
         if table not in tables:
-            raise ConfigError(f"unknown table {table!r}; there are {', '.join(tables)}")
+            raise ConfigError(f"unknown table {table!r}, expected one of {', '.join(tables)}")
         section = getattr(self.config, table)
         if table == "output" and key not in _keys(type(section)):
             section = replace(section, sinks=_with_sink(section.sinks, key, value))
@@ -75,10 +75,10 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     return reader.config
 
 
-def merge(config: Config, given: Mapping[str, Mapping[str, Any]]) -> Config:
-    """``config`` with the values of ``given[table][key]`` that are neither None nor False."""
+def merge(config: Config, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
+    """``config`` with those values of ``overrides[table][key]`` that are neither None nor False."""
     reader = Reader(config)
-    for table, entries in given.items():
+    for table, entries in overrides.items():
         for key, value in entries.items():
             if value is not None and value is not False:
                 reader.set(f"{table}.{key}", value, "")
@@ -86,7 +86,7 @@ def merge(config: Config, given: Mapping[str, Mapping[str, Any]]) -> Config:
 
 
 def fill(kind: type[Settings], values: Mapping[str, Any], table: str) -> Settings:
-    """The settings dataclass ``kind`` with ``values``; ConfigError names ``table`` and key."""
+    """An instance of the settings dataclass ``kind`` with ``values``; ConfigError names ``table`` and key."""
     settings = kind()
     for key, value in values.items():
         settings = _with(settings, table, key, value)
@@ -94,31 +94,33 @@ def fill(kind: type[Settings], values: Mapping[str, Any], table: str) -> Setting
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; ConfigError where it cannot be read."""
+    """The tables of a TOML file; ConfigError if it cannot be read."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read the configuration {path} ({error.strerror}); check the path and its mode"
+        ) from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
 def _parse(text: str) -> Any:
-    """A TOML value where ``text`` is one, else the text itself, so that paths need no quotes."""
+    """``text`` as a TOML value if it is one, else the text itself, so that paths need no quotes."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
-    return value if isinstance(value, str | int | float | list | dict) else text  # a date may be a file
+    return value if isinstance(value, str | int | float | list | dict) else text  # a date may be a file name
 
 
 def _keys(kind: type) -> dict[str, Any]:
-    """Key -> type of a settings dataclass."""
+    """Key -> type for a settings dataclass."""
     return {key: hint for key, hint in get_type_hints(kind).items() if key != "sinks"}
 
 
 def _with_sink(sinks: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """``jsonl = PATH``, ``[output.jsonl]`` with keys, or ``jsonl.path = PATH``; an empty path is none."""
+    """``jsonl = PATH``, ``[output.jsonl]`` with keys, or ``jsonl.path = PATH``; an empty path disables it."""
     name, dot, inner = key.partition(".")
     if dot:
         value = {**sinks.get(name, {}), inner: value}
@@ -128,7 +130,7 @@ def _with_sink(sinks: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]
 
 
 def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
-    """``section`` with one value replaced, its type and bounds checked against the dataclass field."""
+    """``section`` with one value replaced; type and bounds are checked against the dataclass field."""
     hints = _keys(type(section))
     if key not in hints:
         raise ConfigError(f"unknown key {table}.{key}; [{table}] has {', '.join(hints)}")
@@ -140,8 +142,8 @@ def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
     if type(value) not in allowed:
         choices = " or ".join(kind.__name__ for kind in allowed if kind is not type(None))
         raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {choices}")
-    about = type(section).__dataclass_fields__[key].metadata  # type: ignore[attr-defined]
-    # A field of another package need not name bounds.
-    if isinstance(value, int | float) and not about.get("low", -inf) <= value <= about.get("high", inf):
-        raise ConfigError(f"{table}.{key} is {value}, expected {bounds(about)}")
+    metadata = type(section).__dataclass_fields__[key].metadata  # type: ignore[attr-defined]
+    low, high = metadata.get("low", -inf), metadata.get("high", inf)  # other packages may leave them out
+    if isinstance(value, int | float) and not low <= value <= high:
+        raise ConfigError(f"{table}.{key} is {value}, expected {bounds(metadata)}")
     return replace(section, **{key: value})  # type: ignore[type-var]

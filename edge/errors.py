@@ -1,11 +1,11 @@
-"""The error tree.
+"""The exception hierarchy.
 
 EdgeError             one line for the user and exit code 2
 ├── ConfigError       a wrong key, type or value in the configuration
 ├── BundleError       a bundle or data file that is missing, altered or malformed
 ├── SourceError       a camera or video that cannot be opened or read
 ├── DependencyError   an optional library that is not installed
-└── RestartNeeded     something that only a fresh start can mend; exit code 75
+└── RestartNeeded     a hang that only a restart of the process can clear; exit code 75
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import ModuleType
 
 
 class EdgeError(Exception):
-    """A fault the user can mend; the message names the fault, the value found and the fix."""
+    """An error the user can fix; the message names the fault, the value found and the fix."""
 
     exit_code = 2
 
@@ -37,20 +37,20 @@ class DependencyError(EdgeError):
 
 
 class RestartNeeded(EdgeError):
-    """Something hangs that only a fresh start can mend; the command ends with 75 for its supervisor."""
+    """A hang that only a restart can clear; the command exits with 75 so that its supervisor restarts it."""
 
     exit_code = 75
 
 
 class SinkClosed(Exception):
-    """The reader of an output has gone (``emotion-edge run | head``): a normal end, not a fault.
+    """The reader of an output has closed the pipe (``emotion-edge run | head``): a normal end, not an error.
 
     The main loop catches it, closes everything and exits with 0.
     """
 
 
 def require(module: str, hint: str) -> ModuleType:
-    """Import an optional library, or raise DependencyError that says how to install it."""
+    """Import an optional library, or raise a DependencyError with the command that installs it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

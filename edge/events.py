@@ -1,4 +1,4 @@
-"""What may leave a run: the fields of these records are the allow-list of every event sink."""
+"""The only data that may leave a run: the fields of these records are the allow-list of every event sink."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from edge.data import SCHEMA, EmotionEstimate, Frame
 
 @dataclass(frozen=True, slots=True)
 class EstimateEvent:
-    """One estimate with the names of its labels, the frame's number and, of a camera, the wall clock."""
+    """One estimate with label names, the frame number and, for a camera, wall-clock time."""
 
-    timestamp_s: float  # seconds, CLOCK_MONOTONIC of a camera, container time of a file
+    timestamp_s: float  # seconds, CLOCK_MONOTONIC for a camera, container time for a file
     frame: int
     track_id: int
     box: Sequence[float]  # x0, y0, x1, y1 in frame pixels
-    label: str  # a name among ``probabilities``, or "uncertain"
+    label: str  # a key of ``probabilities``, or "uncertain"
     probabilities: Mapping[str, float]  # sum 1
     warm: bool
     fresh: bool
     utc: str | None = None  # ISO 8601, to the millisecond
-    utc_sure: bool | None = None  # False while the wall clock cannot be believed
+    utc_sure: bool | None = None  # False while the wall clock is unreliable
 
     @classmethod
     def of(cls, frame: Frame, estimate: EmotionEstimate, wall: tuple[str, bool] | None) -> EstimateEvent:
-        """The event of one ``estimate`` on ``frame``; ``wall`` is UTC and whether it is sure."""
-        about = estimate.to_dict()
-        del about["schema"]
+        """The event for one ``estimate`` on ``frame``; ``wall`` is UTC and whether it is reliable."""
+        values = estimate.to_dict()
+        del values["schema"]
         utc, utc_sure = wall or (None, None)
-        return cls(frame=frame.index, **about, utc=utc, utc_sure=utc_sure)
+        return cls(frame=frame.index, **values, utc=utc, utc_sure=utc_sure)
 
     def to_dict(self) -> dict[str, Any]:
         """The object of one JSON line."""
@@ -49,4 +49,4 @@ class EstimateEvent:
         }
 
 
-Event = EstimateEvent  # more kinds come
+Event = EstimateEvent  # will become a union of several kinds

@@ -1,4 +1,4 @@
-"""The library: read a source, follow faces in a loop of your own, or look at a single picture."""
+"""The public API: read a source, track faces in your own camera loop, or analyze a single picture."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from edge.errors import EdgeError
 from edge.faces.tracker import Tracker
 from edge.system.closing import Closing
 
-STILL_STEPS = 8  # equal steps from the zero state: after them the answer to a still has settled
+STILL_STEPS = 8  # identical steps from the zero state, after which the estimate for a still has settled
 Picture = npt.NDArray[np.uint8]
 
 
 class Run(Closing):
-    """An open source: iterate over it once for each frame with the estimates of its faces."""
+    """An open source: iterate over it, once only, to get each frame with the estimates for its faces."""
 
     def __init__(self, config: Config) -> None:
         with ExitStack() as stack:
@@ -39,16 +39,16 @@ class Run(Closing):
             yield frame, self._pipeline.step(frame)
 
     def close(self) -> None:
-        """Close the source, the engine and every output; closing again does nothing."""
+        """Close the source, the engine and every output; calling it again does nothing."""
         self._stack.close()
 
 
 class ExpressionTracker(Closing):
-    """For a camera loop of your own: give it each picture, get the estimates of the faces in sight.
+    """For your own camera loop: pass each picture, get the estimates for the visible faces.
 
-    Detector, tracker and recurrent step are inside. ``bundle`` is the folder of a bundle (default: the
-    reference bundle), ``config`` a TOML file or a ``Config``, ``settings`` takes the keys of ``--set``:
-    ``{"detector.every": 5}``. Raises EdgeError where something is missing or wrong.
+    Includes detector, tracker and recurrent step. ``bundle`` is the folder of a bundle (default: the
+    reference bundle), ``config`` a TOML file or a ``Config``. ``settings`` takes the keys of ``--set``:
+    ``{"detector.every": 5}``. Raises EdgeError if something is missing or invalid.
     """
 
     def __init__(
@@ -61,35 +61,35 @@ class ExpressionTracker(Closing):
         self._stack = ExitStack()
         self._parts = self._stack.enter_context(session.parts(_config(config, bundle, settings)))
         self._recognizer = self._parts.new_recognizer()
-        self._own: Tracker | None = None  # of faces that the caller brings
+        self._own: Tracker | None = None  # for faces that the caller passes in
         self._index = 0
 
     def update(
         self, image: Picture, timestamp_s: float | None = None, faces: Sequence[Face] | None = None
     ) -> list[EmotionEstimate]:
-        """The estimates of the faces in sight: fresh where the network ran on this very picture.
+        """The estimates for the visible faces; ``fresh`` is True if the network ran on this picture.
 
         Args:
             image: (H,W,3) uint8 BGR, as OpenCV reads it, or (H,W) uint8 gray.
-            timestamp_s: when it was taken, in seconds of any rising clock; default: monotonic now.
-            faces: of another detector, as face squares (see ``face_square``); in every call or in none.
+            timestamp_s: capture time in seconds of any monotonic clock; default: CLOCK_MONOTONIC now.
+            faces: from another detector, as face squares (see ``face_square``); in every call or in none.
 
         Raises:
-            EdgeError: an image of another shape or type, or faces in some calls only.
+            EdgeError: an image of another shape or type, or faces in only some of the calls.
         """
         now_s = time.monotonic() if timestamp_s is None else timestamp_s
         frame = Frame(_checked(image), now_s, self._index)
         if self._index and (faces is None) != (self._own is None):
-            raise EdgeError("faces were given in some calls only; give them in every call, or in none")
+            raise EdgeError("faces were passed in only some calls; pass them in every call, or in none")
         self._index += 1
         if faces is None:
             return self._parts.pipeline.step(frame)
         if self._own is None:
-            self._own = self._parts.new_tracker(starts_at=0.0)  # whoever brings faces has chosen them
+            self._own = self._parts.new_tracker(starts_at=0.0)  # the caller has filtered them
         return self._recognizer.update(frame, self._own.update(list(faces), now_s))
 
     def close(self) -> None:
-        """Free the engine and the detector; closing again does nothing."""
+        """Free the engine and the detector; calling it again does nothing."""
         self._stack.close()
 
 
@@ -100,16 +100,16 @@ def open(
     config: str | Path | Config | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Open a camera, a file or a folder; iterate over ``(frame, estimates)``, best in a ``with`` block.
+    """Open a camera, file or folder and iterate over ``(frame, estimates)``, preferably in a ``with`` block.
 
     Args:
-        source: what ``emotion-edge run`` takes: 0, "/dev/video0", "rtsp://...", "clip.mp4", "demo".
+        source: as for ``emotion-edge run``: 0, "/dev/video0", "rtsp://...", "clip.mp4", "demo".
         bundle: folder of a bundle; default: the reference bundle.
         config: a TOML file or a ``Config``.
         settings: keys of ``--set`` with their values: ``{"detector.every": 5, "output.jsonl": "a.jsonl"}``.
 
     Raises:
-        EdgeError: something is missing or wrong, in one line; from the loop, too, where a source fails.
+        EdgeError: something is missing or invalid; the loop raises it too if the source fails.
     """
     return Run(_config(config, bundle, {**(settings or {}), "source.address": str(source)}))
 
@@ -121,10 +121,10 @@ def analyze(
     config: str | Path | Config | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> list[EmotionEstimate]:
-    """The estimates of a still, one for each face, best detection first; ``still`` is True.
+    """The estimates for a still, one per face, best detection first; ``still`` is True.
 
-    The network sees each face in 8 equal steps from the zero state. ``image`` is (H,W,3) uint8 BGR or (H,W)
-    uint8 gray. For many pictures of one person, as from a camera, use ``ExpressionTracker``.
+    Each face is fed to the network in 8 identical steps from the zero state. ``image`` is (H,W,3) uint8 BGR
+    or (H,W) uint8 gray. For many pictures of one person, as from a camera, use ``ExpressionTracker``.
     """
     frame = Frame(_checked(image), 0.0, 0)
     with session.parts(_config(config, bundle, settings)) as parts:
@@ -149,11 +149,11 @@ def _config(
 
 
 def _checked(image: Picture) -> Picture:
-    """``image``, if it is a picture; EdgeError names what it is instead."""
+    """``image`` if it is a valid picture; EdgeError names its type, or its shape and dtype."""
     if not isinstance(image, np.ndarray):
         raise EdgeError(f"image is {type(image).__name__}, expected a numpy array (H,W,3) or (H,W) of uint8")
-    colors = image.ndim == 3 and image.shape[2] == 3
-    if image.dtype != np.uint8 or not (image.ndim == 2 or colors) or min(image.shape[:2]) < 1:
+    is_bgr = image.ndim == 3 and image.shape[2] == 3
+    if image.dtype != np.uint8 or not (image.ndim == 2 or is_bgr) or min(image.shape[:2]) < 1:
         raise EdgeError(
             f"image is {image.shape} of {image.dtype}, expected (H,W,3) BGR or (H,W) gray of uint8"
         )

@@ -1,4 +1,4 @@
-"""The run loop: a source to its end, under systemd with reload, watchdog and restart."""
+"""The run loop: processes a source to its end; under systemd with reload, watchdog and restart."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from edge.protocols import PictureSink
 from edge.system.notify import Supervisor
 from edge.system.progress import with_progress
 
-if TYPE_CHECKING:  # TrackSummary is imported by the run that draws one
+if TYPE_CHECKING:  # imported only by a run that draws trajectories
     from edge.sinks.trajectory import TrackSummary
 
 log = logging.getLogger("edge")
-PROOF = 30  # frames through new settings until they are the old ones: a clip's writer opens at the twelfth
+PROOF = 30  # frames after which new settings count as working; a clip's writer opens at the twelfth
 
 
-def run(config: Config, again: Callable[[], Config] | None = None) -> list[TrackSummary]:
-    """Read the source to its end, or until interrupted, and write to every output that is set.
+def run(config: Config, reread: Callable[[], Config] | None = None) -> list[TrackSummary]:
+    """Read the source to its end, or until interrupted, and write to every configured output.
 
-    Under a supervisor, SIGHUP asks ``again`` for the configuration and starts over with it; where that cannot
-    be read, opened or used for its first frames, the old one stays. Returns the summary of each track where
-    output.trajectory is set, else an empty list.
+    Under a supervisor, SIGHUP reads the configuration again through ``reread`` and starts over with it. If it
+    cannot be read, opened or used for its first frames, the previous one stays in force. Returns the summary
+    of each track if output.trajectory is set, else an empty list.
     """
-    with _hangup() as hung_up:
-        service = _Service(config, again, hung_up)
+    with _hangup() as reload_requested:
+        service = _Service(config, reread, reload_requested)
         try:
             return service.run()
         except RestartNeeded as error:
@@ -49,12 +49,12 @@ def run(config: Config, again: Callable[[], Config] | None = None) -> list[Track
 
 
 class _Job:
-    """Everything that ``config`` names, opened; EdgeError where it cannot be, with nothing left open."""
+    """The opened parts of one configuration; raises EdgeError, with nothing left open, if one fails."""
 
     def __init__(self, config: Config, beat: Callable[[], bool], stack: ExitStack) -> None:
         self._beat = beat
         self._parts = parts = stack.enter_context(session.parts(config, self._alive))
-        _say_license(parts.bundle)
+        _log_license(parts.bundle)
         self._health = Health(parts.live)
         self._endpoint = stack.enter_context(endpoint.endpoint(config.output.health, self._health))
         self._governor = LoadGovernor(config.budget.cpu_percent, config.budget.celsius, hottest)
@@ -73,100 +73,102 @@ class _Job:
 
     @property
     def proven(self) -> bool:
-        """Whether its first frames went through everything."""
+        """Whether enough frames have passed through all parts to trust the configuration."""
         return self._pipeline.steps >= PROOF
 
     def work(self) -> list[TrackSummary]:
-        """Take frames until the source ends or is left."""
+        """Process frames until the source ends or the loop is told to leave it."""
         frames, pipeline, started = self._parts.frames, self._pipeline, time.monotonic()
         try:
-            wanted = islice(frames, self._parts.config.output.max_frames)
-            for frame in with_progress(wanted, frames.frame_count):
+            limited = islice(frames, self._parts.config.output.max_frames)
+            for frame in with_progress(limited, frames.frame_count):
                 self._health.frame(frame, pipeline.step(frame))
                 pipeline.spare(self._governor.adjust())
                 self._alive()
         except SinkClosed as closed:
             log.info("%s; stopping", closed)
         finally:
-            _say_speed(pipeline.steps, frames.dropped, time.monotonic() - started)
+            _log_speed(pipeline.steps, frames.dropped, time.monotonic() - started)
         return _summaries(pipeline.sinks) if "trajectory" in self._parts.config.output.sinks else []
 
     def _alive(self) -> None:
-        """The loop is awake: it works, or it waits for a camera that is being brought back."""
+        """Report that the loop is alive: it works, or waits for a camera that is being reopened."""
         self._endpoint.publish()
         if self._beat():
             self._parts.frames.leave()
 
 
 class _Service:
-    """A job, and the next one after each SIGHUP; ``config`` is that of the job at hand."""
+    """Runs a job, and a new one after each SIGHUP; ``config`` is that of the current job."""
 
-    def __init__(self, config: Config, again: Callable[[], Config] | None, hung_up: threading.Event) -> None:
+    def __init__(
+        self, config: Config, reread: Callable[[], Config] | None, reload_requested: threading.Event
+    ) -> None:
         self.config = config
-        self._replaced: Config | None = None  # what to go back to until the job at hand is proven
-        self._fresh: Config | None = None  # what was read at SIGHUP, and waits for the frames to end
-        self._again, self._hung_up = again, hung_up
+        self._previous: Config | None = None  # to return to until the current job is proven
+        self._next: Config | None = None  # read at SIGHUP; replaces ``config`` when the frame loop ends
+        self._reread, self._reload_requested = reread, reload_requested
         self._supervisor = Supervisor()
 
     def run(self) -> list[TrackSummary]:
-        """Job after job until one ends by itself."""
+        """Run jobs until one ends by itself."""
         with ExitStack() as parts:
-            job = self._built(self.config, parts)
+            job = self._start(self.config, parts)
             self._supervisor.ready(job.status)
             while True:
                 try:
                     rows = job.work()
                 except RestartNeeded:
                     raise
-                except Exception as error:  # a fault of this program, too: it ran with the old settings
-                    if self._replaced is None or job.proven:
+                except Exception as error:  # even a bug in this program: the previous settings did work
+                    if self._previous is None or job.proven:
                         raise
-                    job = self._back(error, self._replaced, parts)
+                    job = self._roll_back(error, self._previous, parts)
                     continue
-                if self._fresh is None:
+                if self._next is None:
                     self._supervisor.stopping()
                     return rows
-                job = self._reloaded(self._fresh, parts)
+                job = self._reload(self._next, parts)
 
-    def _reloaded(self, fresh: Config, parts: ExitStack) -> _Job:
-        """The job of the new configuration, or that of the old one where the new one cannot be built."""
-        self._replaced, self.config, self._fresh = self.config, fresh, None
+    def _reload(self, config: Config, parts: ExitStack) -> _Job:
+        """A job with the new ``config``, or with the previous one if the new one cannot be opened."""
+        self._previous, self.config, self._next = self.config, config, None
         with self._supervisor.reloading():
-            parts.close()  # first, because both may want the same camera and the same port
+            parts.close()  # first, because both may use the same camera and the same port
             try:
-                job = self._built(fresh, parts)
+                job = self._start(config, parts)
             except Exception as error:
-                return self._back(error, self._replaced, parts)
-            log.info("the configuration was read again")
+                return self._roll_back(error, self._previous, parts)
+            log.info("the configuration was reloaded")
             self._supervisor.status(job.status)
             return job
 
-    def _back(self, error: Exception, old: Config, parts: ExitStack) -> _Job:
-        """The job of the ``old`` configuration once more; what cannot be built this time is raised."""
+    def _roll_back(self, error: Exception, previous: Config, parts: ExitStack) -> _Job:
+        """A job with the ``previous`` configuration; raises if that cannot be opened any more."""
         log.error("the old configuration stays: %s", error, exc_info=not isinstance(error, EdgeError))
         parts.close()
-        self.config, self._replaced = old, None
-        job = self._built(old, parts)
+        self.config, self._previous = previous, None
+        job = self._start(previous, parts)
         self._supervisor.status(job.status)
         return job
 
-    def _built(self, config: Config, parts: ExitStack) -> _Job:
-        self._supervisor.progress()  # one start may take as long as two beats, and a reload may need two
+    def _start(self, config: Config, parts: ExitStack) -> _Job:
+        self._supervisor.progress()  # a start may take as long as two beats, and a reload may need two starts
         with ExitStack() as stack:
             job = _Job(config, self._beat, stack)
             parts.push(stack.pop_all())
             return job
 
     def _beat(self) -> bool:
-        """The loop is awake; True where it is to be left for another configuration."""
+        """Send a heartbeat; True if the loop is to end because another configuration waits."""
         self._supervisor.progress()
-        if self._hung_up.is_set() and self._again is not None:
-            self._hung_up.clear()
+        if self._reload_requested.is_set() and self._reread is not None:
+            self._reload_requested.clear()
             try:
-                self._fresh = self._again()
-            except EdgeError as error:  # not a frame is lost to it
+                self._next = self._reread()
+            except EdgeError as error:  # without losing a frame
                 log.error("the old configuration stays: %s", error)
-        return self._fresh is not None
+        return self._next is not None
 
 
 def _summaries(sinks: Sequence[PictureSink]) -> list[TrackSummary]:
@@ -177,24 +179,24 @@ def _summaries(sinks: Sequence[PictureSink]) -> list[TrackSummary]:
 
 @contextmanager
 def _hangup() -> Iterator[threading.Event]:
-    """An event that SIGHUP sets, under a supervisor; elsewhere a terminal that closes ends the run."""
-    asked = threading.Event()
+    """An event that SIGHUP sets under a supervisor; elsewhere a closed terminal still ends the run."""
+    received = threading.Event()
     if "NOTIFY_SOCKET" not in os.environ:
-        yield asked
+        yield received
         return
-    before = signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    before = signal.signal(signal.SIGHUP, lambda *_: received.set())
     try:
-        yield asked
+        yield received
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
-def _say_license(bundle: Bundle) -> None:
-    about = bundle.manifest
-    log.info("bundle %s %s; license of its weights: %s", about.name, about.version, about.license)
+def _log_license(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    log.info("bundle %s %s; license of its weights: %s", manifest.name, manifest.version, manifest.license)
 
 
-def _say_speed(frames: int, dropped: int, seconds: float) -> None:
+def _log_speed(frames: int, dropped: int, seconds: float) -> None:
     log.info("%d frames in %.1f s (%.0f per second)", frames, seconds, frames / max(seconds, 1e-9))
     if dropped:
         log.info("%d frames dropped in favor of newer ones", dropped)

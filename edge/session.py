@@ -1,4 +1,4 @@
-"""The only place that opens the parts of a run: each on first use, all closed together."""
+"""Opens the parts of a run, and is the only module that does: each on first use, all closed together."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ T = TypeVar("T")
 
 @contextmanager
 def parts(config: Config, idle: Callable[[], None] = lambda: None) -> Iterator[Parts]:
-    """The parts that ``config`` names; ``idle`` is called at least every second without a frame.
+    """The parts of ``config``; ``idle`` is called at least once a second while there is no frame.
 
-    Raises ConfigError where outputs exclude one another. What a part needs is raised when it is first used.
+    Raises ConfigError if outputs conflict. A part that cannot be opened raises its error on first use.
     """
     outputs.refuse_overwriting(config.source.address, config.output)
     with ExitStack() as stack:
@@ -42,7 +42,7 @@ def parts(config: Config, idle: Callable[[], None] = lambda: None) -> Iterator[P
 
 
 class Parts:
-    """What one configuration names. Every part is opened when it is first asked for, and stays open."""
+    """The parts of one configuration. Each is opened on first access and stays open."""
 
     def __init__(self, config: Config, stack: ExitStack, idle: Callable[[], None]) -> None:
         self.config = config
@@ -50,68 +50,68 @@ class Parts:
 
     @property
     def live(self) -> bool:
-        """Whether the source is a camera, which runs on regardless."""
+        """Whether the source is a camera, which does not wait for its reader."""
         return sources.is_live(self.config.source.address)
 
     @cached_property
     def bundle(self) -> Bundle:
-        """The bundle of ``bundle.path``, else the reference bundle; every hash checked."""
+        """The bundle at ``bundle.path``, else the reference bundle; every hash is checked."""
         path = self.config.bundle.path
         return bundles.load(Path(path) if path else None)
 
     @cached_property
     def frames(self) -> Recovering | NewestFrames:
-        """All frames of a file, the newest good ones of a camera that is brought back if it dies."""
+        """All frames of a file, or the newest intact frames of a camera, which is reopened if it fails."""
         if self.live:
-            return self._open(_recovering(self.config, self._idle))
+            return self._open(_camera_frames(self.config, self._idle))
         return self._open(NewestFrames(self._open(sources.open_source(self.config.source))))
 
     @cached_property
     def engine(self) -> Engine:
-        """The step of the network."""
+        """The engine that runs the network's step."""
         return self._open(selection.engine(self.config, self.bundle))
 
     @cached_property
     def detector(self) -> FaceDetector:
-        """``detector.model``, else a YuNet file in the bundle, else the fetched one, else Haar."""
+        """``detector.model``, else the bundle's YuNet file, else the downloaded one, else Haar."""
         part, model = self._detector
         return self._open(part.load(self.config.detector, model))
 
     @cached_property
     def sinks(self) -> list[PictureSink]:
-        """What the outputs of [output] are written through."""
+        """The writers of the outputs in [output]."""
         return [self._open(sink) for sink in outputs.open_sinks(self.config.output, self.live)]
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """The loop over all of them; outputs come last: no fault of another part empties one."""
+        """The pipeline over all parts. Outputs are opened last, so that no other error truncates a file."""
         pipeline = self.new_pipeline()
         pipeline.sinks = self.sinks
         return pipeline
 
     def new_pipeline(self) -> Pipeline:
-        """One more loop, without outputs and with tracks of its own, over the same engine and detector."""
+        """Another pipeline over the same engine and detector, with its own tracks and without outputs."""
         every = self.config.detector.every
         recognizer = self.new_recognizer()
         return Pipeline(self.detector, self.new_tracker(), recognizer, detect_every=every)
 
     def new_recognizer(self) -> Recognizer:
-        """One more recognizer over the same engine."""
+        """Another recognizer over the same engine."""
         return Recognizer(self.engine, self.bundle, self.decision, self.config.budget.faces)
 
     def new_tracker(self, starts_at: float | None = None) -> Tracker:
-        """One more tracker; ``starts_at``: least score that begins a track (default: the detector's)."""
-        about = self.config.tracker
+        """Another tracker; ``starts_at``: minimum score that starts a track (default: the detector's)."""
+        settings = self.config.tracker
         if starts_at is None:
             starts_at = self._detector[0].starts_tracks_at(self.config.detector)
-        return Tracker(about.iou_threshold, about.lost_s, about.confirm, starts_at)
+        return Tracker(settings.iou_threshold, settings.lost_s, settings.confirm, starts_at)
 
     @property
     def decision(self) -> Decision:
-        """The bundle's temperature and threshold, the latter unless the configuration has its own."""
-        manifest, own = self.bundle.manifest, self.config.decision
-        threshold = manifest.abstain_below if own.abstain_below is None else own.abstain_below
-        return Decision(manifest.labels, manifest.temperature, threshold, own.min_face_px)
+        """The bundle's temperature and threshold, unless the configuration overrides the threshold."""
+        manifest, settings = self.bundle.manifest, self.config.decision
+        threshold = manifest.abstain_below if settings.abstain_below is None else settings.abstain_below
+        return Decision(manifest.labels, manifest.temperature, threshold, settings.min_face_px)
 
     @cached_property
     def _detector(self) -> tuple[detectors.DetectorPart, Path | None]:
@@ -121,29 +121,29 @@ class Parts:
         return self._stack.enter_context(part)
 
 
-def _recovering(config: Config, idle: Callable[[], None]) -> Recovering:
+def _camera_frames(config: Config, idle: Callable[[], None]) -> Recovering:
     settings = config.recovery
     draws = any(part.pictures for part in outputs.wanted(config.output))
     camera = Followed(replace(config.source, draw=config.source.draw or draws))
 
-    def here() -> Source:
+    def in_process() -> Source:
         source = sources.open_source(camera.now())
-        camera.now()  # its link may have come by now; once it is unplugged, that is gone
+        camera.now()  # udev may have made the link by now; after an unplug it would be too late
         return source
 
-    def apart() -> Source:
+    def in_subprocess() -> Source:
         from edge.capture.reconnect.subprocess_source import ChildSource
 
         return ChildSource(camera.now())
 
-    # OpenCV waits 10 s for a camera that fell silent, and reads this once, when it first waits. A wait that
-    # ends within our own patience leaves no thread behind that holds the camera.
+    # OpenCV waits 10 s for a silent camera by default, and reads this variable once, when it first waits. A
+    # wait that ends within our own timeout leaves no thread behind that holds the camera.
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(max(1, ceil(settings.stall_s))))
     return Recovering(
-        here,
-        apart if settings.child else None,
+        in_process,
+        in_subprocess if settings.child else None,
         settings.stall_s,
         settings.longest_wait_s,
-        patient="NOTIFY_SOCKET" in os.environ,  # a service waits for its camera, a user wants to know
+        patient="NOTIFY_SOCKET" in os.environ,  # a service waits; a user sees the error at once
         idle=idle,
     )

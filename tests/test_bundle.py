@@ -24,7 +24,7 @@ def test_one_flipped_bit_is_refused(tmp_path: Path) -> None:
     data = bytearray(model.read_bytes())
     data[len(data) // 2] ^= 1
     model.write_bytes(data)
-    with pytest.raises(BundleError, match=r"model\.fp32\.onnx is not the file of its manifest: sha256"):
+    with pytest.raises(BundleError, match=r"model\.fp32\.onnx does not match its manifest: sha256"):
         bundle.load(folder)
 
 
@@ -58,5 +58,5 @@ def test_an_unknown_precision_lists_the_known_ones(tmp_path: Path) -> None:
 def test_another_detector_in_a_bundle_is_not_parsed(tmp_path: Path) -> None:
     folder = tiny.write(tmp_path / "bundle")
     (folder / "face_detection_yunet_2023mar.onnx").write_bytes(b"another network")
-    with pytest.raises(BundleError, match="another file than YuNet"):
+    with pytest.raises(BundleError, match="is not the YuNet file"):
         choose(DetectorConfig(), folder)

@@ -78,7 +78,7 @@ def test_open_writes_the_outputs_that_are_asked_for(tmp_path: Path) -> None:
         ("nowhere.mp4", {}, "nowhere.mp4 does not exist"),
         ("demo", {"detector.evry": 5}, "unknown key detector.evry"),
         ("demo", {"output.picture": "a.png"}, "unknown key output.picture; .output. has jsonl, annotate"),
-        ("webcam://0", {}, "is unknown; it is /dev/video0"),
+        ("webcam://0", {}, "is unknown, expected /dev/video0"),
     ],
 )
 def test_faults_are_one_line(source: str, settings: dict[str, object], message: str) -> None:
@@ -160,7 +160,7 @@ def test_a_box_becomes_a_square_by_its_convention(convention: str) -> None:
         ((10, 0, 0, 10), {"convention": "haar"}, "expected x0, y0, x1, y1"),
         ((0, 0, 9, float("nan")), {"convention": "haar"}, "expected x0, y0, x1, y1"),
         ((0, 0, 9, 9), {"landmarks": [[1, 1]]}, r"landmarks are \(1, 2\)"),
-        ((0, 0, 9, 9), {"landmarks": [[1, 1]] * 5}, "in one point"),
+        ((0, 0, 9, 9), {"landmarks": [[1, 1]] * 5}, "coincide"),
     ],
 )
 def test_a_square_that_cannot_be_known_is_refused(box, more, message: str) -> None:

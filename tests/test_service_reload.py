@@ -144,14 +144,14 @@ def test_settings_that_cannot_be_built_are_refused_and_the_old_ones_stay(run: Ru
             assert told.rstrip().endswith("READY=1"), "the last word, after the old ones were built"
             run.flows()
     run.configure("output.every_frame = true")
-    run.reload("the configuration was read again")
+    run.reload("the configuration was reloaded")
     run.until(lambda: '"fresh": false' in run.lines.read_text())
 
 
 def test_health_tells_of_restarts_that_the_program_asked_for(run: Run, tmp_path: Path) -> None:
     note_restart(tmp_path, 1.0, "an earlier boot", "the camera's library hangs")
     run.configure(f'output.health = "{tmp_path}/health.json"')
-    run.reload("the configuration was read again")
+    run.reload("the configuration was reloaded")
     run.until(lambda: "restarts" in (tmp_path / "health.json").read_text())
     found = json.loads((tmp_path / "health.json").read_text())
     assert found["restarts"] == {"count": 1, "last_ago_s": None, "reason": "the camera's library hangs"}
@@ -171,7 +171,7 @@ def test_settings_that_fail_at_the_first_frames_are_left_and_later_faults_are_no
     run.reload("the old configuration stays: the detector broke")
     run.flows()
     run.configure(kind="later")
-    run.reload("the configuration was read again")
+    run.reload("the configuration was reloaded")
     assert run.process.wait(40) == 2, "settings that worked are the old ones by now"
     assert "error: the detector broke" in run.log().splitlines()[-1]
 
@@ -179,12 +179,12 @@ def test_settings_that_fail_at_the_first_frames_are_left_and_later_faults_are_no
 def test_a_camera_that_cannot_be_opened_is_waited_for_after_a_reload_too(run: Run) -> None:
     run.configure(address=f"rtsp://127.0.0.1:{free_port()}/x")
     run.reload("refuses the connection")
-    assert "the configuration was read again" in run.log()
+    assert "the configuration was reloaded" in run.log()
     run.configure(kind="bogus")
     run.reload("the old configuration stays: ")
     assert run.process.poll() is None
     run.configure()
-    run.reload("the configuration was read again")
+    run.reload("the configuration was reloaded")
     run.flows()
 
 

@@ -1,4 +1,4 @@
-"""``emotion-edge check``: open everything, measure what is fastest, and say what was found."""
+"""``emotion-edge check``: open every part, measure which precision is fastest, and report."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from edge.cli import options
 from edge.config import Config
 from edge.errors import EdgeError, SourceError
 
-HELP = "build and warm up everything, then stop"
+HELP = "open and test every part, then stop"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The source and the settings."""
+    """Add the source and the settings."""
     parser.add_argument("source", nargs="?", metavar="SOURCE", help=help_text())
     options.add_settings(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check the configuration in force."""
+    """Check the effective configuration."""
     check(options.read(args).config)
 
 
 def check(config: Config) -> None:
-    """Open everything, try every precision, take one frame through, and print what was found."""
+    """Open every part, try every precision, process one frame, and print a report."""
     from edge import session
     from edge.engines import machine_cache, measure, selection
     from edge.sinks import outputs
 
     with session.parts(config) as parts:
         bundle = parts.bundle
-        print(f"bundle    {bundle.manifest.name} {bundle.manifest.version}, all hashes right")
+        print(f"bundle    {bundle.manifest.name} {bundle.manifest.version}, all hashes match")
         for precision in bundle.precisions:
             print(f"network   {precision}: {_try_precision(bundle, precision)}")
         if config.bundle.precision == "auto":
-            here = selection.backends_here(config)
-            choice = measure.measure(bundle, config.engine, here)
-            machine_cache.remember(bundle, choice, selection.traits(here))
+            backends = selection.backends_here(config)
+            choice = measure.measure(bundle, config.engine, backends)
+            machine_cache.remember(bundle, choice, selection.traits(backends))
             print(f"chosen    {choice}: {choice.why}")
         frames, pipeline = parts.frames, parts.new_pipeline()
-        outputs.open_sinks(config.output, parts.live)  # each says what is wrong with its path; none is begun
+        outputs.open_sinks(config.output, parts.live)  # each checks its path; no file is created
         frame = next(iter(frames), None)
         address = without_password(config.source.address)
         if frame is None:
@@ -56,9 +56,9 @@ def check(config: Config) -> None:
 
 
 def _try_precision(bundle: Bundle, precision: str) -> str:
-    """One line: the golden verdict of a precision on this machine, or why it does not run."""
+    """One line: how a precision does on golden.npz on this machine, or why it does not run."""
     if precision == "int8-trt":
-        return "is for TensorRT, not tried here"
+        return "for TensorRT only, not tried here"
     from edge.engines.golden import reproduces
     from edge.engines.ort import OrtEngine
 

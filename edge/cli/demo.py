@@ -14,7 +14,7 @@ HELP = "run on a virtual camera over two photographs"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The settings, and where the results go."""
+    """Add the settings and the output folder."""
     options.add_settings(parser)
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
 
@@ -25,13 +25,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def demo(config: Config, folder: Path) -> None:
-    """Run on the virtual camera and leave a clip, a picture, the JSON lines and a table."""
+    """Run on the virtual camera, write a clip, a picture and JSON lines, and print a table."""
     from edge import service
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder} ({error.strerror}); pass --out DIR") from error
+        raise ConfigError(f"cannot create folder {folder} ({error.strerror}); pass --out DIR") from error
     names = {"annotate": "annotated.mp4", "trajectory": "trajectory.png", "jsonl": "estimates.jsonl"}
     sinks = {name: {"path": str(folder / file)} for name, file in names.items()}
     output = replace(config.output, sinks=sinks)

@@ -11,7 +11,7 @@ add_options = add_engine_options
 
 
 def run(args: argparse.Namespace) -> None:
-    """Build it, unless it is there."""
+    """Build the engine unless it exists."""
     from edge.engines.tensorrt.command import run_engine
 
     run_engine(args)

@@ -1,4 +1,4 @@
-"""``emotion-edge fetch``: the face detector's file."""
+"""``emotion-edge fetch``: download the face detector."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ HELP = "download the YuNet face detector (233 kB) into the user's cache"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Where to take it from."""
-    parser.add_argument("--from", dest="origin", metavar="FILE", help="take this file instead of downloading")
+    """Add the option for a local copy."""
+    parser.add_argument("--from", dest="origin", metavar="FILE", help="use this file instead of downloading")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Fetch it and print its path."""
+    """Download the detector and print its path."""
     from edge.faces.fetch import YUNET_URL, fetch_detector
 
     print(fetch_detector(url=args.origin or YUNET_URL))

@@ -12,14 +12,14 @@ HELP = "read a camera or file and write estimates"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The source, the settings, and an option for each output."""
+    """Add the source, the settings, and an option for each output."""
     parser.add_argument("source", nargs="?", metavar="SOURCE", help=help_text())
     options.add_settings(parser)
     for part in SINKS:
         parser.add_argument(f"--{part.name}", metavar=part.metavar, help=part.good_for)
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
-    parser.add_argument("--every-frame", action="store_true", help="JSON lines between two steps, too")
-    parser.add_argument("--health", metavar="PATH|PORT", help="figures as JSON: a file or a local port")
+    parser.add_argument("--every-frame", action="store_true", help="also write JSON lines between two steps")
+    parser.add_argument("--health", metavar="PATH|PORT", help="health as JSON: a file or a local port")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""``emotion-edge service``: start at boot and stay up, with systemd."""
+"""``emotion-edge service``: run as a systemd service."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from edge.errors import ConfigError
 if TYPE_CHECKING:
     from edge.deploy.install import Service
 
-HELP = "start at boot and stay up, with systemd"
+HELP = "run as a systemd service that starts at boot"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Actions and options of ``service``."""
+    """Add the actions of ``service`` and their options."""
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
-    for name, what in (("install", "write the systemd units and start at boot"), ("print-unit", "show them")):
-        action = actions.add_parser(name, help=what)
+    for name, help_line in (
+        ("install", "write the systemd units and start at boot"),
+        ("print-unit", "print the systemd units"),
+    ):
+        action = actions.add_parser(name, help=help_line)
         action.add_argument("source", nargs="?", metavar="SOURCE", help=help_text())
-        action.add_argument("-c", "--config", type=Path, metavar="FILE.toml", help="read again at SIGHUP")
+        action.add_argument("-c", "--config", type=Path, metavar="FILE.toml", help="reloaded on SIGHUP")
         action.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE")
-        action.add_argument(
-            "--health", metavar="PATH|PORT", help="as of `run`; a file best in /run/emotion-edge"
-        )
+        action.add_argument("--health", metavar="PATH|PORT", help="as in `run`; a file in /run/emotion-edge")
         action.add_argument(
             "--cpu-quota", type=_percent, default=150, metavar="PERCENT", help="of one core (default: 150%%)"
         )
         action.add_argument("--python", default=sys.executable, help="interpreter (default: this one)")
         _add_root(action)
-    actions.add_parser("status", help="what systemd knows of it")
+    actions.add_parser("status", help="show its state in systemd")
     _add_root(actions.add_parser("uninstall", help="stop it and remove the units"))
 
 
 def run(args: argparse.Namespace) -> None:
-    """One action of ``service``."""
+    """Run one action of ``service``."""
     from edge.deploy import install
 
     if args.action == "status":
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _service(args: argparse.Namespace) -> Service:
-    """The options as ``run`` gets them, with absolute paths."""
+    """The service with the options that ``run`` will get, with absolute paths."""
     from edge.capture import sources
     from edge.deploy import permissions
     from edge.deploy.install import Service
@@ -63,21 +64,21 @@ def _service(args: argparse.Namespace) -> Service:
     file = Path(os.path.abspath(args.config)) if args.config else None
     source = args.source
     if source and not source.isdecimal() and "://" not in source and Path(source).exists():
-        source = os.path.abspath(source)  # keeps a link in /dev/v4l/by-id
+        source = os.path.abspath(source)  # does not resolve a link in /dev/v4l/by-id
     inside = args.root / file.relative_to("/") if file else None
     named = {"source": {"address": source}, "output": {"health": args.health}}
     config = config_file.merge(config_file.load(inside, args.set), named)
-    sources.find(config.source.address)  # refuses what `run` would refuse
-    port_of(config.output.health)  # so does this
+    sources.find(config.source.address)  # raises what `run` would raise
+    port_of(config.output.health)  # likewise
     for part in outputs.wanted(config.output):
         if part.pictures and not config.output.pictures:
             raise ConfigError(
-                f"output.{part.name} is drawn when a run ends, and a service runs on; leave it out"
+                f"output.{part.name} is drawn when a run ends, but a service runs on; leave it out"
             )
     arguments = [
         *([source] if source else []),
         *(["-c", str(file)] if file else []),
-        *(word for text in args.set for word in ("--set", text)),
+        *(argument for text in args.set for argument in ("--set", text)),
         *(["--health", args.health] if args.health else []),
     ]
     permissions.refuse_password(config, arguments)
@@ -96,5 +97,5 @@ def _percent(text: str) -> int:
     except ValueError:
         value = 0
     if not 5 <= value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share of a core; 150% is one core and a half")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share of a core, expected 5% to 10000%")
     return value

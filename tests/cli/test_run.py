@@ -127,7 +127,7 @@ def test_a_clip_that_breaks_off_gives_what_there_is(tmp_path: Path, fast: list[o
     out = tmp_path / "out.jsonl"
     done = edge("run", broken, "--jsonl", out, *fast)
     assert done.returncode == 0, done.stderr
-    assert "breaks off" in done.stderr
+    assert "is truncated after frame" in done.stderr
     assert out.is_file()
 
 
@@ -175,14 +175,14 @@ def test_every_frame_repeats_the_last_estimate() -> None:
 def test_check_says_what_it_found_and_run_takes_what_it_chose(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = edge("run", "demo", "--max-frames", "1")
-    assert "`emotion-edge check` measures" in done.stderr
+    assert "run `emotion-edge check` to measure" in done.stderr
     done = edge("check", "demo")
     assert done.returncode == 0, done.stderr
     chosen = next(line for line in done.stdout.splitlines() if line.startswith("chosen")).split()[1]
     assert f"{chosen} on " in edge("run", "demo", "--max-frames", "1").stderr
     forced = edge("run", "demo", "--max-frames", "1", "--precision", "fp32")
     assert "fastest" not in forced.stderr
-    assert "ms a face" not in forced.stderr
+    assert "ms per face" not in forced.stderr
     assert "fp32: reproduces golden.npz" in done.stdout
     assert "int8-cpu: reproduces golden.npz" in done.stdout
 
@@ -203,9 +203,9 @@ def test_no_output_overwrites_the_source_or_another_output(tmp_path: Path, fast:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"labels": ["calm", "glad"]}, "logits has the shape (2,)"),
-        ({"state": [tiny.manifest()["state"][0] | {"shape": [5]}]}, "state_h has the shape (5,)"),
-        ({"state": [tiny.manifest()["state"][0] | {"input": "memory"}]}, "in the graph there is none"),
+        ({"labels": ["calm", "glad"]}, "logits has shape (2,)"),
+        ({"state": [tiny.manifest()["state"][0] | {"shape": [5]}]}, "state_h has shape (5,)"),
+        ({"state": [tiny.manifest()["state"][0] | {"input": "memory"}]}, "in the graph it is missing"),
     ],
 )
 def test_a_manifest_of_another_graph(tmp_path: Path, changed: dict[str, object], words: str) -> None:
