@@ -17,6 +17,7 @@ from edge.capture import sources
 from edge.capture.addresses import Followed
 from edge.capture.reconnect.latest_frame import NewestFrames
 from edge.capture.reconnect.reconnect import Recovering
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.config import Config
 from edge.engines import selection
 from edge.faces import detectors
@@ -142,8 +143,7 @@ def _camera_frames(config: Config, idle: Callable[[], None]) -> Recovering:
     return Recovering(
         in_process,
         in_subprocess if settings.child else None,
-        settings.stall_s,
-        settings.longest_wait_s,
+        Timeouts(stall_s=settings.stall_s, longest_wait_s=settings.longest_wait_s),
         patient="NOTIFY_SOCKET" in os.environ,  # a service waits; a user sees the error at once
         idle=idle,
     )

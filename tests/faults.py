@@ -30,6 +30,7 @@ import tiny
 from edge import bundle as bundles
 from edge.capture.reconnect.frame_checks import BadFrames
 from edge.capture.reconnect.reconnect import Recovering
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.capture.rtsp import RtspSource
 from edge.data import Face, Frame
 from edge.engines.ort import OrtEngine
@@ -85,7 +86,7 @@ def stalls(count: int, stall_s: float, seed: int) -> list[Row]:
     rng, world = np.random.default_rng(seed), World()
     before = resources()
     noticed, back = [], []
-    with Recovering(lambda: Camera(world), None, stall_s, longest_wait_s=1.0, seed=seed) as frames:
+    with Recovering(lambda: Camera(world), None, Timeouts(stall_s, 1.0), seed=seed) as frames:
         taken = iter(frames)
         next(taken)
         for _ in range(count):
@@ -116,7 +117,9 @@ def rtsp_cycles(count: int, seed: int) -> list[Row]:
     with ExitStack() as servers:
         server = servers.enter_context(rtsp_server.serve())
         address = server.address("clock")
-        with Recovering(lambda: RtspSource(address), None, stall_s=2.5, patient=True, seed=seed) as frames:
+        with Recovering(
+            lambda: RtspSource(address), None, Timeouts(stall_s=2.5), patient=True, seed=seed
+        ) as frames:
             taken = iter(frames)
             next(taken)
             before = resources()
@@ -266,7 +269,7 @@ def ages(folder: Path, seconds: float) -> list[Row]:
     rows = []
     for fps in (1, 5, 15, 30, 60, 120, 240):
         pipeline, found = tiny_pipeline(folder / str(fps)), []
-        with Recovering(lambda fps=fps: Camera(World(), fps), None, stall_s=5) as frames:
+        with Recovering(lambda fps=fps: Camera(World(), fps), None, Timeouts(stall_s=5)) as frames:
             for frame in itertools.islice(frames, max(int(fps * seconds), 5)):
                 pipeline.step(frame)
                 found.append(time.monotonic() - frame.timestamp_s)

@@ -74,7 +74,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
         ["sh", "-c", START],
         {HERE.parent: "/opt/tests", edge: "/opt/edge", frames: "/opt/frames", described: DESCRIBED},
         {
-            "PYTHONPATH": "/opt/site:/opt/tests:/opt",
+            "PYTHONPATH": "/opt/site:/opt/tests:/opt/tests/helpers:/opt",
             "LIBCAMERA_PIPELINES_MATCH_LIST": "virtual",
             "LIBCAMERA_LOG_LEVELS": "*:FATAL",
         },

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.data import Frame
 
 STRIDE = 8  # minimum distance of sampled pixels
 LINES = 60  # sampled lines, approximately: 480 / STRIDE; more add no information
 BLACK = 16  # limited-range black; sensors without light stay below
 FLAT = 2.0  # maximum contrast of a picture without content, in gray levels
-FROZEN_S = 2.0  # a sensor's noise never repeats for this long
 MISSING = 0.08  # of the height; fewer missing lines do not affect a face
 JUMP = 25.0  # gray levels between two lines, over the whole width, at the seam of two pictures
 BELIEVED = 12  # consecutive frames with another size, border or seam before it counts as the scene
@@ -30,7 +30,8 @@ Steps = npt.NDArray[np.uint8]
 class BadFrames:
     """Checks the frames of one camera, which must be passed in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, frozen_s: float = Timeouts.frozen_s) -> None:
+        self._frozen_s = frozen_s
         self._last: Steps | None = None  # of the last good frame; None before the first of its size
         self._shape: tuple[int, ...] = ()
         self._border = 0  # lines without content at the bottom of this scene
@@ -65,7 +66,7 @@ class BadFrames:
         checksum = zlib.crc32(lines.data)
         if checksum != self._checksum or now_s < self._since_s:
             self._checksum, self._since_s = checksum, now_s
-        return "frozen" if now_s - self._since_s >= FROZEN_S else None
+        return "frozen" if now_s - self._since_s >= self._frozen_s else None
 
     def _torn(self, lines: Lines) -> str | None:
         """Check for missing lines, or a seam between two pictures, that the last good frame did not have."""

@@ -19,15 +19,12 @@ from types import TracebackType
 from edge.capture.reconnect.frame_checks import BadFrames
 from edge.capture.reconnect.latest_frame import Slot
 from edge.capture.reconnect.source_thread import Attempt, Opener
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.data import Frame
 from edge.errors import EdgeError, RestartNeeded
 
 log = logging.getLogger("edge")
-BAD_S = 10.0  # of bad frames only, before the camera is reopened
-MAX_BAD_S = 300.0  # a static, well encoded scene repeats bit for bit, and reopening does not change that
 DARK = ("black", "blank")  # a covered lens or a dark room, which reopening cannot fix
-HELD_S = 20.0  # if a child process gets no frame for this long, the abandoned thread holds the camera
-FIRST_WAIT_S = 0.1
 
 
 class Recovering:
@@ -43,8 +40,7 @@ class Recovering:
         self,
         in_process: Opener,
         in_subprocess: Opener | None,
-        stall_s: float = 2.0,
-        longest_wait_s: float = 2.0,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008, it is frozen
         patient: bool = False,
         idle: Callable[[], None] = lambda: None,
         seed: int | None = None,
@@ -53,9 +49,9 @@ class Recovering:
         self.bad: Counter[str] = Counter()  # rejected frames, by fault
         self.outages: deque[float] = deque(maxlen=100)  # durations in seconds, most recent last
         self._in_process, self._in_subprocess = in_process, in_subprocess
-        self._stall_s, self._longest_wait_s, self._patient = stall_s, longest_wait_s, patient
+        self._timeouts, self._patient = timeouts, patient
         self._idle, self._random = idle, random.Random(seed)
-        self._slot, self._checks, self._unusable = Slot(), BadFrames(), _Unusable()
+        self._slot, self._checks, self._unusable = Slot(), BadFrames(timeouts.frozen_s), _Unusable(timeouts)
         self._attempt: Attempt | None = None
         self._in_child = False
         self._failures = 0  # attempts since the last good frame
@@ -95,15 +91,15 @@ class Recovering:
                 raise
 
     def __iter__(self) -> Iterator[Frame]:
-        self._attempt = Attempt(self._in_process, self._slot)
+        self._attempt = Attempt(self._in_process, self._slot, self._timeouts)
         since_s = time.monotonic()
         while not self._closing:
-            deadline = self._attempt.deadline(since_s, self._stall_s)
+            deadline = self._attempt.deadline(since_s)
             frame = self._slot.take(self._attempt.reader, min(max(deadline - time.monotonic(), 0.0), 1.0))
             now = time.monotonic()
             if frame is None:
                 self._idle()
-                if self._attempt.reader.ended or now >= self._attempt.deadline(since_s, self._stall_s):
+                if self._attempt.reader.ended or now >= self._attempt.deadline(since_s):
                     self._recover(f"none arrived for {now - since_s:.1f} s")
                     since_s = time.monotonic()
                 continue
@@ -149,7 +145,7 @@ class Recovering:
             return
         self._dropped_before += attempt.dropped
         opener = self._in_subprocess if self._in_child and self._in_subprocess else self._in_process
-        self._attempt = Attempt(opener, self._slot)
+        self._attempt = Attempt(opener, self._slot, self._timeouts)
         self._unusable.opened()
 
     def _log_once(self, reason: str) -> None:
@@ -165,11 +161,11 @@ class Recovering:
         if hangs and not self._in_child:
             self._abandon_thread()
             self._silent_s = now
-        elif self._in_child and now - self._silent_s >= HELD_S:
+        elif self._in_child and now - self._silent_s >= self._timeouts.held_s:
             # The device is released only when the process that contains the hung thread ends.
             raise RestartNeeded(
-                f"no frame in the child process for {HELD_S:g} s ({reason}): the hung thread still holds the "
-                "camera; restart the program"
+                f"no frame in the child process for {self._timeouts.held_s:g} s ({reason}): the hung thread "
+                "still holds the camera; restart the program"
             )
 
     def _abandon_thread(self) -> None:
@@ -183,7 +179,7 @@ class Recovering:
 
     def _wait(self) -> None:
         """Backoff with jitter, so that machines that lost the same server do not reconnect in step."""
-        wait = min(FIRST_WAIT_S * 2 ** (self._failures - 1), self._longest_wait_s)
+        wait = min(self._timeouts.first_wait_s * 2 ** (self._failures - 1), self._timeouts.longest_wait_s)
         end = time.monotonic() + wait * self._random.uniform(0.5, 1.0)
         while (left := end - time.monotonic()) > 0 and not self._closing:
             time.sleep(min(left, 0.5))
@@ -193,10 +189,11 @@ class Recovering:
 class _Unusable:
     """Decides when a camera that delivers only bad frames should be reopened."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._bad_from_s: float | None = None  # first bad frame after a good one or a reopening
         self._good_from_s: float | None = None  # first good frame after a bad one or a reopening
-        self._patience_s = BAD_S
+        self._patience_s = timeouts.bad_s
 
     def opened(self) -> None:
         """Start over after the camera was reopened."""
@@ -207,8 +204,8 @@ class _Unusable:
         self._bad_from_s = None
         if self._good_from_s is None:
             self._good_from_s = now
-        if now - self._good_from_s >= BAD_S:
-            self._patience_s = BAD_S
+        if now - self._good_from_s >= self._timeouts.bad_s:
+            self._patience_s = self._timeouts.bad_s
 
     def due(self, fault: str, now: float) -> float | None:
         """Duration of the bad frames in seconds if the camera should be reopened, else None."""
@@ -216,10 +213,10 @@ class _Unusable:
         if self._bad_from_s is None:
             self._bad_from_s = now
         bad_s = now - self._bad_from_s
-        if fault in DARK or bad_s < (self._patience_s if fault == "frozen" else BAD_S):
+        if fault in DARK or bad_s < (self._patience_s if fault == "frozen" else self._timeouts.bad_s):
             return None
         if fault == "frozen":
-            self._patience_s = min(2 * self._patience_s, MAX_BAD_S)
+            self._patience_s = min(2 * self._patience_s, self._timeouts.max_bad_s)
         return bad_s
 
 

@@ -10,13 +10,10 @@ from math import inf
 from typing import Protocol, runtime_checkable
 
 from edge.capture.reconnect.latest_frame import Reader, Slot
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.data import Frame
 from edge.protocols import Source
 
-OPENING_S = 10.0  # connecting to a network camera is slow and cannot be interrupted
-STARTING_S = 5.0  # for a child process to start and import on a small board under load, before it opens
-GRACE_S = 0.8  # for a library call to return after the source was closed
-CLOSING_S = 3.0  # for a slow driver to finish closing after the reading thread has ended
 _STEP_S = 0.5  # wait between two calls of ``idle``
 
 Opener = Callable[[], Source]
@@ -38,7 +35,8 @@ class Apart(Protocol):
 class Attempt:
     """One attempt to open and read the source, on its own thread."""
 
-    def __init__(self, opener: Opener, slot: Slot) -> None:
+    def __init__(self, opener: Opener, slot: Slot, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._source: Source | None = None
         self._apart: Apart | None = None  # the same object if another process reads it
         self._opened_s = inf
@@ -58,18 +56,21 @@ class Attempt:
         """Frames replaced by a newer one in the other process."""
         return self._apart.dropped if self._apart is not None else 0
 
-    def deadline(self, since_s: float, stall_s: float) -> float:
+    def deadline(self, since_s: float) -> float:
         """When to give up a wait that started at ``since_s``; opening may take longer than the next frame."""
-        opened_s, opening_s = self._opened_s, OPENING_S
+        limits = self._timeouts
+        opened_s, opening_s = self._opened_s, limits.opening_s
         if self._apart is not None:
-            opened_s, opening_s = self._apart.opened_s, OPENING_S + STARTING_S
+            opened_s, opening_s = self._apart.opened_s, limits.opening_s + limits.starting_s
         if opened_s == inf:
-            return since_s + max(stall_s, opening_s)
-        return max(since_s, opened_s) + stall_s
+            return since_s + max(limits.stall_s, opening_s)
+        return max(since_s, opened_s) + limits.stall_s
 
-    def end(self, idle: Callable[[], None], closing_s: float = CLOSING_S) -> bool:
+    def end(self, idle: Callable[[], None], closing_s: float | None = None) -> bool:
         """Close the source and end its thread; False if that thread or the closing one hangs."""
         self._given_up = True
+        grace_s = self._timeouts.grace_s
+        closing_s = self._timeouts.closing_s if closing_s is None else closing_s
         source = self._source  # read once, since the other thread may set it at any time
         closed: _Done = _already_done
         if source is not None and self._apart is not None:
@@ -77,8 +78,8 @@ class Attempt:
         elif source is not None and not self.reader.ended:
             # Closing interrupts a read if the library can; closing itself may hang, too.
             closed = _start_closing(source)
-            in_time(closed, GRACE_S, idle)
-        return in_time(self.reader.stop, GRACE_S, idle) and in_time(closed, closing_s, idle)
+            in_time(closed, grace_s, idle)
+        return in_time(self.reader.stop, grace_s, idle) and in_time(closed, closing_s, idle)
 
 
 def in_time(done: _Done, patience_s: float, idle: Callable[[], None]) -> bool:

@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from math import inf
@@ -26,6 +26,7 @@ import numpy as np
 
 from edge.capture.reconnect.latest_frame import NewestFrames
 from edge.capture.reconnect.source_thread import in_time
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.capture.sources import open_source
 from edge.config import SourceConfig
 from edge.data import Frame
@@ -38,7 +39,6 @@ from edge.system.process import START, die_with_parent, stay_in_memory
 # and width of the picture to draw on (0: draw on the image)
 HEADER = struct.Struct("<4sIIIdI?III")
 OPENED, FRAME, FAULT = b"EdO3", b"EdF3", b"EdX3"  # height of FAULT: bytes of its message
-DIES_S = 2.0  # a process that survives SIGKILL for this long hangs in a kernel driver
 _MAX_MESSAGE_BYTES = 1000
 
 
@@ -47,12 +47,17 @@ class ChildSource(Closing):
 
     live = True
 
-    def __init__(self, settings: SourceConfig) -> None:
+    def __init__(
+        self,
+        settings: SourceConfig,
+        dies_s: float = Timeouts.dies_s,
+        command: Sequence[str] = (sys.executable, "-m", "edge.capture.reconnect.subprocess_source"),
+    ) -> None:
+        """``dies_s``: how long the process may survive SIGKILL; ``command`` runs this module."""
         self.frame_count: int | None = None
         self.opened_s = inf  # monotonic, when the process reported the camera open
         self.dropped = 0  # frames replaced by a newer one in that process
-        self._undying = False
-        command = [sys.executable, "-m", "edge.capture.reconnect.subprocess_source"]
+        self._undying, self._dies_s = False, dies_s
         self._child = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -86,13 +91,13 @@ class ChildSource(Closing):
             if (frame := _read(pipe, head)) is None:
                 break
             yield frame
-        self._ends(DIES_S)
+        self._ends(self._dies_s)
         raise SourceError(f"the capture process ended with exit code {self._child.poll()}")
 
     def kill(self, idle: Callable[[], None] = lambda: None) -> None:
         """Kill the process; RestartNeeded if it survives SIGKILL, without a wait the second time."""
         self._child.kill()
-        if not in_time(self._ends, 0.0 if self._undying else DIES_S, idle):
+        if not in_time(self._ends, 0.0 if self._undying else self._dies_s, idle):
             self._undying = True
             raise RestartNeeded(
                 f"the capture process {self._child.pid} does not die, its driver hangs; restart the program"

@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.capture.reconnect import reconnect, source_thread, subprocess_source
+from edge.capture.reconnect import reconnect, source_thread
 from edge.capture.reconnect.reconnect import Recovering
 from edge.capture.reconnect.source_thread import in_time
 from edge.capture.reconnect.subprocess_source import ChildSource
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import RestartNeeded, SourceError
@@ -79,15 +80,21 @@ os._exit(subprocess_source.main(sys.stdin.read()))
 """
 
 
+def limits(**more: float) -> Timeouts:
+    """Little patience, so that the tests are quick."""
+    return Timeouts(stall_s=STALL_S, **more)
+
+
 @pytest.fixture
-def capture_process(tmp_path: Path, monkeypatch) -> Callable[[str], Callable[[], ChildSource]]:
+def capture_process(tmp_path: Path) -> Callable[..., partial[ChildSource]]:
     """kind of camera -> what opens it in a real capture process."""
     (tmp_path / "stand_in.py").write_text(CAPTURE_PROCESS)
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\nPYTHONPATH={START} exec {sys.executable} {tmp_path}/stand_in.py\n")
     python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
-    return lambda kind: partial(ChildSource, SourceConfig(address=f"picam://{kind}"))
+    return lambda kind, **more: partial(
+        ChildSource, SourceConfig(address=f"picam://{kind}"), command=[str(python)], **more
+    )
 
 
 class Camera:
@@ -146,12 +153,15 @@ class Beats:
         return float(np.diff([*self.at, time.monotonic()]).max())
 
 
-def test_a_camera_that_an_abandoned_thread_keeps_asks_for_a_restart(
-    capture_process, monkeypatch, caplog, capfd
-) -> None:
-    monkeypatch.setattr(reconnect, "HELD_S", 3.0)
+def test_a_camera_that_an_abandoned_thread_keeps_asks_for_a_restart(capture_process, caplog, capfd) -> None:
     beats = Beats()
-    live = Recovering(Camera, capture_process("busy"), STALL_S, longest_wait_s=0.2, patient=True, idle=beats)
+    live = Recovering(
+        Camera,
+        capture_process("busy"),
+        limits(held_s=3.0, longest_wait_s=0.2),
+        patient=True,
+        idle=beats,
+    )
     began = time.monotonic()
     with live, pytest.raises(RestartNeeded, match="the camera is busy"):
         take(live, 20)
@@ -163,20 +173,17 @@ def test_a_camera_that_an_abandoned_thread_keeps_asks_for_a_restart(
     assert beats.longest_gap_s() < 2
 
 
-def test_a_camera_that_is_unplugged_is_waited_for(monkeypatch) -> None:
-    monkeypatch.setattr(reconnect, "HELD_S", 0.5)
+def test_a_camera_that_is_unplugged_is_waited_for() -> None:
     cameras = itertools.chain([Camera(5, "ends")], itertools.repeat(Camera(0, "refuses")))
     beats = Beats(2.5)
-    beats.live = Recovering(lambda: next(cameras), Camera, STALL_S, longest_wait_s=0.2, idle=beats)
+    beats.live = Recovering(lambda: next(cameras), Camera, limits(held_s=0.5, longest_wait_s=0.2), idle=beats)
     with beats.live as live:
         assert len(list(live)) == 5
     assert live.rungs.keys() == {"reopened"}
 
 
-def test_a_capture_process_is_given_the_whole_time_in_every_outage(monkeypatch) -> None:
+def test_a_capture_process_is_given_the_whole_time_in_every_outage() -> None:
     """One that had frames, good or bad, has the camera."""
-    monkeypatch.setattr(reconnect, "HELD_S", 1.0)
-    monkeypatch.setattr(reconnect, "BAD_S", 0.4)
 
     class Malformed(Camera):
         def frames(self) -> Iterator[Frame]:
@@ -187,25 +194,29 @@ def test_a_capture_process_is_given_the_whole_time_in_every_outage(monkeypatch) 
                 yield Frame(NOISE[0][:8], time.monotonic(), index)
 
     apart = iter([Camera(400, "ends"), Camera(0, "refuses"), *(Malformed() for _ in range(4)), Camera(400)])
-    live = Recovering(Camera, lambda: next(apart), STALL_S, longest_wait_s=0.05, patient=True)
+    live = Recovering(
+        Camera,
+        lambda: next(apart),
+        limits(held_s=1.0, bad_s=0.4, longest_wait_s=0.05),
+        patient=True,
+    )
     with live:
         assert len(take(live, 5 + 400 + 50)) == 455
     assert live.rungs["reopened"] == 7
 
 
 def test_a_capture_process_may_take_its_time_to_open(capture_process) -> None:
-    with Recovering(Camera, capture_process("late"), STALL_S) as live:
+    with Recovering(Camera, capture_process("late"), limits()) as live:
         assert len(take(live, 20)) == 20
         assert live.rungs == {"reopened": 1, "threads abandoned": 1, "child processes": 1}
 
 
-def test_a_capture_process_that_is_open_is_to_give_frames(capture_process, monkeypatch) -> None:
-    monkeypatch.setattr(reconnect, "HELD_S", 0.1)
-    with Recovering(Camera, capture_process("silent"), STALL_S) as live:
+def test_a_capture_process_that_is_open_is_to_give_frames(capture_process) -> None:
+    with Recovering(Camera, capture_process("silent"), limits(held_s=0.1)) as live:
         began = time.monotonic()
         with pytest.raises(RestartNeeded, match="none arrived"):
             take(live, 20)
-        assert time.monotonic() - began < source_thread.OPENING_S - 2
+        assert time.monotonic() - began < Timeouts.opening_s - 2
 
 
 def test_a_bug_in_a_library_comes_over_as_one_line(capture_process, capfd) -> None:
@@ -239,15 +250,14 @@ def test_drops_of_every_capture_process_add_up() -> None:
             self.closed.set()
 
     apart = iter([Apart(5, "ends"), Apart(5, "ends"), Apart(400)])
-    with Recovering(Camera, lambda: next(apart), STALL_S, longest_wait_s=0.05) as live:
+    with Recovering(Camera, lambda: next(apart), limits(longest_wait_s=0.05)) as live:
         frames = iter(live)
         while live.rungs["reopened"] < 3:
             next(frames)
         assert live.dropped >= 14
 
 
-def test_a_close_that_hangs_is_a_hang(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(source_thread, "CLOSING_S", 0.3)
+def test_a_close_that_hangs_is_a_hang(caplog) -> None:
 
     class BadClose(Camera):
         def __exit__(self, *about) -> None:
@@ -259,7 +269,7 @@ def test_a_close_that_hangs_is_a_hang(monkeypatch, caplog) -> None:
             yield from itertools.islice(super().frames(), 5)
             self.closed.wait(60)
 
-    with Recovering(BadClose, lambda: Camera(10**6), STALL_S) as live:
+    with Recovering(BadClose, lambda: Camera(10**6), limits(closing_s=0.3)) as live:
         take(live, 50)
         assert live.rungs == {"reopened": 1, "threads abandoned": 1, "child processes": 1}
         assert [t.name for t in threading.enumerate()].count("closing") == 1
@@ -269,14 +279,14 @@ def test_a_close_that_takes_its_time_is_none() -> None:
     class SlowClose(Camera):
         def __exit__(self, *about) -> None:
             self.closed.set()
-            time.sleep(source_thread.GRACE_S + 0.6)
+            time.sleep(Timeouts.grace_s + 0.6)
 
         def frames(self) -> Iterator[Frame]:
             yield from itertools.islice(super().frames(), 5)
             self.closed.wait(60)
 
     cameras = iter([SlowClose(), Camera(10**6)])
-    with Recovering(lambda: next(cameras), None, STALL_S) as live:
+    with Recovering(lambda: next(cameras), None, limits()) as live:
         take(live, 20)
         assert live.rungs == {"reopened": 1}
 
@@ -291,7 +301,7 @@ def test_a_camera_that_opens_after_it_was_given_up_is_closed_at_once() -> None:
             raise AssertionError("nobody reads any more")
 
     late = Late()
-    tried = source_thread.Attempt(lambda: late, reconnect.Slot())
+    tried = source_thread.Attempt(lambda: late, reconnect.Slot(), Timeouts())
     assert not tried.end(lambda: None)
     Camera.over.set()
     assert late.closed.wait(5)
@@ -299,10 +309,8 @@ def test_a_camera_that_opens_after_it_was_given_up_is_closed_at_once() -> None:
     assert tried.reader.error is None
 
 
-def test_a_still_picture_is_opened_again_ever_more_seldom(monkeypatch) -> None:
+def test_a_still_picture_is_opened_again_ever_more_seldom() -> None:
     """A network camera codes a still scene as nothing: every decoded frame is the same."""
-    monkeypatch.setattr(reconnect, "BAD_S", 0.25)
-    monkeypatch.setattr("edge.capture.reconnect.frame_checks.FROZEN_S", 0.1)
     opened: list[float] = []
 
     class Still(Camera):
@@ -316,7 +324,9 @@ def test_a_still_picture_is_opened_again_ever_more_seldom(monkeypatch) -> None:
                 yield Frame(self.picture, time.monotonic(), 0)
 
     beats = Beats(4.5)
-    beats.live = Recovering(lambda: Still(), None, 2.0, idle=beats)
+    beats.live = Recovering(
+        lambda: Still(), None, Timeouts(stall_s=2.0, bad_s=0.25, frozen_s=0.1), idle=beats
+    )
     with beats.live as live:
         assert list(live), "each opening gives some good frames"
     gaps = np.diff(opened)
@@ -324,9 +334,8 @@ def test_a_still_picture_is_opened_again_ever_more_seldom(monkeypatch) -> None:
     assert np.all(gaps[1:] > 1.4 * gaps[:-1]), gaps
 
 
-def test_a_mended_camera_is_opened_again_as_soon_as_ever(monkeypatch) -> None:
-    monkeypatch.setattr(reconnect, "BAD_S", 10.0)
-    unusable = reconnect._Unusable()
+def test_a_mended_camera_is_opened_again_as_soon_as_ever() -> None:
+    unusable = reconnect._Unusable(Timeouts())
 
     def first_due(since: int) -> int:
         unusable.opened()
@@ -342,8 +351,8 @@ def test_a_mended_camera_is_opened_again_as_soon_as_ever(monkeypatch) -> None:
 
 @pytest.mark.parametrize("draw", [False, True])
 def test_what_is_drawn_on_comes_through_the_pipe(capture_process, draw: bool) -> None:
-    (settings,) = capture_process("fast").args
-    with ChildSource(replace(settings, draw=draw)) as source:
+    opener = capture_process("fast")
+    with ChildSource(replace(*opener.args, draw=draw), **opener.keywords) as source:
         for frame in itertools.islice(source.frames(), 10):
             noise = NOISE[frame.index % 64]
             assert np.array_equal(frame.image, noise)
@@ -355,8 +364,8 @@ def test_what_is_drawn_on_comes_through_the_pipe(capture_process, draw: bool) ->
 class Undying(ChildSource):
     """A capture process that stands still after five frames and that SIGKILL does not end (state D)."""
 
-    def __init__(self, *about: SourceConfig) -> None:
-        super().__init__(*about)
+    def __init__(self, opener: partial[ChildSource], **more) -> None:
+        super().__init__(*opener.args, **opener.keywords, **more)
         self.real_kill, self._child.kill = self._child.kill, lambda: None
 
     def frames(self) -> Iterator[Frame]:
@@ -377,26 +386,26 @@ def test_a_capture_process_that_does_not_die_is_waited_for_once(capture_process)
     beats, made = Beats(), []
 
     def apart() -> Undying:
-        made.append(Undying(*capture_process("fast").args))
+        made.append(Undying(capture_process("fast")))
         return made[-1]
 
-    live = Recovering(Camera, apart, STALL_S, idle=beats)
+    live = Recovering(Camera, apart, limits(), idle=beats)
     try:
         with pytest.raises(RestartNeeded, match="does not die"), live:
             take(live, 20)
-        assert time.monotonic() - live._last_s <= STALL_S + subprocess_source.DIES_S + 1.0
+        assert time.monotonic() - live._last_s <= STALL_S + Timeouts.dies_s + 1.0
         assert beats.longest_gap_s() < 1.5
     finally:
         made[0].dies_at_last()
 
 
-def test_a_signal_is_a_better_reason_to_end_than_a_process_that_does_not_die(
-    capture_process, monkeypatch
-) -> None:
-    monkeypatch.setattr(subprocess_source, "DIES_S", 0.2)
-    source = Undying(*capture_process("fast").args)
+def test_a_signal_is_a_better_reason_to_end_than_a_process_that_does_not_die(capture_process) -> None:
+    source = Undying(capture_process("fast"), dies_s=0.2)
     stop = lambda: signal.raise_signal(signal.SIGINT)  # noqa: E731
-    with pytest.raises(KeyboardInterrupt), Recovering(lambda: source, None, 5.0, idle=stop) as live:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Recovering(lambda: source, None, Timeouts(stall_s=5.0), idle=stop) as live,
+    ):
         take(live, 6)
     source.dies_at_last()
 
@@ -435,10 +444,13 @@ import itertools, os, signal, sys, time
 from pathlib import Path
 import numpy as np
 from dataclasses import replace
+from functools import partial
 from edge.__main__ import main
 from edge.capture import sources
-from edge.capture.reconnect import reconnect, subprocess_source
+from edge import session
+from edge.capture.reconnect import subprocess_source
 from edge.capture.reconnect.subprocess_source import ChildSource
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.config import SourceConfig
 from edge.data import Frame
 
@@ -473,7 +485,7 @@ class Undying(ChildSource):
 
 
 sources.SOURCES = tuple(replace(part, load=lambda about: Hangs()) for part in sources.SOURCES)
-reconnect.HELD_S = 3.0
+session.Timeouts = partial(Timeouts, held_s=3.0)
 if os.environ["KIND"] == "undying":
     subprocess_source.ChildSource = Undying
 sys.exit(main())

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.capture.reconnect import reconnect
 from edge.capture.reconnect.reconnect import Recovering
 from edge.capture.reconnect.subprocess_source import ChildSource
+from edge.capture.reconnect.timeouts import Timeouts
 from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import RestartNeeded, SourceError
@@ -26,6 +26,11 @@ from edge.errors import RestartNeeded, SourceError
 STALL_S = 0.2
 PATIENCE_S = 20.0
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 48, 48), dtype=np.uint8)
+
+
+def limits(**more: float) -> Timeouts:
+    """Little patience, so that the tests are quick."""
+    return Timeouts(stall_s=STALL_S, **more)
 
 
 class Camera:
@@ -82,7 +87,7 @@ def take(frames: Recovering, count: int) -> list[Frame]:
 @pytest.mark.parametrize("then", ["raises", "breaks", "blocks", "ends"])
 def test_it_is_reopened(then: str, caplog) -> None:
     cameras = [Camera(5, then), Camera(0, "refuses"), Camera(10**9, "")]
-    with Recovering(opener(*cameras), None, stall_s=STALL_S) as frames:
+    with Recovering(opener(*cameras), None, limits()) as frames:
         seen = take(frames, 30)
     assert [frame.index for frame in seen] == sorted({frame.index for frame in seen})
     assert len(frames.outages) == 1
@@ -94,7 +99,7 @@ def test_it_is_reopened(then: str, caplog) -> None:
 
 def test_a_thread_that_hangs_is_abandoned_and_a_child_takes_over() -> None:
     hanging, apart = Camera(5, "hangs"), Camera(10**9, "")
-    with Recovering(opener(hanging), lambda: apart, stall_s=STALL_S) as frames:
+    with Recovering(opener(hanging), lambda: apart, limits()) as frames:
         assert len(take(frames, 20)) == 20
         assert frames.rungs == {"reopened": 1, "threads abandoned": 1, "child processes": 1}
     hanging.stuck.set()
@@ -106,7 +111,7 @@ def test_an_opening_may_take_longer_than_the_next_frame() -> None:
             time.sleep(5 * STALL_S)
             return self
 
-    with Recovering(lambda: Slow(10**9, ""), None, stall_s=STALL_S) as frames:
+    with Recovering(lambda: Slow(10**9, ""), None, limits()) as frames:
         assert len(take(frames, 3)) == 3
         assert not frames.rungs
 
@@ -114,7 +119,7 @@ def test_an_opening_may_take_longer_than_the_next_frame() -> None:
 def test_without_a_child_a_hanging_library_asks_for_a_restart() -> None:
     hanging = Camera(5, "hangs")
     with (
-        Recovering(opener(hanging), None, stall_s=STALL_S) as frames,
+        Recovering(opener(hanging), None, limits()) as frames,
         pytest.raises(RestartNeeded, match="hangs"),
     ):
         take(frames, 20)
@@ -122,11 +127,11 @@ def test_without_a_child_a_hanging_library_asks_for_a_restart() -> None:
 
 
 def test_what_a_user_got_wrong_is_raised_at_once_unless_patience_is_asked() -> None:
-    wrong = Recovering(opener(Camera(0, "refuses")), None, stall_s=STALL_S)
+    wrong = Recovering(opener(Camera(0, "refuses")), None, limits())
     with wrong as frames, pytest.raises(SourceError, match="refuses"):
         take(frames, 1)
     late = [Camera(0, "refuses"), Camera(0, "refuses"), Camera(10**9, "")]
-    with Recovering(opener(*late), None, stall_s=STALL_S, patient=True) as frames:
+    with Recovering(opener(*late), None, limits(), patient=True) as frames:
         assert len(take(frames, 3)) == 3
 
 
@@ -134,7 +139,7 @@ def test_idle_is_told_while_there_is_no_frame() -> None:
     told: list[float] = []
     cameras = [Camera(3, "blocks"), *(Camera(0, "refuses") for _ in range(4)), Camera(10**9, "")]
     idle = lambda: told.append(time.monotonic())  # noqa: E731
-    with Recovering(opener(*cameras), None, stall_s=1.5, idle=idle) as frames:
+    with Recovering(opener(*cameras), None, Timeouts(stall_s=1.5), idle=idle) as frames:
         take(frames, 6)
     gaps = np.diff(told)
     assert len(told) >= 3
@@ -149,15 +154,13 @@ def test_bad_frames_are_counted_and_kept_back() -> None:
                 yield Frame(image, time.monotonic(), index)
                 time.sleep(0.005)
 
-    with Recovering(opener(Flawed(0, "")), None, stall_s=STALL_S) as frames:
+    with Recovering(opener(Flawed(0, "")), None, limits()) as frames:
         seen = take(frames, 20)
     assert all(frame.image.max() > 16 for frame in seen)
     assert frames.bad["black"] >= 3
 
 
-def test_a_camera_that_gives_nothing_but_broken_frames_is_opened_again(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(reconnect, "BAD_S", 0.3)
-
+def test_a_camera_that_gives_nothing_but_broken_frames_is_opened_again(caplog) -> None:
     class Broken(Camera):
         def frames(self) -> Iterator[Frame]:
             for index in itertools.count():
@@ -166,7 +169,7 @@ def test_a_camera_that_gives_nothing_but_broken_frames_is_opened_again(monkeypat
                     return
                 yield Frame(np.zeros((1, 1), np.uint8), time.monotonic(), index)
 
-    with Recovering(opener(Broken(0, ""), Camera(10**9, "")), None, stall_s=STALL_S) as frames:
+    with Recovering(opener(Broken(0, ""), Camera(10**9, "")), None, limits(bad_s=0.3)) as frames:
         assert len(take(frames, 5)) == 5
     assert frames.rungs == {"reopened": 1}
     assert "only malformed frames" in caplog.text
@@ -177,7 +180,7 @@ def test_a_camera_that_gives_nothing_but_broken_frames_is_opened_again(monkeypat
 def test_any_chain_of_faults_ends_with_frames(chain: list[str]) -> None:
     cameras = [Camera(0 if then == "refuses" else 2, then) for then in chain]
     with Recovering(
-        opener(*cameras, Camera(10**9, "")), None, stall_s=0.1, longest_wait_s=0.05, patient=True
+        opener(*cameras, Camera(10**9, "")), None, Timeouts(stall_s=0.1, longest_wait_s=0.05), patient=True
     ) as frames:
         seen = take(frames, 8)
     assert len(seen) == 8
@@ -190,7 +193,9 @@ def test_nothing_leaks_over_many_outages() -> None:
 
     cameras = [Camera(2, then) for then in ["raises", "blocks", "ends"] * 10]
     before = threading.active_count(), descriptors()
-    with Recovering(opener(*cameras, Camera(10**9, "")), None, stall_s=0.1, longest_wait_s=0.02) as frames:
+    with Recovering(
+        opener(*cameras, Camera(10**9, "")), None, Timeouts(stall_s=0.1, longest_wait_s=0.02)
+    ) as frames:
         take(frames, 75)
         assert len(frames.outages) >= 25
     end = time.monotonic() + 5
