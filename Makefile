@@ -9,6 +9,8 @@ RUNTIME := .venv-runtime-$(VERSION)
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --constraint constraints.txt
 STAMP := installed-for-$(VERSION)
+# A file of tests stays on one process, which shares its fixtures.
+PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,13 +24,13 @@ demo: .venv-demo/$(STAMP) ## see it work: faces, tracks and emotions of a genera
 	.venv-demo/bin/emotion-edge demo --out $(OUT)
 
 test: lint ## everything: lint, types and all tests (installs PyTorch)
-	.venv/bin/python -m pytest -m "not boards"
+	.venv/bin/python -m pytest $(PARALLEL) -m "not boards"
 
 quick: lint ## a change in a minute: lint, types and the tests of what differs from the last commit
 	.venv/bin/python -m pytest -q -x -m "not boards and not slow" $$(.venv/bin/python tests/helpers/changed.py)
 
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
-	$(RUNTIME)/bin/python -m pytest -m "not export and not boards" $(PYTEST_ARGS)
+	$(RUNTIME)/bin/python -m pytest $(PARALLEL) -m "not export and not boards" $(PYTEST_ARGS)
 
 test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64, systemd (root, debootstrap, minutes)
 	.venv/bin/python -m pytest -m boards
