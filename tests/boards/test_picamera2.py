@@ -134,7 +134,7 @@ def test_a_large_stream_to_draw_on_comes_beside_the_small_one(seen: dict) -> Non
 
     The virtual camera has two streams but only NV12, so the large one is read as luma here; that BGR is
     asked for and copied right shows on the stand-in, never on the real library
-    (tests/capture/test_picamera.py).
+    (tests/capture/picamera).
     """
     two = seen["two_streams"]
     assert (two["frames"], two["names"]) == (60, ["lores", "main"])

@@ -260,3 +260,9 @@ def _picture(stream: dict[str, Any], value: int) -> bytes:
         return (row + b"\xff" * (stride - 3 * width)) * height
     row = bytes((value,)) * width + b"\xff" * (stride - width)
     return row * height + b"\xff" * (stride * height // 2)
+
+
+def first(source):
+    """The first frame of ``source``, which is closed afterwards."""
+    with source:
+        return next(source.frames())

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,41 +13,13 @@ import cv2
 import numpy as np
 import pytest
 from contracts import check_source
+from gstreamer_parts import LIBRARIES, PC, real, source
+from open_resources import in_use
 
 from edge.capture.gstreamer import source as gstreamer
-from edge.capture.gstreamer.pipeline import Elements, description, load
-from edge.capture.gstreamer.source import GStreamerSource, luma
-from edge.errors import DependencyError, SourceError
-
-try:
-    LIBRARIES = load()
-    NEEDED = ("videotestsrc", "videoconvert", "multifilesrc", "jpegdec", "v4l2src", "appsink")
-    LACKS = [name for name in NEEDED if LIBRARIES.gst.ElementFactory.find(name) is None]
-    REASON = f"GStreamer lacks {', '.join(LACKS)}: sudo apt install gstreamer1.0-plugins-good"
-except DependencyError as error:
-    LACKS, REASON = ["gi"], f"no GStreamer: {error}; then: make gstreamer"
-real = pytest.mark.skipif(bool(LACKS), reason=REASON)
-
-PC = Elements(
-    csi="videotestsrc is-live=true name=camera{camera}",
-    csi_caps="video/x-raw,format=I420",
-    usb="multifilesrc loop=true location={camera}",
-    usb_caps="image/jpeg",
-    jpeg_decoder="jpegdec",
-    converter="videoconvert",
-    luma_caps="video/x-raw,format={NV12,I420,GRAY8}",
-)
-
-
-def only(form: str, more: str = "") -> Elements:
-    """The test picture in one format; its upper part is upright bars, so all rows there are equal."""
-    return replace(PC, csi_caps=f"video/x-raw,format={form}{more}")
-
-
-def source(
-    elements: Elements = PC, width: int = 320, height: int = 240, fps: float = 30.0
-) -> GStreamerSource:
-    return GStreamerSource("csi://0", width, height, fps, elements)
+from edge.capture.gstreamer.pipeline import Elements
+from edge.capture.gstreamer.source import GStreamerSource
+from edge.errors import SourceError
 
 
 def jpeg(folder: Path) -> Path:
@@ -59,34 +27,6 @@ def jpeg(folder: Path) -> Path:
     path = folder / 'it\'s a "camera".jpg'
     cv2.imwrite(str(path), np.tile(np.linspace(0, 255, 300).astype(np.uint8), (200, 1)))
     return path
-
-
-def test_the_pipelines_of_a_jetson() -> None:
-    sink = "nvvidconv ! video/x-raw,format=NV12 ! appsink name=luma max-buffers=1 drop=true sync=false"
-    assert description("csi://1", ",width=1280,height=720,framerate=30/1") == (
-        "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM),format=NV12,width=1280,height=720,"
-        f"framerate=30/1 ! {sink}"
-    )
-    assert description("mjpeg:///dev/video0", ",width=640") == (
-        f'v4l2src device="/dev/video0" ! image/jpeg,width=640 ! nvv4l2decoder mjpeg=1 ! {sink}'
-    )
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["csi://", "csi://x", "csi://²", "csi:0", "mjpeg://video0", "/dev/video0", "", "csi://me:secret@0"],
-)
-def test_other_addresses_are_refused(address: str) -> None:
-    with pytest.raises(SourceError, match="write csi://0 or mjpeg:///dev/video0") as caught:
-        description(address)
-    assert "secret" not in str(caught.value)
-
-
-def test_without_gi_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gi", None)
-    with pytest.raises(DependencyError, match=r"sudo apt install python3-gi gir1.2-gstreamer") as caught:
-        GStreamerSource("csi://0")
-    assert "\n" not in str(caught.value)
 
 
 @real
@@ -101,47 +41,6 @@ def test_contract(caplog: pytest.LogCaptureFixture) -> None:
     assert {frame.image.shape for frame in frames} == {(240, 320)}
     said = "csi://0 delivers I420 320x240 at 30 fps; requested width=320,height=240,framerate=30/1"
     assert said in caplog.text
-
-
-@real
-@pytest.mark.parametrize("form", ["NV12", "I420", "GRAY8"])
-@pytest.mark.parametrize("width", [320, 322, 50])
-def test_rows_may_be_longer_in_memory(form: str, width: int) -> None:
-    frame = check_source(source(only(form), width), at_most=1)[0]
-    assert frame.image.shape == (240, width)
-    assert frame.image.strides == ((width + 3) // 4 * 4, 1)
-    assert len(np.unique(frame.image[0])) >= 7, "the bars of the test picture"
-    assert (frame.image[:150] == frame.image[0]).all(), "rows are shifted against each other"
-
-
-@real
-@pytest.mark.parametrize("form", ["NV12", "GRAY8"])
-def test_a_layout_that_only_the_buffer_knows(form: str) -> None:
-    gst, video = LIBRARIES.gst, LIBRARIES.video
-    memory = np.random.default_rng(0).integers(0, 256, 5000).astype(np.uint8)
-    buffer = gst.Buffer.new_wrapped(memory.tobytes())
-    planes = 2 if form == "NV12" else 1
-    layout = [video.VideoFormat.from_string(form), 50, 20, planes, [100, 2500, 0, 0], [96, 96, 0, 0]]
-    video.buffer_add_video_meta_full(buffer, video.VideoFrameFlags.NONE, *layout)
-    caps = gst.Caps.from_string(f"video/x-raw,format={form},width=50,height=20,framerate=30/1")
-    image, _ = luma(LIBRARIES, gst.Sample.new(buffer, caps, None, None))
-    assert np.array_equal(image, memory[100 : 100 + 20 * 96].reshape(20, 96)[:, :50])
-
-
-@real
-@pytest.mark.parametrize(
-    ("form", "colorimetry", "expected"),
-    [
-        ("NV12", "bt601", "limited"),
-        ("I420", "bt709", "limited"),
-        ("NV12", "1:4:7:1", "full"),  # range 1 (0 to 255), BT.601 matrix, sRGB, BT.709 primaries
-        ("I420", "", "limited"),
-        ("GRAY8", "", "full"),
-    ],
-)
-def test_range(form: str, colorimetry: str, expected: str) -> None:
-    more = f',colorimetry=(string)"{colorimetry}"' if colorimetry else ""
-    assert check_source(source(only(form, more)), at_most=1)[0].luma_range == expected
 
 
 @real
@@ -205,16 +104,6 @@ def test_a_frame_belongs_to_its_taker() -> None:
 def test_29_97_is_asked_for_as_cameras_write_it() -> None:
     with source(fps=29.97) as opened:
         assert opened.fps == 30000 / 1001
-
-
-@real
-def test_missing_elements_and_their_remedy() -> None:
-    with pytest.raises(DependencyError, match=r"nvarguscamerasrc, nvvidconv; on a Jetson: .*nvidia-l4t-gst"):
-        GStreamerSource("csi://0")
-    with pytest.raises(
-        DependencyError, match=r"no element nosuchdec; install it: .*gstreamer1.0-plugins-good"
-    ):
-        GStreamerSource("mjpeg:///dev/video0", elements=replace(PC, jpeg_decoder="nosuchdec"))
 
 
 @real
@@ -312,24 +201,3 @@ def test_nothing_is_left_over_50_openings() -> None:
     # An idle thread of GLib's pool may have come or gone.
     assert after[0] <= before[0], f"descriptors: {before[0]} before, {after[0]} after"
     assert after[1] <= before[1] + 2, f"threads: {before[1]} before, {after[1]} after"
-
-
-def in_use() -> tuple[int, int]:
-    """Open descriptors and threads of this process, the C libraries' threads too."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
-
-
-def test_a_library_that_is_loaded_after_gstreamer_may_still_throw(tmp_path) -> None:
-    """GStreamer's libunwind and OpenCV's wheel together made ONNX Runtime crash on its first exception."""
-    pytest.importorskip("gi", reason="no GStreamer: make gstreamer")
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(b"no network")
-    code = (
-        "import sys, cv2; from pathlib import Path; "
-        "from edge.capture.gstreamer.pipeline import load; load(); "
-        "from edge.engines.ort import OrtEngine; OrtEngine(Path(sys.argv[1]))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, broken], capture_output=True, text=True, timeout=60)
-    assert "is no usable ONNX file" in done.stderr
-    assert done.returncode == 1

@@ -1,0 +1,135 @@
+"""Cameras through OpenCV: their names, and a V4L2 driver in C for frames, silence and padding."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from edge.capture import opencv
+from edge.capture.opencv import OpenCVSource, is_camera
+from edge.capture.sources import open_source
+from edge.config import SourceConfig
+from edge.errors import SourceError
+
+
+def test_absent_camera_names_the_ones_there_are() -> None:
+    for address in ("/dev/video97", "97"):
+        with pytest.raises(SourceError, match=r"/dev/video97 does not exist; (use one of: /dev/video|plug)"):
+            OpenCVSource(address)
+
+
+def test_what_counts_as_a_camera() -> None:
+    links = (
+        "/dev/v4l/by-id/usb-Cam_1-video-index0",
+        "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0",
+    )
+    assert all(is_camera(address) for address in ("0", "12", "/dev/video0", *links))
+    assert not any(
+        is_camera(address) for address in ("0.mp4", "video0", "²", "", "-1", "/dev/v4l", "by-id/usb")
+    )
+
+
+@pytest.mark.parametrize("folder", ["by-id", "by-path"])
+def test_an_absent_link_is_an_absent_camera(folder: str) -> None:
+    with pytest.raises(SourceError, match=f"camera /dev/v4l/{folder}/none does not exist; "):
+        OpenCVSource(f"/dev/v4l/{folder}/none")
+
+
+@pytest.fixture(scope="module")
+def camera_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tests/helpers/v4l2_camera.c, compiled."""
+    compiler = shutil.which("gcc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("the camera is written in C for Linux, and there is no gcc")
+    library = tmp_path_factory.mktemp("camera") / "camera.so"
+    source = Path(__file__).parents[1] / "helpers" / "v4l2_camera.c"
+    done = subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], capture_output=True, text=True
+    )
+    if "linux/videodev2.h" in done.stderr:
+        pytest.skip("the kernel's headers are not installed: linux-libc-dev")
+    assert done.returncode == 0, done.stderr
+    return library
+
+
+def with_camera(library: Path, program: str, **settings: str) -> dict:
+    """What ``program`` prints as JSON while /dev/video77 is the camera of tests/helpers/v4l2_camera.c."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**plain, **settings, "LD_PRELOAD": str(library)},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_frames_of_a_camera_are_whole_and_bear_its_drivers_times(camera_library: Path) -> None:
+    program = """
+import json, time
+from edge.capture.opencv import OpenCVSource
+stamps, ages, torn = [], [], 0
+with OpenCVSource("/dev/video77") as source:
+    for frame in source.frames():
+        ages.append(time.monotonic() - frame.timestamp_s)
+        stamps.append(frame.timestamp_s)
+        torn += bool((frame.image == 0xEE).any())
+        if len(ages) == 20:
+            break
+print(json.dumps([frame.image.shape, torn, min(ages), stamps]))
+"""
+    shape, torn, youngest_s, stamps = with_camera(camera_library, program)
+    assert (shape, torn) == ([480, 640], 0)
+    assert youngest_s >= 0.02, "the driver's stamp is 20 ms older than the end of grab()"
+    assert all(a < b for a, b in pairwise(stamps))
+
+
+def test_a_silent_camera_is_back_without_a_second_process(camera_library: Path) -> None:
+    program = """
+import json
+from edge import session
+from edge.config import Config, SourceConfig
+with session.parts(Config(source=SourceConfig(address="/dev/video77"))) as parts:
+    live = parts.frames
+    for frame in live:
+        if live.outages:
+            break
+    print(json.dumps([dict(live.rungs), list(live.outages)]))
+"""
+    rungs, outages = with_camera(camera_library, program, SILENT_AFTER="30")
+    assert rungs == {"reopened": 1}, "OpenCV gave its thread back"
+    assert outages[0] < 4, "2 s are the patience of [recovery]; OpenCV by itself waits for 10 s"
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_padded_rows_are_told_of(camera_library: Path, color: bool) -> None:
+    program = f"""
+import json
+from edge.capture.opencv import OpenCVSource
+from edge.errors import SourceError
+try:
+    OpenCVSource("/dev/video77", color={color})
+except SourceError as error:
+    print(json.dumps(str(error)))
+"""
+    told = with_camera(camera_library, program, PADDING="64")
+    assert "pads its rows to 1344 bytes" in told
+    assert "; set source.width" in told
+
+
+@pytest.mark.parametrize("wish", ["draw", "color"])
+def test_a_clip_in_color_takes_a_camera_in_color(monkeypatch, wish: str) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(opencv, "OpenCVSource", lambda *_, color: asked.append(color))
+    for value in (False, True):
+        open_source(SourceConfig("/dev/video0", **{wish: value}))
+    assert asked == [False, True]
