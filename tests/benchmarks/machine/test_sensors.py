@@ -3,87 +3,16 @@
 The contents of the files are those that the kernel and the boards' makers document; no board was at hand.
 """
 
-import threading
 import time
-from pathlib import Path
 
 import pytest
+from board_files import FIRMWARE, HWMON, ORIN_NANO, PI_4, PI_5, PMIC, RAPL, THERMAL, X86, system
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.machine import sysfs
-from benchmarks.machine.power import energy_j, energy_per_estimate, mean_w
-from benchmarks.machine.sensors import Sampler, Sensors
+from benchmarks.machine.sensors import Sensors
 from edge.health.load_governor import hottest
-
-CPU, THERMAL, HWMON = "sys/devices/system/cpu/cpu", "sys/class/thermal/thermal_zone", "sys/class/hwmon/hwmon"
-FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
-ORIN_NANO = {
-    **{f"{CPU}{n}/cpufreq/scaling_cur_freq": f"{1510400 + n}\n" for n in range(6)},
-    **{f"{CPU}{n}/cpufreq/scaling_governor": "schedutil\n" for n in range(6)},
-    f"{THERMAL}0/type": "cpu-thermal\n", f"{THERMAL}0/temp": "50593\n",
-    f"{THERMAL}1/type": "gpu-thermal\n", f"{THERMAL}1/temp": "49968\n",
-    f"{THERMAL}2/type": "cv0-thermal\n", f"{THERMAL}2/temp": "-256000\n",
-    f"{THERMAL}8/type": "tj-thermal\n", f"{THERMAL}8/temp": "51031\n",
-    "var/lib/nvpmodel/status": "pmode:0002\n",
-    "etc/nvpmodel.conf":
-        "< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n",
-    "sys/class/devfreq/15340000.vic/cur_freq": "729600000\n",
-    "sys/class/devfreq/17000000.gpu/cur_freq": "305966592\n",
-    "sys/kernel/debug/bpmp/debug/clk/emc/rate": "2133000000\n",
-    f"{HWMON}1/name": "ina3221\n",
-    f"{HWMON}1/in1_label": "VDD_IN\n", f"{HWMON}1/in1_input": "5056\n", f"{HWMON}1/curr1_input": "1240\n",
-    f"{HWMON}1/in2_label": "VDD_CPU_GPU_CV\n",
-    f"{HWMON}1/in2_input": "5048\n", f"{HWMON}1/curr2_input": "248\n",
-    f"{HWMON}1/in3_label": "VDD_SOC\n", f"{HWMON}1/in3_input": "5048\n", f"{HWMON}1/curr3_input": "312\n",
-    f"{HWMON}1/in7_label": "sum of shunt voltages\n", f"{HWMON}1/in7_input": "9000\n",
-    f"{HWMON}3/name": "soctherm_oc\n",
-    f"{HWMON}3/oc1_event_cnt": "0\n", f"{HWMON}3/oc2_event_cnt": "0\n", f"{HWMON}3/oc3_event_cnt": "37\n",
-}  # fmt: skip
-PI_4 = {
-    **{f"{CPU}{n}/cpufreq/scaling_cur_freq": "1800000\n" for n in range(4)},
-    **{f"{CPU}{n}/cpufreq/scaling_governor": "ondemand\n" for n in range(4)},
-    f"{THERMAL}0/type": "cpu-thermal\n", f"{THERMAL}0/temp": "61835\n",
-    f"{HWMON}1/name": "rpi_volt\n", f"{HWMON}1/in0_lcrit_alarm": "1\n",
-    FIRMWARE: "50005\n",
-}  # fmt: skip
-PI_5 = {
-    **{f"{CPU}{n}/cpufreq/scaling_cur_freq": "2400000\n" for n in range(4)},
-    f"{CPU}0/cpufreq/scaling_governor": "performance\n",
-    f"{THERMAL}0/type": "cpu-thermal\n", f"{THERMAL}0/temp": "55400\n",
-    f"{HWMON}2/name": "rpi_volt\n", f"{HWMON}2/in0_lcrit_alarm": "0\n",
-}  # fmt: skip
-RAPL = "sys/class/powercap/intel-rapl:"
-X86 = {
-    f"{CPU}0/cpufreq/scaling_cur_freq": "3400123\n", f"{CPU}0/cpufreq/scaling_governor": "powersave\n",
-    f"{THERMAL}0/type": "acpitz\n", f"{THERMAL}0/temp": "27800\n",
-    f"{THERMAL}1/type": "acpitz\n", f"{THERMAL}1/temp": "29800\n",
-    f"{THERMAL}2/type": "x86_pkg_temp\n", f"{THERMAL}2/temp": "45000\n",
-    f"{RAPL}0/name": "package-0\n", f"{RAPL}0/energy_uj": "1000000\n",
-    f"{RAPL}0/max_energy_range_uj": "262143328850\n",
-    f"{RAPL}0:0/name": "core\n", f"{RAPL}0:0/energy_uj": "900000\n",
-    f"{RAPL}1/name": "psys\n", f"{RAPL}1/energy_uj": "5000000\n",
-}  # fmt: skip
-# A real answer of a Raspberry Pi 5 at rest; EXT5V and BATT have no current.
-PMIC = """\
- 3V7_WL_SW_A current(0)=0.10247270A
-   3V3_SYS_A current(1)=0.10832820A
-  VDD_CORE_A current(7)=1.42880000A
-      HDMI_A current(22)=0.02002440A
- 3V7_WL_SW_V volt(8)=3.71091200V
-   3V3_SYS_V volt(9)=3.30910500V
-  VDD_CORE_V volt(15)=0.90659250V
-      HDMI_V volt(23)=5.07860000V
-     EXT5V_V volt(24)=5.05716000V
-      BATT_V volt(25)=0.00000000V
-"""
-
-
-def system(root: Path, files: dict[str, str]) -> Path:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(content)
-    return root
 
 
 def test_jetson_orin_nano(tmp_path) -> None:
@@ -262,80 +191,3 @@ def test_folders_and_files_of_others_are_missing_sensors(tmp_path) -> None:
     assert sample["tj_thermal_c"] is None
     assert (sample["vdd_in_w"], sample["power_w"]) == (None, None)
     assert sample["temperature_c"] == 50.593
-
-
-def test_energy_is_the_area_under_the_power() -> None:
-    assert energy_j([2.0, 4.0, 4.0], [0.0, 1.0, 3.0]) == 3.0 + 8.0
-    assert energy_j([None, 2.0, None, 4.0], [0.0, 1.0, 2.0, 3.0]) == 6.0  # 3 W over 2 s
-    assert mean_w([None, 2.0, None, 4.0], [0.0, 1.0, 2.0, 3.0]) == 3.0
-    assert energy_j([5.0], [0.0]) is energy_j([None, None], [0.0, 1.0]) is mean_w([], []) is None
-    assert mean_w([1.0, 2.0], [4.0, 4.0]) is None
-    with pytest.raises(ValueError, match="shorter"):
-        energy_j([1.0, 2.0], [0.0])
-
-
-def test_energy_of_an_estimate_is_less_idle() -> None:
-    assert energy_per_estimate(6.5, 4.5, 60.0, 600) == pytest.approx(0.2)
-    assert energy_per_estimate(4.4, 4.5, 10.0, 10) == pytest.approx(-0.1)  # noise, not cut off
-    assert energy_per_estimate(None, 4.5, 60.0, 600) is energy_per_estimate(6.5, 4.5, 60.0, 0) is None
-
-
-@pytest.mark.parametrize(
-    ("content", "value"),
-    [
-        ("51031\n", 51.031),
-        ("-256000", -256.0),
-        ("9" * 400, None),
-        ("1 2", None),
-        ("nan", None),
-        ("1_0", None),
-    ],
-)
-def test_numbers(tmp_path, content, value) -> None:
-    (tmp_path / "temp").write_text(content)
-    assert sysfs.number(tmp_path / "temp", 1000) == value
-
-
-def test_names_stay_apart() -> None:
-    assert sysfs.distinct(["a_c", "a_c", "a_c", "a_2_c"]) == ["a_c", "a_2_c", "a_3_c", "a_2_2_c"]
-    assert sysfs.identifier("GPU-therm (1)") == "gpu_therm_1"
-    assert sysfs.identifier("ü") == "unnamed"
-
-
-def test_the_sampler_reads_beside_the_work(tmp_path) -> None:
-    with Sampler(Sensors(system(tmp_path, PI_4)), period_s=0.02) as sampler:
-        deadline = time.monotonic() + 10.0
-        while len(sampler.samples) < 5 and time.monotonic() < deadline:
-            time.sleep(0.005)
-    times = [sample["time_s"] for sample in sampler.samples]
-    assert len(times) >= 6  # five and the last one
-    assert times == sorted(times)
-    assert all(sample["temperature_c"] == 61.835 for sample in sampler.samples)
-    assert not any(thread.name == "sensors" for thread in threading.enumerate())
-
-
-def test_the_sampler_does_not_count_what_was_used_before_it(tmp_path) -> None:
-    found = Sensors(system(tmp_path, X86))
-    found.read()
-    (tmp_path / f"{RAPL}0/energy_uj").write_text("900000000\n")
-    with Sampler(found, period_s=60.0) as sampler:
-        pass
-    assert [sample["power_w"] for sample in sampler.samples] == [None, 0.0]
-
-
-def test_a_short_block_has_two_samples(tmp_path) -> None:
-    with Sampler(Sensors(tmp_path), period_s=60.0) as sampler:
-        pass
-    assert len(sampler.samples) == 2
-
-
-def test_the_sampler_survives_its_sensors(tmp_path) -> None:
-    class Broken(Sensors):
-        def read(self) -> dict[str, float | str | None]:
-            raise RuntimeError("unplugged")
-
-    with Sampler(Broken(tmp_path), period_s=60.0) as sampler:
-        pass
-    assert [sample["error"] for sample in sampler.samples] == ["RuntimeError"] * 2
-    with pytest.raises(ValueError, match="period_s is 0"):
-        Sampler(Sensors(tmp_path), period_s=0)
