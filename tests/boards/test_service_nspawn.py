@@ -10,108 +10,16 @@ on locked memory hands that on, so a capability stands for LimitMEMLOCK=.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-import installed
 import pytest
-import rootfs
-from container import HOME, Machine, boot, flowing, in_seconds, short_back_off, until
+from container import Machine, flowing, in_seconds, short_back_off, until
+from kiosk_page import page
 
 pytestmark = pytest.mark.boards
-
-DROP_IN = """
-[Service]
-ExecStartPre=-/bin/rm -f /var/lib/emotion-edge/estimates.jsonl
-ExecStart=
-ExecStart=/opt/emotion-edge/bin/python -I /opt/emotion-edge/looped_camera.py run -c /etc/emotion-edge.toml
-CapabilityBoundingSet=CAP_IPC_LOCK
-AmbientCapabilities=CAP_IPC_LOCK
-"""
-MEMORY = 256  # MiB, of a machine that is short of it; the service needs half
-# Leaves 40 MiB. In several processes, as a browser has them: the kernel kills what scores highest, by its
-# share of the memory plus 1 for the service, plus 0.3 for a page. They grow as pages do: one that takes all
-# in 50 ms finds the service killed, but its memory not yet given back, and is killed next.
-PAGE = f"""
-import os, time
-os.fork(), os.fork()
-held = []
-for _ in range({(MEMORY - 40) // 4}):
-    held.append(b"x" * (1 << 20))
-    time.sleep(0.04)
-time.sleep(600)
-"""
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A running system with the package and a configuration, thrown away afterwards."""
-    if reason := installed.why_not():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("machine")
-    try:
-        with installed.system(folder) as root:
-            yield from boot(root, folder / "console.txt")
-    except rootfs.Offline as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def service(machine: Machine) -> Machine:
-    """The service installed by its own command, and running."""
-    machine.configure()
-    said = machine.edge("service", "install", "-c", "/etc/emotion-edge.toml")
-    assert "next: systemctl start emotion-edge.service" in said
-    assert machine.show("UnitFileState") == "enabled"
-    drop_in = Path(f"/proc/{machine.pid}/root/etc/systemd/system/emotion-edge.service.d/test.conf")
-    drop_in.parent.mkdir()
-    drop_in.write_text(DROP_IN)
-    machine.run("systemctl", "daemon-reload")
-    return machine
-
-
-@pytest.fixture
-def running(service: Machine) -> Machine:
-    """The service in good health, with a fresh count of restarts."""
-    for name in ("hang", "no-camera", "hoards"):
-        service.fault(name, False)
-    service.configure()
-    service.run("systemctl", "stop", "emotion-edge-retry.timer", "emotion-edge.service")
-    service.run("systemctl", "reset-failed", "emotion-edge.service")
-    service.run("systemctl", "start", "emotion-edge.service")
-    until(flowing(service), 30, service.journal())
-    return service
-
-
-@pytest.fixture
-def short_of_memory(running: Machine) -> Iterator[Machine]:
-    """The whole machine has MEMORY, and no swap; the service's code counts as part of it, as on a board."""
-    cache = Path("/proc/sys/vm/drop_caches")
-    if not running.memory.enforces() or not os.access(cache, os.W_OK):
-        pytest.skip("the host has no memory controller, or its page cache cannot be dropped")
-    running.run("systemctl", "stop", "emotion-edge.service")
-    cache.write_text("3")  # else its code counts for whoever has read these files first
-    running.run("systemctl", "start", "emotion-edge.service")
-    until(flowing(running), 30, running.journal())
-    running.memory.limit(MEMORY << 20)
-    yield running
-    running.memory.limit(None)
-
-
-@contextmanager
-def page(machine: Machine) -> Iterator[None]:
-    """A program that holds most of MEMORY, as the page of a kiosk might."""
-    command = ["--unit=page", "--property=OOMScoreAdjust=300", f"/{HOME}/bin/python", "-c", PAGE]
-    machine.run("systemd-run", *command)
-    try:
-        yield
-    finally:
-        machine.run("systemctl", "stop", "page.service")
 
 
 def test_it_runs_as_nobody_without_a_network(running: Machine) -> None:
