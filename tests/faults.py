@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 import rtsp_server
 import terminated
 import tiny
+from noise_pictures import NOISE, breaks
+from unplugged_camera import Camera, Watcher, World
 
 from edge import bundle as bundles
 from edge.capture.reconnect.frame_checks import BadFrames
@@ -40,45 +42,6 @@ from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 
 Row = tuple[str, str, str, bool]
-NOISE = np.random.default_rng(0).integers(0, 256, (64, 96, 128), dtype=np.uint8)
-
-
-class World:
-    """A camera that somebody unplugs and plugs in again; ``kind`` is how it fails while it is away."""
-
-    def __init__(self) -> None:
-        self.plugged = threading.Event()
-        self.plugged.set()
-        self.kind = "blocks"
-
-
-class Camera:
-    live, frame_count = True, None
-
-    def __init__(self, world: World, fps: float = 200.0) -> None:
-        self.world, self.fps = world, fps
-        self.closed = threading.Event()
-
-    def __enter__(self):
-        if not self.world.plugged.is_set() and self.world.kind == "refuses":
-            raise OSError("no such device")
-        return self
-
-    def __exit__(self, *about) -> None:
-        self.closed.set()
-
-    def frames(self) -> Iterator[Frame]:
-        for index in itertools.count():
-            time.sleep(1 / self.fps)
-            while not self.world.plugged.is_set() and not self.closed.is_set():
-                if self.world.kind == "raises":
-                    raise OSError("the device is gone")
-                if self.world.kind == "ends":
-                    return
-                self.closed.wait(0.05)
-            if self.closed.is_set():
-                return
-            yield Frame(NOISE[index % 64], time.monotonic(), index)
 
 
 def stalls(count: int, stall_s: float, seed: int) -> list[Row]:
@@ -148,25 +111,6 @@ def rtsp_cycles(count: int, seed: int) -> list[Row]:
     ]
 
 
-class Watcher:
-    """When a condition became true, looked at every 2 ms."""
-
-    def __init__(self, condition: Callable[[], bool]) -> None:
-        self._condition, self._at = condition, float("inf")
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        end = time.monotonic() + 60
-        while not self._condition() and time.monotonic() < end:
-            time.sleep(0.002)
-        self._at = time.monotonic()
-
-    def seen_s(self) -> float:
-        self._thread.join()
-        return self._at
-
-
 def resources() -> tuple[int, int]:
     return threading.active_count(), len(os.listdir("/proc/self/fd"))
 
@@ -207,29 +151,6 @@ def malformed(count: int, seed: int, folder: Path) -> list[Row]:
         at_most(f"{count} frames, half of them broken: crashes", crashes, 0),
         at_most("estimates from broken frames", wrong, 0),
     ]
-
-
-def breaks(rng: np.random.Generator, at: int) -> np.ndarray:
-    kind = int(rng.integers(8))
-    good = NOISE[at % 64]
-    if kind == 0:
-        return np.full(good.shape, rng.integers(0, 17), np.uint8)
-    if kind == 1:
-        return np.full(good.shape, rng.integers(0, 256), np.uint8)
-    if kind == 2:
-        torn = good.copy()
-        torn[int(rng.integers(1, 80)) :] = rng.integers(0, 256)
-        return torn
-    if kind == 3:
-        return good[: int(rng.integers(0, 96)), : int(rng.integers(0, 128))]
-    if kind == 4:
-        return np.where(rng.random(good.shape) < 0.01, np.nan, good).astype(np.float32)
-    if kind == 5:
-        return rng.integers(0, 256, tuple(rng.integers(0, 9, int(rng.integers(0, 5)))), dtype=np.uint8)
-    if kind == 6:
-        return rng.integers(0, 256, (96, 128, int(rng.choice([1, 2, 4]))), dtype=np.uint8)
-    size = tuple(rng.integers(16, 200, 2))
-    return rng.integers(0, 256, size if size != good.shape else (95, 128), dtype=np.uint8)
 
 
 def memory(count: int, folder: Path) -> list[Row]:
