@@ -1,6 +1,7 @@
 """The tests of what differs from the last commit: ``pytest $(python tests/helpers/changed.py)``.
 
-Tests mirror the source: ``edge/faces/crop.py`` has ``tests/faces/test_crop.py``, or else all of that folder.
+Tests mirror the source: ``edge/faces/crop.py`` has ``tests/faces/test_crop.py`` and, where one file would
+be too long, ``tests/faces/test_crop_SUBJECT.py``; or else all of that folder.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ def tests_of(path: Path) -> list[Path]:
     if path.suffix != ".py":
         return []
     folder = Path("tests", *path.parts[1 if path.parts[0] == "edge" else 0 : -1])
-    exact = folder / f"test_{path.stem}.py"
-    if (ROOT / exact).is_file():
-        return [exact]
-    return [] if folder == Path("tests") else _within(folder)
+    own = [*_within(folder, f"test_{path.stem}.py"), *_within(folder, f"test_{path.stem}_*.py")]
+    if own or folder == Path("tests"):
+        return own
+    return _within(folder)
 
 
-def _within(folder: Path) -> list[Path]:
-    return [path.relative_to(ROOT) for path in sorted((ROOT / folder).glob("test_*.py"))]
+def _within(folder: Path, names: str = "test_*.py") -> list[Path]:
+    return [path.relative_to(ROOT) for path in sorted((ROOT / folder).glob(names))]
 
 
 if __name__ == "__main__":
