@@ -34,7 +34,7 @@ from edge.capture.reconnect.frame_checks import BadFrames
 from edge.capture.reconnect.reconnect import Recovering
 from edge.capture.reconnect.timeouts import Timeouts
 from edge.capture.rtsp import RtspSource
-from edge.data import Face, Frame
+from edge.data import ANY_FACE, Face, Frame, Search
 from edge.engines.ort import OrtEngine
 from edge.faces.tracker import Tracker
 from edge.pipeline import Pipeline
@@ -118,7 +118,7 @@ def resources() -> tuple[int, int]:
 class OneFace:
     """A detector that sees one face in every frame, so that every good frame is worked on."""
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
         return [Face(np.array([8, 8, 88, 88], np.float32), 0.9)]
 
 
