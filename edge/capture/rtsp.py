@@ -45,12 +45,18 @@ class RtspSource(Closing):
     frame_count: int | None = None
 
     def __init__(
-        self, address: str, width: int | None = None, height: int | None = None, fps: float | None = None
+        self,
+        address: str,
+        width: int | None = None,
+        height: int | None = None,
+        fps: float | None = None,
+        *,
+        catch_up_s: float = CATCH_UP_S,
     ) -> None:
         """Connect immediately, within OPEN_S seconds; diagnosing a failure may take as long again."""
         silence_opencv()
         os.environ.setdefault(_OPTIONS, _TCP)  # OpenCV reads it at every open; it does not affect files
-        self.name = without_password(address)
+        self.name, self._catch_up_s = without_password(address), catch_up_s
         parts = _split(address)
         started = time.monotonic()
         capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, parameters(cv2))
@@ -92,9 +98,9 @@ class RtspSource(Closing):
                 raise SourceError(f"{self.name} went silent after {index} frames; check camera and network")
             if picture is None:
                 raise SourceError(f"{self.name} ended the stream after {index} frames; check the camera")
-            # Queued frames arrive without a wait; the first one to be waited for is current. CATCH_UP_S is
+            # Queued frames arrive without a wait; the first one to be waited for is current. _catch_up_s is
             # for a camera that is faster than it reports, and so never causes such a wait.
-            caught_up = caught_up or waited_s > 0.5 / self.fps or started - began > CATCH_UP_S
+            caught_up = caught_up or waited_s > 0.5 / self.fps or started - began > self._catch_up_s
             if caught_up:
                 yield Frame(picture.image, picture.grabbed_s, index)
             index += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -77,7 +78,6 @@ def test_the_programs_detector_counts_who_is_there(frames: list[Frame]) -> None:
     assert counts == {0, 1, 2}, "the sample misses an act"
 
 
-def test_absent_photographs_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None)
+def test_absent_photographs_name_the_extra() -> None:
     with pytest.raises(DependencyError, match=r"emotion-edge\[demo\]"):
-        demo.DemoSource()
+        demo.cutout(replace(demo.ACTORS[0], package="not_installed"))

@@ -15,7 +15,6 @@ from contracts import check_source
 from open_resources import in_use
 from rtsp_server import Camera, serve
 
-from edge.capture import rtsp
 from edge.capture.cv_capture import Picture
 from edge.capture.rtsp import OPEN_S, READ_S, RtspSource, parameters
 from edge.data import Frame
@@ -75,7 +74,7 @@ def test_a_stream_that_ends_says_so(camera: Camera) -> None:
     assert read > 10
 
 
-def test_a_camera_that_is_quicker_than_it_says(monkeypatch) -> None:
+def test_a_camera_that_is_quicker_than_it_says() -> None:
     """Sixty frames a second, evenly, from a stream without a rate: none of them is waited for for long."""
 
     class Quick:
@@ -87,7 +86,7 @@ def test_a_camera_that_is_quicker_than_it_says(monkeypatch) -> None:
 
     source = RtspSource.__new__(RtspSource)
     source.name, source.fps, source._capture = "rtsp://cam", 25.0, Quick()
-    monkeypatch.setattr(rtsp, "CATCH_UP_S", 0.2)
+    source._catch_up_s = 0.2
     assert 5 < next(source.frames()).index < 60
 
 

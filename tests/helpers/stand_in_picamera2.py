@@ -128,9 +128,9 @@ class Picamera2:
 
     hardware = Hardware()
 
-    @staticmethod
-    def global_camera_info():
-        return [{"Model": model, "Num": i} for i, model in enumerate(Picamera2.hardware.models)]
+    @classmethod
+    def global_camera_info(cls):
+        return [{"Model": model, "Num": i} for i, model in enumerate(cls.hardware.models)]
 
     def __init__(self, camera_num=0, verbose_console=None, tuning=None, allocator=None):
         read, self.notifyme_w = os.pipe2(os.O_NONBLOCK)
@@ -224,16 +224,16 @@ def functions() -> list[tuple[str, str, Any]]:
         (kind.__name__, name, getattr(kind, name))
         for kind in (Picamera2, MappedArray, Job, CompletedRequest)
         for name, value in vars(kind).items()
-        if (callable(value) or isinstance(value, staticmethod)) and (kind, name) not in own
+        if (callable(value) or isinstance(value, (staticmethod, classmethod))) and (kind, name) not in own
     ]
 
 
 def install(monkeypatch, **settings: Any) -> Hardware:
     """Let ``import picamera2`` find the stand-in, over a camera with these settings."""
     module = ModuleType("picamera2")
-    module.Picamera2, module.MappedArray = Picamera2, MappedArray
     hardware = Hardware(**settings)
-    monkeypatch.setattr(Picamera2, "hardware", hardware)
+    module.Picamera2 = type("Picamera2", (Picamera2,), {"hardware": hardware})
+    module.MappedArray = MappedArray
     monkeypatch.setitem(sys.modules, "picamera2", module)
     libcamera = ModuleType("libcamera")
     libcamera.StreamRole = SimpleNamespace(Viewfinder="viewfinder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +42,7 @@ class GStreamerSource(Closing):
         height: int | None = None,
         fps: float | None = None,
         elements: Elements = JETSON,
+        parse: Callable[[Any, str], Any] = parse,
     ) -> None:
         """Start the camera immediately and wait for its first frame."""
         self.address = address

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from typing import Any
@@ -52,10 +52,11 @@ class PicameraSource(Closing):
         *,
         color: bool = False,
         draw: bool = False,
+        hang_s: float = _HANG_S,
     ) -> None:
         """Open and start the camera immediately, so that a wrong address fails before anything else."""
         number = opening.number_in(address)
-        self.address = address
+        self.address, self._hang_s = address, hang_s
         self._closed = False
         self._lock = threading.Lock()  # held from requesting a frame to returning its buffer
         self._library = opening.load()
@@ -75,7 +76,7 @@ class PicameraSource(Closing):
     def close(self) -> None:
         """Close the camera; a call from another thread also ends a waiting ``frames``."""
         self._closed = True  # a waiting reader sees this within _POLL_S and releases the lock
-        if not self._lock.acquire(timeout=_HANG_S):
+        if not self._lock.acquire(timeout=self._hang_s):
             # Closing during a call that hangs in the library could crash the process.
             _log.warning("camera %s hangs in picamera2 and stays open; restart the program", self.address)
             return
@@ -176,7 +177,7 @@ class PicameraSource(Closing):
             _log.warning("camera %s did not close cleanly: %s", self.address, cause(error))
 
 
-def capture_time(sensor_ns: int | None) -> float:
+def capture_time(sensor_ns: int | None, clock_ns: Callable[[int], int] = time.clock_gettime_ns) -> float:
     """CLOCK_MONOTONIC seconds of a CLOCK_BOOTTIME stamp in nanoseconds; now if it is implausible.
 
     libcamera documents the boot-time clock, which continues while a machine is suspended; some of its drivers
@@ -185,6 +186,6 @@ def capture_time(sensor_ns: int | None) -> float:
     now_s = time.monotonic()
     if not sensor_ns:
         return now_s
-    asleep_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    asleep_ns = clock_ns(time.CLOCK_BOOTTIME) - clock_ns(time.CLOCK_MONOTONIC)
     stamp_s = (sensor_ns - asleep_ns) / 1e9
     return stamp_s if now_s - _OLDEST_S < stamp_s <= now_s else now_s

@@ -16,8 +16,7 @@ from contracts import check_source
 from gstreamer_parts import LIBRARIES, PC, real, source
 from open_resources import in_use
 
-from edge.capture.gstreamer import source as gstreamer
-from edge.capture.gstreamer.pipeline import Elements
+from edge.capture.gstreamer.pipeline import Elements, parse
 from edge.capture.gstreamer.source import GStreamerSource
 from edge.errors import SourceError
 
@@ -143,7 +142,7 @@ def test_faults(elements: Elements, address: str, words: str) -> None:
 
 
 @real
-def test_a_start_that_fails_before_its_element_says_why(monkeypatch) -> None:
+def test_a_start_that_fails_before_its_element_says_why() -> None:
     class Hasty:
         """A real pipeline whose change of state has failed, while the error is still to come."""
 
@@ -156,11 +155,9 @@ def test_a_start_that_fails_before_its_element_says_why(monkeypatch) -> None:
         def get_state(self, timeout: int):
             return LIBRARIES.gst.StateChangeReturn.FAILURE, None, None
 
-    parse = gstreamer.parse
-    monkeypatch.setattr(gstreamer, "parse", lambda *parts: Hasty(parse(*parts)))
     late = replace(PC, converter="identity sleep-time=100000 error-after=2")
     with pytest.raises(SourceError, match=r"identity.*Failed after"):
-        source(late)
+        GStreamerSource("csi://0", 320, 240, 30.0, late, lambda *parts: Hasty(parse(*parts)))
 
 
 @real
