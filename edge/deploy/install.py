@@ -96,12 +96,12 @@ def uninstall(root: Path = Path("/")) -> None:
     print("kept: /var/lib/emotion-edge and /var/cache/emotion-edge")
 
 
-def status() -> None:
+def status(root: Path = Path("/")) -> None:
     """Print the service's state in systemd; EdgeError if systemd does not answer."""
-    if not (Path("/") / UNITS / SERVICE).exists():
+    if not (root / UNITS / SERVICE).exists():
         print(f"{SERVICE} is not installed; run: sudo emotion-edge service install")
         return
-    if not _systemd_runs(Path("/")):
+    if not _systemd_runs(root):
         print(f"{SERVICE} is installed; systemd is not running here")
         return
     lines = _systemctl("show", f"--property={','.join(_SHOWN)}", SERVICE).splitlines()

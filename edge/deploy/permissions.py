@@ -17,7 +17,7 @@ from edge.errors import ConfigError
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # ProtectHome= and PrivateTmp=
 
 
-def check(config: Config, config_file: Path | None, *program: Path) -> None:
+def check(config: Config, config_file: Path | None, *program: Path, hidden: Sequence[str] = _HIDDEN) -> None:
     """Raise ConfigError for the first file that the service could not read."""
     configured = (config.bundle.path, config.detector.model, config.source.address)
     paths = [*program, *([config_file] if config_file else []), *(Path(text) for text in configured if text)]
@@ -25,7 +25,7 @@ def check(config: Config, config_file: Path | None, *program: Path) -> None:
         if not path.is_absolute() or str(path).startswith("/dev/") or not path.exists():
             continue  # a camera, the demo, or a missing file that `run` will report
         for step in _with_parents(path):
-            if fault := _fault(step):
+            if fault := _fault(step, hidden):
                 raise ConfigError(
                     f"the service cannot read {path} ({fault}); move it where all users can read, as in /opt"
                 )
@@ -58,9 +58,9 @@ def _with_parents(path: Path) -> Iterator[Path]:
         yield from (end, *end.parents)
 
 
-def _fault(path: Path) -> str:
+def _fault(path: Path, hidden: Sequence[str]) -> str:
     """Why an unprivileged user in the camera groups cannot use ``path``; "" if it can."""
-    if str(path) in _HIDDEN:
+    if str(path) in hidden:
         return f"{path} is hidden from services"
     status = path.stat()
     needed = stat.S_IXOTH if path.is_dir() else stat.S_IROTH

@@ -124,7 +124,6 @@ def test_a_cpu_quota_that_makes_no_sense(value: str, capsys) -> None:
     assert "is not a share of a core" in capsys.readouterr().err
 
 
-def test_status_without_an_installation(monkeypatch, tmp_path: Path, capsys) -> None:
-    monkeypatch.setattr(install, "UNITS", str(tmp_path))
-    install.status()
+def test_status_without_an_installation(tmp_path: Path, capsys) -> None:
+    install.status(tmp_path)
     assert "is not installed" in capsys.readouterr().out
