@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edge.bundle import Bundle
 from edge.config import Config
 from edge.engines.backends import BACKENDS, BackendPart, tensorrt_fault
-from edge.engines.golden import reproduces
+from edge.engines.golden import Verdict, reproduces
 from edge.engines.machine_cache import passed_before, recall, remember_verdict
 from edge.errors import BundleError, ConfigError, EdgeError
 from edge.parts import names
@@ -16,17 +16,18 @@ from edge.protocols import Engine
 from edge.system.device import l4t
 
 log = logging.getLogger("edge")
+Prove = Callable[[Engine, Bundle], Verdict]  # how closely an engine reproduces golden.npz
 
 
-def engine(config: Config, bundle: Bundle) -> Engine:
+def engine(config: Config, bundle: Bundle, prove: Prove = reproduces) -> Engine:
     """The engine for the chosen backend; all but fp32 on the processor must reproduce golden.npz first."""
     kind, precision, threads = wanted(config, bundle)
     backend = next(part for part in BACKENDS if part.name == kind)
     if backend.serve is None:
-        return _proven(backend, config, bundle, precision, threads)
+        return _proven(backend, config, bundle, precision, threads, prove)
     if config.bundle.precision != "auto":
         bundle.model(precision)  # a precision configured by name must exist
-    return backend.serve(config.engine, bundle, precision, _standby(config, bundle))
+    return backend.serve(config.engine, bundle, precision, _standby(config, bundle, prove))
 
 
 def wanted(config: Config, bundle: Bundle) -> tuple[str, str, int]:
@@ -73,12 +74,14 @@ def traits(parts: Sequence[BackendPart]) -> list[str]:
     return [*(part.name for part in parts), *(trait for part in parts for trait in part.traits())]
 
 
-def _proven(backend: BackendPart, config: Config, bundle: Bundle, precision: str, threads: int) -> Engine:
+def _proven(
+    backend: BackendPart, config: Config, bundle: Bundle, precision: str, threads: int, prove: Prove
+) -> Engine:
     """The loaded engine; BundleError if it does not reproduce golden.npz."""
     loaded: Engine = backend.load(config.engine, bundle, precision, threads)
     if backend.on_processor and (precision == "fp32" or passed_before(bundle, precision)):
         return loaded
-    verdict = reproduces(loaded, bundle)
+    verdict = prove(loaded, bundle)
     if backend.on_processor:
         remember_verdict(bundle, precision, verdict)
     if verdict.passed:
@@ -89,12 +92,12 @@ def _proven(backend: BackendPart, config: Config, bundle: Bundle, precision: str
     )
 
 
-def _standby(config: Config, bundle: Bundle) -> Engine:
+def _standby(config: Config, bundle: Bundle, prove: Prove) -> Engine:
     """The fp32 engine to use until the chosen backend is ready: the best one that is ready and correct."""
     ready = [part for part in BACKENDS if part.serve is None and not part.fault()]
     for backend in reversed(ready[1:]):
         try:
-            return _proven(backend, config, bundle, "fp32", 1)
+            return _proven(backend, config, bundle, "fp32", 1, prove)
         except EdgeError as error:
             log.warning("%s", error)
-    return _proven(ready[0], config, bundle, "fp32", config.bundle.threads)
+    return _proven(ready[0], config, bundle, "fp32", config.bundle.threads, prove)

@@ -12,7 +12,6 @@ from edge import config_file
 from edge.config import EngineConfig
 from edge.engines import machine_cache, selection
 from edge.engines import measure as choose
-from edge.engines import selection as engines
 from edge.engines.backends import BACKENDS, BackendPart
 from edge.engines.golden import Verdict
 from edge.engines.ort import OrtEngine
@@ -121,24 +120,22 @@ def test_a_cache_that_cannot_be_written_is_no_fault(reference, tmp_path, monkeyp
 
 
 @pytest.fixture
-def golden_runs(monkeypatch, tmp_path) -> list[Verdict]:
-    """The verdicts of golden.npz as far as it was tried, in an empty cache."""
+def own_cache(monkeypatch, tmp_path) -> None:
+    """An empty cache, for this test alone."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_golden_is_tried_once_per_model_processor_and_version(reference, own_cache, monkeypatch) -> None:
+    wanted = config_file.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
     tried: list[Verdict] = []
 
-    def reproduces(engine, bundle) -> Verdict:
+    def prove(engine, bundle) -> Verdict:
         tried.append(Verdict(0.9999, 0.0))
         return tried[-1]
 
-    monkeypatch.setattr(engines, "reproduces", reproduces)
-    return tried
-
-
-def test_golden_is_tried_once_per_model_processor_and_version(reference, golden_runs, monkeypatch) -> None:
-    wanted = config_file.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
     for _ in range(3):
-        assert isinstance(selection.engine(wanted, reference), OrtEngine)
-    assert len(golden_runs) == 1
+        assert isinstance(selection.engine(wanted, reference, prove), OrtEngine)
+    assert len(tried) == 1
     for file in ("golden", "int8-cpu"):
         manifest = reference.manifest
         entries = {**manifest.files, "golden": manifest.golden}
@@ -154,15 +151,14 @@ def test_golden_is_tried_once_per_model_processor_and_version(reference, golden_
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '{"min_cosine": "1", "label_changes": 0}'])
-def test_a_damaged_verdict_is_as_none(reference, golden_runs, tmp_path, text: str) -> None:
+def test_a_damaged_verdict_is_as_none(reference, own_cache, tmp_path, text: str) -> None:
     machine_cache.remember_verdict(reference, "int8-cpu", Verdict(1.0, 0.0))
     next((tmp_path / "cache" / "emotion-edge").iterdir()).write_text(text)
     assert not machine_cache.passed_before(reference, "int8-cpu")
 
 
-def test_what_is_wrong_is_refused_at_every_start(reference, golden_runs, monkeypatch) -> None:
+def test_what_is_wrong_is_refused_at_every_start(reference, own_cache) -> None:
     wanted = config_file.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
-    monkeypatch.setattr(engines, "reproduces", lambda *_: Verdict(0.5, 0.0))
     for _ in range(2):
         with pytest.raises(BundleError, match=r"does not reproduce golden\.npz"):
-            selection.engine(wanted, reference)
+            selection.engine(wanted, reference, lambda *_: Verdict(0.5, 0.0))

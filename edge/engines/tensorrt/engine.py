@@ -33,18 +33,18 @@ class TrtEngine(Closing):
     EdgeError if the plan is for another version or GPU, and if the GPU fails.
     """
 
-    def __init__(self, plan: Path, state: Sequence[StateTensor]) -> None:
+    def __init__(self, plan: Path, state: Sequence[StateTensor], state_rows: int = STATE_ROWS) -> None:
         self._trt = library()
         self.serves = f"{plan.stem.rpartition('-')[0]} on TensorRT"
         self._device = Device()
         try:
             with self._device.faults("load the engine"):
-                self._load(plan, state)
+                self._load(plan, state, state_rows)
         except BaseException:
             self._device.close()
             raise
 
-    def _load(self, plan: Path, state: Sequence[StateTensor]) -> None:
+    def _load(self, plan: Path, state: Sequence[StateTensor], state_rows: int) -> None:
         trt, device = self._trt, self._device
         self._logger = make_logger(trt)
         self._runtime = start(trt, trt.Runtime, self._logger)
@@ -57,7 +57,7 @@ class TrtEngine(Closing):
         self.outputs: Mapping[str, TensorSpec] = {n: self._spec(n) for n in names if n not in inputs}
         self.faces = int(self._engine.get_tensor_profile_shape("face", 0)[2][0])
         self._state = state
-        self._tables = [StateTable(device, tensor.shape, STATE_ROWS) for tensor in state]
+        self._tables = [StateTable(device, tensor.shape, state_rows) for tensor in state]
         carried = {name for tensor in state for name in (tensor.input, tensor.output)}
         self._memory, self._host = {}, {}
         for spec in (*self.inputs.values(), *self.outputs.values()):

@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +50,21 @@ def precisions_from(bundle: Bundle, precision: str) -> list[str]:
     return [name for name in precisions if name in bundle.precisions]
 
 
-def obtain(bundle: Bundle, precision: str, faces: int, folder: Path) -> TrtEngine:
+def obtain(
+    bundle: Bundle,
+    precision: str,
+    faces: int,
+    folder: Path,
+    make: Callable[[Bundle, plans.Key, Path], Path] = make_with_progress,
+) -> TrtEngine:
     """The engine of one precision, built first if it is missing or stale."""
     key = plans.key_of(bundle, precision, faces)
-    plan = plans.find(folder, key) or make_with_progress(bundle, key, folder)
+    plan = plans.find(folder, key) or make(bundle, key, folder)
     try:
         return TrtEngine(plan, bundle.state)
     except Stale:
         plans.forget(plan)
-        return TrtEngine(make_with_progress(bundle, key, folder), bundle.state)
+        return TrtEngine(make(bundle, key, folder), bundle.state)
 
 
 class Serving(Closing):

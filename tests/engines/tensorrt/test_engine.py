@@ -19,7 +19,6 @@ from edge import bundle as bundles
 from edge.data import Face, Frame, Track
 from edge.engines.golden import reproduces
 from edge.engines.ort import OrtEngine
-from edge.engines.tensorrt import engine as trt
 from edge.engines.tensorrt.engine import TrtEngine
 from edge.engines.tensorrt.memory import PTX, Row
 from edge.errors import EdgeError
@@ -53,11 +52,11 @@ def test_the_reference_bundle_reproduces_its_golden_outputs(gpu) -> None:
     assert gpu.gpu.launches > 100
 
 
-def test_state_stays_on_the_device(gpu, bundle, monkeypatch) -> None:
+def test_state_stays_on_the_device(gpu, bundle) -> None:
     """Ten steps of two faces and one that comes later: only the zero states are uploaded, none comes back."""
     uploads, downloads = [], []
-    monkeypatch.setattr(gpu.gpu, "memcpy_htod", spy(gpu.gpu.memcpy_htod, uploads, at=1))
-    monkeypatch.setattr(gpu.gpu, "memcpy_dtoh", spy(gpu.gpu.memcpy_dtoh, downloads, at=0))
+    gpu.gpu.memcpy_htod = spy(gpu.gpu.memcpy_htod, uploads, at=1)
+    gpu.gpu.memcpy_dtoh = spy(gpu.gpu.memcpy_dtoh, downloads, at=0)
     engine = TrtEngine(plan(bundle), bundle.state)
     free = len(engine._tables[0].free)
     recognizer = Recognizer(engine, bundle, Decision(bundle.labels, 1.0, 0.0, 0.0))
@@ -128,9 +127,8 @@ def test_faults_are_one_line(gpu, bundle, tmp_path) -> None:
     assert gpu.gpu.pushed == 0
 
 
-def test_state_rows_are_bounded(gpu, bundle, monkeypatch) -> None:
-    monkeypatch.setattr(trt, "STATE_ROWS", 4)
-    with TrtEngine(plan(bundle), bundle.state) as engine:
+def test_state_rows_are_bounded(gpu, bundle) -> None:
+    with TrtEngine(plan(bundle), bundle.state, state_rows=4) as engine:
         kept = step(engine, 2)
         assert kept
         with pytest.raises(EdgeError, match="more than 4 state rows"):

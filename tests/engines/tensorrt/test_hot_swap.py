@@ -55,14 +55,15 @@ def log(caplog):
 @pytest.fixture
 def builder(monkeypatch):
     """Replaces the builder by one that copies an ONNX file; refusals by precision may be put in."""
-    refusals: dict[str, tuple[int, str]] = {}  # exit code and last words
+    refusals: dict[str, tuple] = {}  # exit code, last words and, where it takes its time, seconds
     started: list[str] = []
 
     def command(bundle, precision: str, faces: int, folder: Path) -> list[str]:
         started.append(precision)
         if precision in refusals:
-            code, text = refusals[precision]
-            told = f"import sys; print({text!r}, file=sys.stderr); sys.exit({code})"
+            code, text, *wait_s = refusals[precision]
+            told = f"import sys, time; time.sleep({sum(wait_s)}); print({text!r}, file=sys.stderr)"
+            told += f"; sys.exit({code})"
             return [sys.executable, "-c", told]
         plan, sidecar, text = engine_files(precision, folder)
         model = str(bundle.model("fp32"))
@@ -193,7 +194,7 @@ def test_where_the_gpu_fails_onnx_runtime_takes_over(gpu, builder, log, tmp_path
     assert gpu.gpu.pushed == 0
 
 
-def test_a_runtime_that_cannot_start_is_a_step_down(gpu, builder, log, monkeypatch, tmp_path) -> None:
+def test_a_runtime_that_cannot_start_is_a_step_down(gpu, builder, log, tmp_path) -> None:
     """The bindings raise TypeError where the library gives no object."""
 
     def refuse(logger):
@@ -201,42 +202,40 @@ def test_a_runtime_that_cannot_start_is_a_step_down(gpu, builder, log, monkeypat
 
     for precision in hot_swap.FALLBACKS:
         put(precision, tmp_path / "engines")
-    monkeypatch.setattr(gpu, "Runtime", refuse)
+    gpu.Runtime = refuse
     with serving(tmp_path / "engines") as engine:
         assert engine.serves == STANDBY
     assert log().count("cannot start") == 3
     assert gpu.gpu.pushed == 0
 
 
-def test_a_fault_that_is_not_the_plans_leaves_the_plan(gpu, builder, monkeypatch, tmp_path) -> None:
+def test_a_fault_that_is_not_the_plans_leaves_the_plan(gpu, builder, tmp_path) -> None:
     put("int8-trt", tmp_path / "engines")
 
     def full(size):
         raise stand_in.DriverError("cuMemAlloc failed: out of memory")
 
-    monkeypatch.setattr(gpu.gpu, "mem_alloc", full)
+    gpu.gpu.mem_alloc = full
     with serving(tmp_path / "engines") as engine:
         step(engine)
     assert list((tmp_path / "engines").glob("*.plan"))
     assert gpu.gpu.pushed == 0
 
 
-def test_a_stale_plan_is_built_again_for_check(gpu, monkeypatch, tmp_path) -> None:
+def test_a_stale_plan_is_built_again_for_check(gpu, tmp_path) -> None:
     put("int8-trt", tmp_path / "engines", b"old plan")
 
-    def make(bundle, key, folder, say, _workspace_mb):
+    def make(bundle, key, folder):
         put("int8-trt", folder)
         return engine_files("int8-trt", folder)[0]
 
-    monkeypatch.setattr(plans, "make", make)
-    with hot_swap.obtain(REFERENCE, "int8-trt", 8, tmp_path / "engines") as engine:
+    with hot_swap.obtain(REFERENCE, "int8-trt", 8, tmp_path / "engines", make) as engine:
         assert np.isfinite(step(engine)["logits"]).all()
 
 
-def test_closing_ends_the_builder(gpu, builder, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(
-        hot_swap, "build_command", lambda *_: [sys.executable, "-c", "import time; time.sleep(60)"]
-    )
+def test_closing_ends_the_builder(gpu, builder, tmp_path) -> None:
+    _, refusals = builder
+    refusals["int8-trt"] = (1, "too late", 60.0)
     started = time.monotonic()
     with serving(tmp_path / "engines") as engine:
         step(engine)
