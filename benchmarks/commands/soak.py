@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,15 @@ def _report(
 class _Memory:
     """Resident memory once per second, read between two frames."""
 
-    def __init__(self, most: int) -> None:
-        self.at_s, self.mb = Numbers(most), Numbers(most)
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.at_s, self.mb, self._clock = Numbers(most), Numbers(most), clock
 
     def along(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """``frames``, reading the memory whenever a second has passed."""
-        began = following = time.monotonic()
+        began = following = self._clock()
         for frame in frames:
             yield frame
-            now = time.monotonic()
+            now = self._clock()
             if now >= following:
                 following = now + 1.0
                 pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])

@@ -25,7 +25,8 @@ STAGES = (*WAITS, "detect", "track", "select", "crop", "network", "decide", "pub
 class Stages:
     """Own seconds of each stage, frame by frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.totals: list[float] = []  # seconds of each whole frame, timed separately
         self.frames: list[dict[str, float]] = []  # stage -> own seconds, for each frame
         self._spent: dict[str, float] = {}
@@ -34,7 +35,7 @@ class Stages:
 
     def enter(self, stage: str) -> None:
         """Start the clock of ``stage`` and stop that of the enclosing stage."""
-        now = time.perf_counter()
+        now = self._clock()
         if self._open:
             self._spent[self._open[-1]] = self._spent.get(self._open[-1], 0.0) + now - self._since
         self._open.append(stage)
@@ -42,7 +43,7 @@ class Stages:
 
     def leave(self) -> None:
         """Return to the enclosing stage."""
-        stage, now = self._open.pop(), time.perf_counter()
+        stage, now = self._open.pop(), self._clock()
         self._spent[stage] = self._spent.get(stage, 0.0) + now - self._since
         self._since = now
 

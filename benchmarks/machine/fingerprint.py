@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -103,14 +103,14 @@ def _gpu(root: Path) -> str | None:
     return f"{gpu.name} ({gpu.capability})"
 
 
-def _library(name: str) -> str | None:
+def _library(name: str, packages: Mapping[str, Sequence[str]] = _LIBRARIES) -> str | None:
     module = sys.modules.get(name)
     if module is None and name in _CHEAP:
         try:
             module = importlib.import_module(name)
         except ImportError:
-            return _installed(_LIBRARIES[name])
-    return getattr(module, "__version__", None) or _installed(_LIBRARIES[name])
+            return _installed(packages[name])
+    return getattr(module, "__version__", None) or _installed(packages[name])
 
 
 def _installed(names: Sequence[str]) -> str | None:

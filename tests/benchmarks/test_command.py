@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_without_a_library_of_the_page_nothing_is_measured(library: str, extra: 
 
 
 def test_without_scipy_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "scipy", None)  # so it is not found, either
     monkeypatch.setitem(sys.modules, "scipy.stats", None)
     args = argparse.Namespace(json=None, html=None)
     with pytest.raises(DependencyError, match=r"emotion-edge\[bench\]"):
@@ -197,19 +198,19 @@ class Watched:
         pass
 
 
-def test_a_bar_is_drawn_where_someone_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_is_drawn_where_someone_watches() -> None:
     terminal = Watched()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with Bar(20.0, "seconds") as bar:
-        bar.at(9.8)
-        bar.at(30.2)
-    assert "] 10/20 seconds" in terminal.text
-    assert f"[{'#' * 30}] 30/20 seconds" in terminal.text.splitlines()[-1]
-    terminal.text = ""
-    assert list(with_progress("abc", 3, "letters")) == ["a", "b", "c"]
-    assert "] 3/3 letters" in terminal.text
-    terminal.text = ""
-    with Bar(None, "frames") as bar:
-        bar.at(3)
-    assert list(with_progress("abc", None)) == ["a", "b", "c"]
-    assert terminal.text == "", "of unknown length"
+    with redirect_stderr(terminal):
+        with Bar(20.0, "seconds") as bar:
+            bar.at(9.8)
+            bar.at(30.2)
+        assert "] 10/20 seconds" in terminal.text
+        assert f"[{'#' * 30}] 30/20 seconds" in terminal.text.splitlines()[-1]
+        terminal.text = ""
+        assert list(with_progress("abc", 3, "letters")) == ["a", "b", "c"]
+        assert "] 3/3 letters" in terminal.text
+        terminal.text = ""
+        with Bar(None, "frames") as bar:
+            bar.at(3)
+        assert list(with_progress("abc", None)) == ["a", "b", "c"]
+        assert terminal.text == "", "of unknown length"

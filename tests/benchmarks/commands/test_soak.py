@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,10 +57,9 @@ def test_readings_lie_on_disk_while_it_runs() -> None:
         json.dumps(spool.read())
 
 
-def test_memory_is_looked_at_once_a_second(monkeypatch) -> None:
+def test_memory_is_looked_at_once_a_second() -> None:
     now = [0.0]
-    monkeypatch.setattr(soak, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    memory = soak._Memory(10)
+    memory = soak._Memory(10, lambda: now[0])
     for at in memory.along(range(91)):  # three seconds of a camera
         now[0] = at / 30
     assert len(memory.mb.floats()) == 4

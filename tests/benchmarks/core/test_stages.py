@@ -14,21 +14,23 @@ from edge.errors import EdgeError
 
 
 class Clock:
-    def __init__(self, monkeypatch) -> None:
+    def __init__(self) -> None:
         self.now = 0.0
-        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def __call__(self) -> float:
+        return self.now
 
     def work(self, seconds: float) -> None:
         self.now += seconds
 
 
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> Clock:
+    return Clock()
 
 
 def test_the_clock_of_a_stage_stops_while_an_inner_stage_runs(clock) -> None:
-    stages = Stages()
+    stages = Stages(clock)
     inner = stages.timed("network", lambda: clock.work(3))
 
     def outer() -> None:
@@ -44,7 +46,7 @@ def test_the_clock_of_a_stage_stops_while_an_inner_stage_runs(clock) -> None:
 
 
 def test_what_lies_between_the_stages_shows(clock) -> None:
-    stages = Stages()
+    stages = Stages(clock)
     stages.timed("detect", lambda: clock.work(9))()
     clock.work(1)
     stages.frame_done(clock.now)
@@ -52,7 +54,7 @@ def test_what_lies_between_the_stages_shows(clock) -> None:
 
 
 def test_a_stage_that_fails_stops_its_clock(clock) -> None:
-    stages = Stages()
+    stages = Stages(clock)
 
     def fails() -> None:
         clock.work(1)
@@ -69,7 +71,7 @@ def test_a_stage_that_fails_stops_its_clock(clock) -> None:
 
 
 def test_the_wait_for_a_frame_belongs_to_the_frame_it_gives(clock) -> None:
-    stages, seen = Stages(), []
+    stages, seen = Stages(clock), []
 
     def source():
         for index in range(3):

@@ -151,9 +151,7 @@ def test_a_large_input_is_hashed_in_parts(tmp_path) -> None:
 
 def test_a_library_that_pip_does_not_know(monkeypatch) -> None:
     """As a board has it from apt: the module alone knows its version."""
-    monkeypatch.setattr(
-        prints, "_LIBRARIES", {"numpy": ("no-such-package",), "tensorrt": ("no-such-package",)}
-    )
-    assert prints._library("numpy") == np.__version__
+    unknown = {"numpy": ("no-such-package",), "tensorrt": ("no-such-package",)}
+    assert prints._library("numpy", unknown) == np.__version__
     monkeypatch.setitem(prints.sys.modules, "tensorrt", None)
-    assert prints._library("tensorrt") is None
+    assert prints._library("tensorrt", unknown) is None
