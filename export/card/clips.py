@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from calibration.collect import finder, track_crops
 from edge import session
@@ -20,6 +23,7 @@ from export.metrics import accuracy, smoothing
 
 SHORTEST = 10  # steps of a track that counts
 LONGEST = 1200  # frames of a clip
+Float32 = npt.NDArray[np.float32]
 
 
 def check_clips(clips: Sequence[Path], detector: str = "") -> None:
@@ -40,21 +44,29 @@ def check_clips(clips: Sequence[Path], detector: str = "") -> None:
 
 
 def on_clips(
-    bundle: Bundle, clips: Sequence[Path], share: float, temperature: float, detector: str = ""
+    bundle: Bundle,
+    clips: Sequence[Path],
+    share: float,
+    temperature: float,
+    detector: str = "",
+    *,
+    crops_of: Callable[..., Sequence[npt.NDArray[np.uint8]]] = track_crops,
+    baseline: Callable[[Float32], Float32] | None = None,
 ) -> dict[str, Any]:
     """Per clip: tracks, steps, label changes per 100 steps of each method, share of "uncertain" steps.
 
     ``share`` is that of the newest step in the exponential smoothing, ``temperature`` that of the head
-    without memory. ``detector`` is the path of a YuNet file, or empty. Steadiness alone is no merit: an
-    answer that never changes is steadiest. Compare the delays on generated sequences.
+    without memory: ``baseline``, or that of the bundle. ``detector`` is the path of a YuNet file, or empty.
+    ``crops_of`` gives the faces of a clip, track by track. Steadiness alone is no merit: an answer that never
+    changes is steadiest. Compare the delays on generated sequences.
     """
-    engine, baseline = OrtEngine(bundle.model("fp32"), threads=2), per_frame.load(bundle)
+    engine, baseline = OrtEngine(bundle.model("fp32"), threads=2), baseline or per_frame.load(bundle)
     own_t = bundle.manifest.temperature
     decision, raw = (Decision(bundle.labels, t, 0, 0) for t in (own_t, temperature))
     measured = {}
     with finder(bundle, detector) as faces:
         for clip in clips:
-            every_track = track_crops(str(clip), bundle.manifest, faces, LONGEST)
+            every_track = crops_of(str(clip), bundle.manifest, faces, LONGEST)
             tracks = [track for track in every_track if len(track) >= SHORTEST]
             changes = {"recurrent": 0, "per frame": 0, f"per frame, EMA {share:g}": 0}
             unsure = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,12 @@ from export.train.sequences import SequenceTrainingRecipe, fingerprint, train_se
 
 
 def frame_networks(
-    data: FerPlus, recipes: Sequence[FrameRecipe], together_epochs: int, fine_tune_epochs: int, work: Path
+    data: FerPlus,
+    recipes: Sequence[FrameRecipe],
+    together_epochs: int,
+    fine_tune_epochs: int,
+    work: Path,
+    train: Callable[..., FrameClassifier] = train_frames,
 ) -> list[tuple[FrameClassifier, Path]]:
     """A network by each of ``recipes``, which differ in their seed, and the folder of its last checkpoint.
 
@@ -29,13 +34,13 @@ def frame_networks(
     ``fine_tune_epochs`` of quantization-aware training come last. 0 leaves a stage out.
     """
     folders = [work / f"seed-{recipe.seed}" for recipe in recipes]
-    networks = [train_frames(data, *each) for each in zip(recipes, folders, strict=True)]
+    networks = [train(data, *each) for each in zip(recipes, folders, strict=True)]
     if together_epochs:
         name = f"together-{fingerprint(*networks)}-{together_epochs}"
         answers = _answers(data, networks, work / name)
         folders = [folder / name for folder in folders]
         networks = [
-            train_frames(data, together(recipe, together_epochs), folder, network, answers)
+            train(data, together(recipe, together_epochs), folder, network, answers)
             for recipe, folder, network in zip(recipes, folders, networks, strict=True)
         ]
     if fine_tune_epochs:

@@ -40,22 +40,19 @@ def test_the_mean_answer_is_that_of_all_networks_and_both_sides(data) -> None:
     np.testing.assert_allclose(found, torch.stack(sides).mean(0), rtol=1e-5)
 
 
-def test_networks_that_learn_together_are_told_what_all_of_them_say(
-    data, recipe, tmp_path, monkeypatch
-) -> None:
+def test_networks_that_learn_together_are_told_what_all_of_them_say(data, recipe, tmp_path) -> None:
     from dataclasses import replace
 
     from export.train import stages
 
     recipes = [replace(recipe, seed=seed, epochs=1) for seed in (1, 2)]
-    train_frames, calls = stages.train_frames, []
+    calls = []
 
     def recorded(*args):
-        calls.append((*args[1:], train_frames(*args)))
+        calls.append((*args[1:], stages.train_frames(*args)))
         return calls[-1][-1]
 
-    monkeypatch.setattr(stages, "train_frames", recorded)
-    found = stages.frame_networks(data, recipes, 2, 0, tmp_path)
+    found = stages.frame_networks(data, recipes, 2, 0, tmp_path, recorded)
     folders = [folder for _, folder in found]
     assert folders == [tmp_path / f"seed-{seed}" / folders[0].name for seed in (1, 2)]
     (first, second), both = calls[:2], calls[2:]
