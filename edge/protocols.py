@@ -14,8 +14,15 @@ from edge.events import Event
 class Source(AbstractContextManager["Source"], Protocol):
     """Yields frames. A ``live`` source does not wait for its reader, so only its newest frame matters."""
 
-    live: bool
-    frame_count: int | None  # length of a finite source, if known
+    @property
+    def live(self) -> bool:
+        """Whether it is a camera."""
+        ...
+
+    @property
+    def frame_count(self) -> int | None:
+        """Length of a finite source, if known."""
+        ...
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames with increasing index and timestamp; a finite source just ends."""
@@ -39,8 +46,15 @@ class Engine(AbstractContextManager["Engine"], Protocol):
     may keep its rows on a device. Whatever it returns can be indexed by row and converted to an array.
     """
 
-    inputs: Mapping[str, TensorSpec]
-    outputs: Mapping[str, TensorSpec]
+    @property
+    def inputs(self) -> Mapping[str, TensorSpec]:
+        """Name -> tensor that ``run`` takes."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]:
+        """Name -> tensor that ``run`` returns."""
+        ...
 
     @property
     def serves(self) -> str:
@@ -54,7 +68,10 @@ class Engine(AbstractContextManager["Engine"], Protocol):
 
 @runtime_checkable
 class EventSink(AbstractContextManager["EventSink"], Protocol):
-    """Writes events: the only kind of output that other packages may add."""
+    """Writes events: the only kind of output that other packages may add.
+
+    It learns the names of the labels from the first event.
+    """
 
     def write(self, events: Sequence[Event]) -> None:
         """Write the events of one frame; may be called with none."""

@@ -22,6 +22,7 @@ from edge.health.load_governor import LoadGovernor, hottest
 from edge.health.metrics import Health
 from edge.health.restart import before_restart, restarts_here
 from edge.protocols import PictureSink
+from edge.sinks.outputs import options_text
 from edge.system.notify import Supervisor
 from edge.system.progress import with_progress
 
@@ -60,7 +61,7 @@ class _Job:
         self._governor = LoadGovernor(config.budget.cpu_percent, config.budget.celsius, hottest)
         frames, self._pipeline = parts.frames, parts.pipeline
         if not parts.sinks:
-            log.warning("no output is set: pass --jsonl -, --annotate OUT.mp4 or --trajectory OUT.png")
+            log.warning("no output is set: pass %s", options_text())
         self._health.parts = {
             "engine": lambda: parts.engine.serves,
             "drops": lambda: {"newer frame": frames.dropped, **frames.bad},

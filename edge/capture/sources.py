@@ -16,8 +16,8 @@ from edge.protocols import Source
 class SourcePart(Part):
     """A source; an address that starts with ``name://`` belongs to it if ``address`` is a URL."""
 
-    address: str = ""  # how to write its address
-    live: bool = True  # does not wait for its reader, like a camera
+    address: str  # how to write its address
+    live: bool  # does not wait for its reader, like a camera
 
 
 def _demo(_: SourceConfig) -> Source:
@@ -62,19 +62,26 @@ SOURCES: tuple[SourcePart, ...] = (
         "camera", _opencv, SourceConfig, _OPENCV,
         "USB and V4L2 cameras; found again by their id when they come back under another number",
         "/dev/video0, /dev/v4l/by-id/NAME or a camera number",
+        live=True,
     ),
     SourcePart(
         "picam", _picamera, SourceConfig, "python3-picamera2, from apt",
         "Raspberry Pi cameras, as luma; a clip adds a color stream to draw on", "picam://0",
+        live=True,
     ),
-    SourcePart("csi", _gstreamer, SourceConfig, _GST, "CSI cameras of a Jetson (Argus), as luma", "csi://0"),
+    SourcePart(
+        "csi", _gstreamer, SourceConfig, _GST, "CSI cameras of a Jetson (Argus), as luma", "csi://0",
+        live=True,
+    ),
     SourcePart(
         "mjpeg", _gstreamer, SourceConfig, _GST, "USB cameras, decoded by the Jetson's hardware",
         "mjpeg:///dev/video0",
+        live=True,
     ),
     SourcePart(
         "rtsp", _rtsp, SourceConfig, _OPENCV, "network cameras, over TCP, in color",
         "rtsp://USER:PASSWORD@HOST/PATH",
+        live=True,
     ),
     SourcePart(
         "file", _opencv, SourceConfig, _OPENCV, "recorded video: GIF, MKV, MOV, MP4", "a video file",

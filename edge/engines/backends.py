@@ -23,7 +23,7 @@ class BackendPart(Part):
     it is None, the engine from ``load`` is ready immediately.
     """
 
-    measured: tuple[str, ...] = ()  # precisions that `check` measures, the most promising first
+    measured: tuple[str, ...]  # precisions that `check` measures, the most promising first
     unmeasured: tuple[str, ...] = ()  # precisions that it runs only if configured by name
     threaded: bool = False  # whether its number of threads matters
     on_processor: bool = False  # its results on a processor are stable; a GPU's driver may change
@@ -85,7 +85,8 @@ def _tensorrt_traits() -> list[str]:
     return [trt.__name__, trt.__version__, device.name, device.capability, jetpack()]
 
 
-# Slowest first: until `check` has measured, the last one that runs here is the best guess.
+# Slowest first: until `check` has measured, the last one that runs here is the best guess. A new one that is
+# not the fastest stands before those that are.
 BACKENDS: tuple[BackendPart, ...] = (
     BackendPart(
         "onnxruntime", _onnxruntime, EngineConfig, "onnxruntime", "every machine, on the processor",

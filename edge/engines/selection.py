@@ -48,8 +48,8 @@ def wanted(config: Config, bundle: Bundle) -> tuple[str, str, int]:
         raise ConfigError(f"{available} cannot run {precision}; set bundle.precision=auto")
     best = capable[-1]
     if precision == "auto":
-        log.info("run `emotion-edge check` to measure which engine and precision are fastest here")
         precision = best.precisions[0]
+        log.info("%s on %s; run `emotion-edge check` to measure what is fastest here", precision, best.name)
     return best.name, precision, threads
 
 

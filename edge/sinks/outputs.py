@@ -28,6 +28,7 @@ class SinkPart(Part):
 
     pictures: bool = False
     metavar: str = "PATH"
+    stdout: bool = False  # takes - for standard output
 
 
 def _jsonl(settings: FileOutput) -> EventSink:
@@ -49,7 +50,9 @@ def _trajectory(settings: FileOutput) -> PictureSink:
 
 
 SINKS: tuple[SinkPart, ...] = (
-    SinkPart("jsonl", _jsonl, FileOutput, "nothing", "JSON lines: a file, or - for standard output"),
+    SinkPart(
+        "jsonl", _jsonl, FileOutput, "nothing", "JSON lines: a file, or - for standard output", stdout=True
+    ),
     SinkPart(
         "annotate", _annotate, FileOutput, "OpenCV", "the video with boxes and labels",
         pictures=True, metavar="OUT.mp4",
@@ -61,6 +64,12 @@ SINKS: tuple[SinkPart, ...] = (
 )  # fmt: skip
 
 
+def options_text() -> str:
+    """``--jsonl PATH, --annotate OUT.mp4 or --trajectory OUT.png``."""
+    *most, last = [f"--{part.name} {part.metavar}" for part in SINKS]
+    return f"{', '.join(most)} or {last}"
+
+
 def wanted(output: OutputConfig) -> dict[SinkPart, Any]:
     """Each configured output with its settings; ConfigError for an unknown or forbidden one."""
     settings: dict[SinkPart, Any] = {}
@@ -68,6 +77,8 @@ def wanted(output: OutputConfig) -> dict[SinkPart, Any]:
         part = _part(name)
         if values.get("path") == "":
             continue
+        if values.get("path") == "-" and not part.stdout:
+            raise ConfigError(f"output.{name} is -, but it writes a file only; give a path")
         if part.pictures and "NOTIFY_SOCKET" in os.environ and not output.pictures:
             raise ConfigError(
                 f"output.{name} writes pictures, which a service may not; set output.pictures = true"

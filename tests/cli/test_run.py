@@ -175,7 +175,7 @@ def test_every_frame_repeats_the_last_estimate() -> None:
 def test_check_says_what_it_found_and_run_takes_what_it_chose(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = edge("run", "demo", "--max-frames", "1")
-    assert "run `emotion-edge check` to measure" in done.stderr
+    assert "run `emotion-edge check` to measure what is fastest here" in done.stderr
     done = edge("check", "demo")
     assert done.returncode == 0, done.stderr
     chosen = next(line for line in done.stdout.splitlines() if line.startswith("chosen")).split()[1]

@@ -65,6 +65,7 @@ def test_what_is_set_is_wanted_and_an_empty_path_is_none() -> None:
             "output.jsnl=a",
             "unknown key output.jsnl; .output. has jsonl, annotate, trajectory and every_frame",
         ),
+        ("output.annotate=-", "output.annotate is -, but it writes a file only"),
         ("output.jsonl=[1]", r"output.jsonl.path is \[1\] \(list\), expected str"),
         ("output.jsonl.pth=a", r"unknown key output.jsonl.pth; \[output.jsonl\] has path"),
     ],
