@@ -10,7 +10,7 @@ from edge.cli import check, config, demo, engine, fetch, run, service
 from edge.errors import require
 from edge.system import journal
 from edge.system.command import finish
-from edge.system.process import stay_in_memory
+from edge.system.process import keep_large_buffers, stay_in_memory
 from edge.version import __version__
 
 COMMANDS = {
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
+        keep_large_buffers()
         stay_in_memory()  # before the large libraries are loaded
         # Modules may import cv2 at their top, so its absence is reported here, in one line.
         require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")

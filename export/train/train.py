@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -24,6 +23,7 @@ from edge.manifest import BundleFile, Explanation, Manifest
 from edge.preprocess import normalize
 from edge.system.atomic_write import atomic_write
 from edge.system.hashing import sha256
+from edge.system.process import keep_large_buffers
 from edge.version import __version__
 from export.bundle.golden import add_golden
 from export.bundle.make import FP32
@@ -75,7 +75,7 @@ def train(
     could be listed.
     """
     card.check_before(out, clips, detector)
-    _keep_memory()
+    keep_large_buffers(2**31 - 1)
     data = ferplus.load(data_file, trial)
     _one_origin(work, data_file)
     if together_epochs:
@@ -134,17 +134,6 @@ def _one_origin(work: Path, data_file: Path) -> None:
         raise EdgeError(f"{work} holds checkpoints made from other data; pass another --work folder")
 
 
-def _keep_memory() -> None:
-    """Have glibc keep large buffers: giving each one back to the kernel costs a third of the time."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library: slower, not wrong
-        return
-    trim_threshold, mmap_threshold = -1, -3
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(mmap_threshold, 2**30)
-
-
 def _manifest(model: StreamingNetwork) -> Manifest:
     return Manifest(
         name="reference",
@@ -199,7 +188,7 @@ def _export(folder: Path, model: StreamingNetwork, data: ferplus.FerPlus) -> Bun
 
 def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int) -> None:
     """Short, equal training of several encoders; one table row each on standard output."""
-    _keep_memory()
+    keep_large_buffers(2**31 - 1)
     data = ferplus.load(data_file)
     work = work / "encoders"
     _one_origin(work, data_file)
