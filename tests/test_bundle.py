@@ -1,5 +1,6 @@
 """Bundles: hashes before parsers, and errors that name file, fault and fix."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from edge import bundle
 from edge.config import DetectorConfig
 from edge.errors import BundleError
 from edge.faces.detectors import choose
+from edge.system.hashing import sha256
 
 
 def test_a_good_bundle_loads(tmp_path: Path) -> None:
@@ -60,3 +62,36 @@ def test_another_detector_in_a_bundle_is_not_parsed(tmp_path: Path) -> None:
     (folder / "face_detection_yunet_2023mar.onnx").write_bytes(b"another network")
     with pytest.raises(BundleError, match="is not the YuNet file"):
         choose(DetectorConfig(), folder)
+
+
+def test_a_bundle_of_format_1_still_loads(tmp_path: Path) -> None:
+    """It held its figures itself, and spelled as the British do."""
+    folder = tiny.write(tmp_path / "b")
+    path = folder / "manifest.json"
+    old = json.loads(path.read_text()) | {"format": 1, "evaluation": {"macs": 1}, "training": {"seed": 2}}
+    old["input"] = {**old["input"], "normalisation": "standardise"}
+    del old["input"]["normalization"]
+    path.write_text(json.dumps(old))
+    loaded = bundle.load(folder)
+    assert loaded.manifest.input.normalization == "standardize"
+    assert loaded.record() == {"figures": {"macs": 1}, "training": {"seed": 2}}
+    again = json.loads(json.dumps(loaded.manifest.to_dict()))
+    assert again == json.loads(tiny.write(tmp_path / "c").joinpath("manifest.json").read_text()) | {
+        "input": {**again["input"], "normalization": "standardize"}
+    }
+
+
+def test_the_record_beside_the_manifest_has_a_hash_of_its_own(tmp_path: Path) -> None:
+    record = tmp_path / "b" / "evaluation.json"
+    record.parent.mkdir()
+    record.write_text('{"figures": {"macs": 1}}')
+    entry = {"path": record.name, "sha256": sha256(record)}
+    folder = tiny.write(tmp_path / "b", evaluation=entry)
+    assert bundle.load(folder).record() == {"figures": {"macs": 1}}
+    record.write_text('{"figures": {"macs": 2}}')
+    with pytest.raises(BundleError, match=r"evaluation\.json does not match its manifest"):
+        bundle.load(folder)
+
+
+def test_the_manifest_that_ships_is_short() -> None:
+    assert len((bundle.REFERENCE / "manifest.json").read_text().splitlines()) <= 120
