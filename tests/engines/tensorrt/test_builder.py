@@ -216,7 +216,7 @@ def test_the_shipped_command_builds_every_precision(tmp_path, precision: str) ->
     kept = json.loads(plan.with_suffix(".json").read_text())
     assert (kept["faces"], kept["capability"], kept["library"]) == (8, "8.6", "tensorrt_rtx")
     again = engine("--capability", "8.6", "--precision", precision, out=tmp_path)
-    assert "there already" in again.stdout
+    assert "already exists" in again.stdout
 
 
 def test_an_engine_is_found_again_under_any_umask(tmp_path) -> None:
@@ -229,7 +229,7 @@ def test_an_engine_is_found_again_under_any_umask(tmp_path) -> None:
     finally:
         os.umask(before)
     assert ": built" in first.stdout
-    assert "there already" in again.stdout
+    assert "already exists" in again.stdout
 
 
 def test_auto_goes_on_where_int8_is_refused_and_says_so(tmp_path) -> None:
