@@ -64,6 +64,7 @@ def test_out_of_memory_it_is_killed_and_back(short_of_memory: Machine) -> None:
     assert machine.others() == others, "nothing else was killed"
 
 
+@pytest.mark.slow
 def test_under_lasting_memory_pressure_it_backs_off_and_returns_by_itself(short_of_memory: Machine) -> None:
     """A browser, with the OOM score of Chromium's pages, holds what the service needs to start.
 
@@ -167,6 +168,7 @@ def test_reload_takes_the_new_configuration_and_keeps_the_old_one_if_it_is_broke
     assert running.main_pid() == pid, "neither may restart the process"
 
 
+@pytest.mark.slow
 def test_a_permanent_fault_is_shown_and_mending_it_is_noticed(running: Machine) -> None:
     with short_back_off(running):
         running.configure(abstain='"broken"')
