@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from edge.capture.gstreamer.pipeline import Elements, load
+from edge.capture.gstreamer.pipeline import Elements, Libraries, load
 from edge.capture.gstreamer.source import GStreamerSource
 from edge.errors import DependencyError
 
+LIBRARIES: Libraries | None = None  # where GStreamer is not installed
 try:
     LIBRARIES = load()
     NEEDED = ("videotestsrc", "videoconvert", "multifilesrc", "jpegdec", "v4l2src", "appsink")

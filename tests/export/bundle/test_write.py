@@ -95,8 +95,10 @@ def test_a_folder_that_is_no_bundle_is_not_overwritten(tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
+@pytest.mark.export
 def test_a_bundle_of_format_1_is_upgraded(tmp_path) -> None:
     """Figures leave the manifest, the card gets today's name, networks stay as they are."""
+    pytest.importorskip("torch", reason="emotion-export asks for it at its start")
     folder = tiny.write(
         tmp_path / "old",
         format=1,
