@@ -5,6 +5,13 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+# Property tests have a small fixed budget, with FULL=1 a large one; those that name one keep it.
+settings.register_profile(
+    "budget", settings(), max_examples=1000 if os.environ.get("FULL") else 50, deadline=None
+)
+settings.load_profile("budget")
 
 # Tests run in as many processes as there are cores: each takes one of them, or all wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
