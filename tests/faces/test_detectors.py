@@ -11,6 +11,11 @@ from edge.errors import BundleError, ConfigError
 from edge.faces import detectors
 
 
+@pytest.fixture(autouse=True)
+def _nothing_fetched(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def test_without_a_file_haar_stands_in_with_a_warning(tmp_path: Path, caplog) -> None:
     part, model = detectors.choose(DetectorConfig(), tmp_path)
     assert (part.name, model) == ("haar", None)
