@@ -19,6 +19,7 @@ from benchmarks.commands import pipeline
 from benchmarks.core.report import Report, write
 from edge.system import journal
 from edge.system.command import finish
+from edge.system.process import keep_large_buffers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         runner.check(args.json)
+        keep_large_buffers()  # as the program itself does
         report = pipeline.run(args)
         _show(report)
         if args.json:

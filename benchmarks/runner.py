@@ -14,6 +14,7 @@ from benchmarks.machine.sensors import Sampler, Sensors
 from benchmarks.pages.render import page, requirements
 from edge.errors import ConfigError
 from edge.system.atomic_write import atomic_write, check_writable
+from edge.system.process import keep_large_buffers
 
 _NO_SENSORS = {"time_s", "error"}  # keys of a sample on every machine
 Run = Callable[[argparse.Namespace], Report]
@@ -28,6 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def measure(kind: str, run: Run, args: argparse.Namespace) -> int:
     """Run a benchmark, print and write its report; 1 if it is a selftest that missed a target, else 0."""
     check(args.json, args.html)
+    keep_large_buffers()  # as the program itself does
     before = os.getloadavg()[0]
     report = run(args) if kind == "soak" else with_sensors(run, args)  # a soak has its own
     report["fingerprint"] |= {"load_1min_before": before, "load_1min_after": os.getloadavg()[0]}
