@@ -32,8 +32,12 @@ class SourceConfig:
     color: bool = setting(False, "color even from a camera that can deliver luma only")
     draw: bool = setting(False, "a color picture to draw on; set automatically if a clip is written")
     fps: float | None = setting(
-        None, "requested from a camera; rate of a folder of images", "frames/s", 0.01, 1000, "its own, or 10"
-    )
+        None,
+        "requested from a camera; rate of a folder of images, or of a video file without a clock",
+        "frames/s", 0.01, 1000, "its own, or 10 for images",
+    )  # fmt: skip
+    rotate: int = setting(0, "clockwise turn of every frame: 0, 90, 180 or 270", "degrees", 0, 270)
+    mirror: bool = setting(False, "exchange left and right, after the turn")
 
 
 @dataclass(frozen=True)

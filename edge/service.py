@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from edge import session
 from edge.bundle import Bundle
 from edge.capture.addresses import without_password
+from edge.capture.regular_file import shown
 from edge.config import Config
 from edge.errors import EdgeError, RestartNeeded, SinkClosed
 from edge.health import endpoint
@@ -70,7 +71,7 @@ class _Job:
             "restarts": restarts_here,
         }
         # One line for `systemctl status`.
-        self.status = f"{without_password(config.source.address)}, {parts.engine.serves}"
+        self.status = f"{shown(without_password(config.source.address))}, {parts.engine.serves}"
 
     @property
     def proven(self) -> bool:

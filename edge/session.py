@@ -13,12 +13,13 @@ from typing import TypeVar
 
 from edge import bundle as bundles
 from edge.bundle import Bundle
-from edge.capture import sources
+from edge.capture import orientation, sources
 from edge.capture.addresses import Followed
+from edge.capture.orientation import Orientation
 from edge.capture.reconnect.latest_frame import NewestFrames
 from edge.capture.reconnect.reconnect import Recovering
 from edge.capture.reconnect.timeouts import Timeouts
-from edge.config import Config
+from edge.config import Config, SourceConfig
 from edge.engines import selection
 from edge.faces import detectors
 from edge.faces.tracker import Tracker
@@ -48,6 +49,7 @@ class Parts:
     def __init__(self, config: Config, stack: ExitStack, idle: Callable[[], None]) -> None:
         self.config = config
         self._stack, self._idle = stack, idle
+        self._orientation = orientation.chosen(config.source.rotate, config.source.mirror)
 
     @property
     def live(self) -> bool:
@@ -64,8 +66,9 @@ class Parts:
     def frames(self) -> Recovering | NewestFrames:
         """All frames of a file, or the newest intact frames of a camera, which is reopened if it fails."""
         if self.live:
-            return self._open(_camera_frames(self.config, self._idle))
-        return self._open(NewestFrames(self._open(sources.open_source(self.config.source))))
+            return self._open(_camera_frames(self.config, self._idle, self._orientation))
+        source = self._open(sources.open_source(_source(self.config)))
+        return self._open(NewestFrames(source, self._orientation))
 
     @cached_property
     def engine(self) -> Engine:
@@ -122,10 +125,15 @@ class Parts:
         return self._stack.enter_context(part)
 
 
-def _camera_frames(config: Config, idle: Callable[[], None]) -> Recovering:
-    settings = config.recovery
+def _source(config: Config) -> SourceConfig:
+    """The settings of the source, which gives pictures to draw on if an output draws."""
     draws = any(part.pictures for part in outputs.wanted(config.output))
-    camera = Followed(replace(config.source, draw=config.source.draw or draws))
+    return replace(config.source, draw=config.source.draw or draws)
+
+
+def _camera_frames(config: Config, idle: Callable[[], None], turned: Orientation) -> Recovering:
+    settings = config.recovery
+    camera = Followed(_source(config))
 
     def in_process() -> Source:
         source = sources.open_source(camera.now())
@@ -146,4 +154,5 @@ def _camera_frames(config: Config, idle: Callable[[], None]) -> Recovering:
         Timeouts(stall_s=settings.stall_s, longest_wait_s=settings.longest_wait_s),
         patient="NOTIFY_SOCKET" in os.environ,  # a service waits; a user sees the error at once
         idle=idle,
+        orientation=turned,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.capture.cv_capture import Picture, codec_name
+from edge.capture.picture_headers import jpeg_size
 from edge.data import Frame
 
 UInt8 = npt.NDArray[np.uint8]
@@ -96,7 +97,7 @@ def luma(raw: UInt8, fourcc: str, height: int, width: int) -> UInt8 | None:
 
 def _decoded(raw: UInt8, height: int, width: int) -> UInt8 | None:
     # A corrupted size of 24575 x 24575 would take 1.2 GB and seconds to decode.
-    if _jpeg_size(raw.tobytes()) != (height, width):
+    if jpeg_size(raw.tobytes()) != (height, width):
         return None
     try:
         # In grayscale mode the decoder skips the color blocks.
@@ -104,23 +105,3 @@ def _decoded(raw: UInt8, height: int, width: int) -> UInt8 | None:
     except cv2.error:
         return None
     return None if image is None or image.shape != (height, width) else np.asarray(image, np.uint8)
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Height and width in the frame header (SOF) of a JPEG (ITU T.81, B.2.2); None if it has none.
-
-    Stray bytes between two segments are skipped, as libjpeg does.
-    """
-    at = 2 if data.startswith(b"\xff\xd8") else len(data)
-    while (at := data.find(b"\xff", at)) >= 0 and at + 9 <= len(data):
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return height, width
-        if marker == 0xDA:  # start of the compressed data
-            return None
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:  # not a marker, or one without a length
-            at += 1 if marker == 0xFF else 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from edge.capture.addresses import is_camera, without_password
+from edge.capture.picture_headers import is_picture
 from edge.config import SourceConfig
 from edge.errors import ConfigError
 from edge.parts import Part
@@ -24,6 +25,12 @@ def _demo(_: SourceConfig) -> Source:
     from edge.capture.demo import DemoSource
 
     return DemoSource()
+
+
+def _file(c: SourceConfig) -> Source:
+    from edge.capture.files import FileSource
+
+    return FileSource(c.address, c.fps, color=c.color, draw=c.draw)
 
 
 def _opencv(c: SourceConfig) -> Source:
@@ -51,9 +58,9 @@ def _rtsp(c: SourceConfig) -> Source:
 
 
 def _folder(c: SourceConfig) -> Source:
-    from edge.capture.images import ImageFolderSource
+    from edge.capture.images import ImageSource
 
-    return ImageFolderSource(c.address, c.fps or 10.0)
+    return ImageSource(c.address, c.fps or 10.0)
 
 
 _OPENCV, _GST = "OpenCV", "GStreamer 1.20 and python3-gi, from apt"
@@ -84,12 +91,13 @@ SOURCES: tuple[SourcePart, ...] = (
         live=True,
     ),
     SourcePart(
-        "file", _opencv, SourceConfig, _OPENCV, "recorded video: GIF, MKV, MOV, MP4", "a video file",
+        "file", _file, SourceConfig, "PyAV", "recorded video: AVI, GIF, MKV, MOV, MP4, TS", "a video file",
         live=False,
     ),
     SourcePart(
-        "folder", _folder, SourceConfig, _OPENCV, "pictures in natural order: JPEG, PNG, BMP, WebP",
-        "a folder of images", live=False,
+        "folder", _folder, SourceConfig, _OPENCV,
+        "pictures in natural order: BMP, JPEG, PNG, PNM, TIFF, WebP",
+        "a folder of images or a picture", live=False,
     ),
     SourcePart(
         "demo", _demo, SourceConfig, "scikit-image and matplotlib, for their photographs",
@@ -105,10 +113,13 @@ def help_text() -> str:
 
 
 def find(address: str) -> SourcePart:
-    """The source for an address; ConfigError for an unknown scheme."""
+    """The source for an address; ConfigError for an unknown scheme.
+
+    What exists as a file or folder is that, even if its name looks like an address.
+    """
     table = {part.name: part for part in SOURCES}
     scheme, is_url, _ = address.partition("://")
-    if is_url:
+    if is_url and not os.path.exists(address):
         if scheme in table and "://" in table[scheme].address:
             return table[scheme]
         raise ConfigError(f"source {without_password(address)!r} is unknown, expected {help_text()}")
@@ -116,7 +127,7 @@ def find(address: str) -> SourcePart:
         return table["demo"]
     if is_camera(address):
         return table["camera"]
-    return table["folder" if Path(address).is_dir() else "file"]
+    return table["folder" if os.path.isdir(address) or is_picture(address) else "file"]
 
 
 def is_live(address: str) -> bool:

@@ -6,6 +6,7 @@ import argparse
 
 from edge.bundle import Bundle
 from edge.capture.addresses import without_password
+from edge.capture.regular_file import shown
 from edge.capture.sources import help_text
 from edge.cli import options
 from edge.config import Config
@@ -44,7 +45,7 @@ def check(config: Config) -> None:
         frames, pipeline = parts.frames, parts.new_pipeline()
         outputs.open_sinks(config.output, parts.live)  # each checks its path; no file is created
         frame = next(iter(frames), None)
-        address = without_password(config.source.address)
+        address = shown(without_password(config.source.address))
         if frame is None:
             raise SourceError(f"source {address} opened but gave no frame; try it in a player")
         pipeline.step(frame)

@@ -10,6 +10,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from edge.capture.addresses import without_password
+from edge.capture.regular_file import shown
 from edge.capture.sources import SOURCES
 from edge.cli import options
 from edge.config import Config, bounds
@@ -57,7 +58,7 @@ def in_force(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{key} = {_toml(inner)}' for key, inner in value.items())}}}"
-    return json.dumps(without_password(value) if isinstance(value, str) else value, ensure_ascii=False)
+    return json.dumps(shown(without_password(value)) if isinstance(value, str) else value, ensure_ascii=False)
 
 
 def reference() -> str:

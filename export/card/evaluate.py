@@ -14,7 +14,7 @@ import numpy.typing as npt
 from calibration.collect import finder, track_crops
 from edge import session
 from edge.bundle import Bundle, load
-from edge.capture.images import SUFFIXES
+from edge.capture.picture_headers import SUFFIXES
 from edge.config import Config, SourceConfig
 from edge.data import Frame
 from edge.engines.golden import roll

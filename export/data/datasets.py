@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from edge.capture.images import SUFFIXES
+from edge.capture.picture_headers import SUFFIXES
 from edge.errors import EdgeError
 
 log = logging.getLogger("export")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import takewhile
 
+from edge.capture.orientation import UPRIGHT, Orientation
 from edge.data import Frame
 from edge.protocols import Source
 from edge.system.closing import Closing
@@ -76,11 +77,12 @@ class NewestFrames(Closing):
     """Iterates over the frames of ``source``, which the caller opens and closes.
 
     A live source is read on a thread into a slot for one frame. Frames of other sources are passed straight
-    through. An error of the source is raised in the loop, after the last good frame. Iterate only once.
+    through. All are turned by ``orientation``. An error of the source is raised in the loop, after the last
+    good frame. Iterate only once.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._source, self._slot = source, Slot()
+    def __init__(self, source: Source, orientation: Orientation = UPRIGHT) -> None:
+        self._source, self._slot, self._turn = source, Slot(), orientation.turn_frame
         self._reader: Reader | None = None
         self._closing = False
         self.bad: Counter[str] = Counter()  # always empty: only Recovering checks frames
@@ -109,9 +111,9 @@ class NewestFrames(Closing):
 
     def __iter__(self) -> Iterator[Frame]:
         if self._reader is None:
-            yield from takewhile(lambda _: not self._closing, self._source.frames())
+            yield from map(self._turn, takewhile(lambda _: not self._closing, self._source.frames()))
             return
         while not self._closing and (frame := self._slot.take(self._reader, None)) is not None:
-            yield frame
+            yield self._turn(frame)
         if self._reader.error is not None and not self._closing:
             raise self._reader.error

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
 
+from edge.capture.orientation import UPRIGHT, Orientation
 from edge.capture.reconnect.frame_checks import BadFrames
 from edge.capture.reconnect.latest_frame import Slot
 from edge.capture.reconnect.source_thread import Attempt, Opener
@@ -32,8 +33,8 @@ class Recovering:
 
     ``in_process`` opens the source in this process, ``in_subprocess`` in a child process (None: never).
     ``idle`` is called at least once a second while there is no frame. Unless ``patient``, the error of a
-    source that fails before its first frame is raised. Raises RestartNeeded if a thread or process that
-    cannot be ended holds the camera.
+    source that fails before its first frame is raised. Frames are turned by ``orientation``. Raises
+    RestartNeeded if a thread or process that cannot be ended holds the camera.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class Recovering:
         patient: bool = False,
         idle: Callable[[], None] = lambda: None,
         seed: int | None = None,
+        orientation: Orientation = UPRIGHT,
     ) -> None:
         self.rungs: Counter[str] = Counter()  # how often each step was taken
         self.bad: Counter[str] = Counter()  # rejected frames, by fault
         self.outages: deque[float] = deque(maxlen=100)  # durations in seconds, most recent last
         self._in_process, self._in_subprocess = in_process, in_subprocess
-        self._timeouts, self._patient = timeouts, patient
+        self._timeouts, self._patient, self._turn = timeouts, patient, orientation.turn_frame
         self._idle, self._random = idle, random.Random(seed)
         self._slot, self._checks, self._unusable = Slot(), BadFrames(timeouts.frozen_s), _Unusable(timeouts)
         self._attempt: Attempt | None = None
@@ -105,7 +107,8 @@ class Recovering:
                 continue
             self._silent_s = None
             if (fault := self._checks.fault(frame)) is None:
-                yield self._numbered(frame, now)
+                # Turned after the checks, which know what is wrong with lines as the camera sends them.
+                yield self._turn(self._numbered(frame, now))
                 self._unusable.good(time.monotonic())
             else:
                 self._reject(fault, now)

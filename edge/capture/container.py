@@ -1,0 +1,112 @@
+"""Containers and streams of PyAV: opened safely, the one video found, its rate and its clock."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from edge.capture.regular_file import WatchedFile
+from edge.errors import SourceError
+
+_DEFAULT_FPS = 25.0  # for a file without a frame rate
+_MICROSECOND = 1e-6  # in which FFmpeg gives a container's start and duration
+# FFmpeg's names of streams without a container: their pictures have no times.
+_BARE = {
+    *("av1", "cavsvideo", "dirac", "evc", "h261", "h263", "h264", "hevc", "jpeg_pipe", "m4v", "mjpeg"),
+    *("mpegvideo", "mpjpeg", "obu", "rawvideo", "vc1", "vvc"),
+}
+# Nothing that a file names may be opened: neither the network nor another file.
+_OPTIONS = {"protocol_whitelist": "none"}
+_READ_BYTES = 1 << 18
+_PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp")  # of covers in audio files
+
+
+def opened(av: Any, file: WatchedFile, name: str) -> Any:
+    """The container in ``file``; SourceError with the library's own words if it is none."""
+    chatter = logging.getLogger("libav")  # PyAV 10 logs there what FFmpeg says of each damaged frame
+    if not chatter.handlers:
+        chatter.addHandler(logging.NullHandler())
+        chatter.propagate = False
+    level = av.logging.get_level()
+    # FFmpeg tells causes such as "moov atom not found" only in its log; here they are caught, not printed.
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture(local=False) as said:
+            return av.open(
+                file,
+                container_options=_OPTIONS,  # PyAV 10 crashes on FLV if they are passed on to streams
+                metadata_errors="replace",
+                buffer_size=_READ_BYTES,
+            )
+    except (av.error.FFmpegError, OSError) as error:
+        if file.fault is not None:
+            raise SourceError(f"{name} cannot be read ({file.fault.strerror}); check the disk") from None
+        cause = said[-1][2].strip() if said else cause_of(error)
+        raise SourceError(
+            f"{name} cannot be decoded as a video ({cause}); copy or record it again, or convert it to "
+            "MP4 (H.264)"
+        ) from None
+    finally:
+        av.logging.set_level(level)
+
+
+def video_of(container: Any, name: str) -> Any:
+    """The first video stream that is no cover; SourceError names what there is instead."""
+    videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if videos and videos[0].codec_context is None:
+        raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to MP4 (H.264)")
+    if videos:
+        return videos[0]
+    others = sorted({f"{stream.type} {_codec(stream)}".strip() for stream in container.streams})
+    kinds = {stream.type for stream in container.streams} - {"video"}
+    only = f"{'audio only: ' if kinds == {'audio'} else ''}{', '.join(others) or 'nothing'}"
+    raise SourceError(f"{name} has no video stream ({only}); give a file with moving pictures")
+
+
+def _is_cover(stream: Any) -> bool:
+    """Whether it is the picture of an audio file. PyAV 10 has no disposition, but such a stream no rate."""
+    disposition = getattr(stream, "disposition", None)
+    if disposition is not None:
+        return bool(int(disposition) & 0x400)  # AV_DISPOSITION_ATTACHED_PIC
+    return not stream.average_rate and _codec(stream) in _PICTURE_CODECS
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context
+    return "" if context is None else str(context.name)
+
+
+def nominal_rate(stream: Any, bare: bool) -> float:
+    """Frames per second; 25 if the file has no plausible rate."""
+    # A bare stream has no average; what FFmpeg guesses then comes from the codec's own header.
+    rates = [stream.average_rate, stream.guessed_rate]
+    for rate in reversed(rates) if bare else rates:
+        if rate and 0 < rate <= 1000:
+            return float(rate)
+    return _DEFAULT_FPS
+
+
+def origin_s(container: Any, stream: Any) -> float:
+    """Seconds on the container's clock that are time 0: the start of its first stream.
+
+    A start below 0 is the lead-in of an audio codec, which is not played; a video may still begin there.
+    """
+    start_s = (container.start_time or 0) * _MICROSECOND
+    if start_s >= 0:
+        return start_s
+    return min(float((stream.start_time or 0) * stream.time_base), 0.0)
+
+
+def estimated_frames(container: Any, fps: float) -> int | None:
+    """Frames by duration and rate, for a progress bar."""
+    return round((container.duration or 0) * _MICROSECOND * fps) or None
+
+
+def is_bare(container: Any) -> bool:
+    """Whether it is a stream without a container, and so without a clock."""
+    return container.format.name in _BARE
+
+
+def cause_of(error: Exception | None) -> str:
+    """What a library said, in a few words."""
+    return getattr(error, "strerror", None) or str(error or "the file ends before the first one")

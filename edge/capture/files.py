@@ -1,0 +1,168 @@
+"""Video files through PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edge.capture.container import (
+    cause_of,
+    estimated_frames,
+    is_bare,
+    nominal_rate,
+    opened,
+    origin_s,
+    video_of,
+)
+from edge.capture.decoded import Pictures
+from edge.capture.file_structure import is_cut, track_matrix
+from edge.capture.orientation import UPRIGHT, from_matrix
+from edge.capture.regular_file import WatchedFile, shown
+from edge.data import Frame
+from edge.errors import SourceError, require
+from edge.system.closing import Closing
+
+_log = logging.getLogger(__name__)
+INSTALL = "pip install 'emotion-edge[files]', or on a board: sudo apt install python3-av"
+_LONGEST_GAP_S = 3600.0  # a container time that jumps ahead by more than this is garbage
+
+
+class FileSource(Closing):
+    """Frames of a video file, every one in order, at the times of its container's clock.
+
+    Frames are luma (H,W), a view of the decoder's memory, unless ``color`` asks for BGR (H,W,3) or the
+    format has no luma of 8 bits. ``draw`` adds a BGR picture to luma. Frames are turned as the file says.
+    Pixels that are not square stay as they are stored. ``fps`` is the rate of a file without usable times.
+    Raises SourceError if the file cannot be opened, and from ``frames`` if nothing in it can be decoded or
+    its storage fails; DependencyError without PyAV.
+    """
+
+    live = False
+
+    def __init__(
+        self, path: str | Path, fps: float | None = None, *, color: bool = False, draw: bool = False
+    ) -> None:
+        """Open ``path`` immediately, so that a wrong one fails before anything else starts."""
+        self.name = shown(path)
+        self._pictures = Pictures(color, draw)
+        self._closed = False
+        self._damaged = 0  # packets that could not be decoded
+        self._fault: Exception | None = None  # the last one, of the decoder or of the container
+        self._cut = False
+        self._file = WatchedFile(path)
+        try:
+            self._av = require("av", INSTALL)
+            self._container = opened(self._av, self._file, self.name)
+            self._stream = video_of(self._container, self.name)
+        except BaseException:
+            self._file.close()
+            raise
+        self._stream.thread_type = "AUTO"
+        self._bare = is_bare(self._container)
+        self.fps = fps or nominal_rate(self._stream, self._bare)  # frames per second
+        self._origin_s = origin_s(self._container, self._stream)
+        self.frame_count = self._stream.frames or estimated_frames(self._container, self.fps)
+        self._of_track = self._orientation_of_track()
+
+    def close(self) -> None:
+        """Close the file; frames that were read stay valid."""
+        self._closed = True
+        self._container.close()
+        self._file.close()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames; the log tells at the end what was damaged or missing."""
+        if self._closed:
+            raise SourceError(f"{self.name} is already closed; open a new source to read it again")
+        if self._bare:
+            _log.warning(
+                "%s has no clock: times are invented at %.4g frames per second; set source.fps",
+                self.name,
+                self.fps,
+            )
+        index, last_s = 0, None
+        for decoded in self._decoded():
+            time_s = container_time(self._time_s(decoded, index), last_s, self.fps)
+            orientation = self._of_track if (own := _matrix(decoded)) is None else from_matrix(own)
+            yield orientation.turn_frame(self._pictures.frame(decoded, time_s, index))
+            index, last_s = index + 1, time_s
+        if not self._closed:
+            self._check_end(index, last_s)
+
+    def _decoded(self) -> Iterator[Any]:
+        """PyAV's frames in the order in which they are shown."""
+        packets = self._container.demux(self._stream)
+        while not self._closed:
+            try:
+                packet = next(packets, None)
+            except (self._av.error.FFmpegError, OSError) as error:  # the container is broken here
+                self._fault, self._cut, packet = error, True, None
+            if packet is not None and packet.size:
+                self._cut = packet.is_corrupt  # of the last one: the file ends within it
+            # None flushes the frames that the decoder still holds.
+            yield from self._decode(packet if packet is not None and packet.size else None)
+            if packet is None or not packet.size:
+                return
+
+    def _decode(self, packet: Any) -> list[Any]:
+        try:
+            return self._stream.codec_context.decode(packet)
+        except self._av.error.EOFError:  # flushed
+            return []
+        except (self._av.error.FFmpegError, OSError) as error:
+            self._fault, self._damaged = error, self._damaged + 1
+            return []
+
+    def _time_s(self, decoded: Any, index: int) -> float:
+        if self._bare:
+            return index / self.fps
+        pts = decoded.dts if decoded.pts is None else decoded.pts
+        return math.nan if pts is None else float(pts * self._stream.time_base) - self._origin_s
+
+    def _orientation_of_track(self) -> Any:
+        if self._av.library_versions["libavcodec"] >= (60, 31) or not self._is_mov:
+            return UPRIGHT  # FFmpeg 6.1 and later give it with each frame
+        return from_matrix(track_matrix(self._file, self._stream.id))
+
+    @property
+    def _is_mov(self) -> bool:
+        return self._container.format.name.startswith("mov,")
+
+    def _check_end(self, read: int, last_s: float | None) -> None:
+        if self._file.fault is not None:
+            raise SourceError(
+                f"{self.name} cannot be read after frame {read} ({self._file.fault.strerror}); "
+                f"check the disk, or copy the file to another one"
+            )
+        if read == 0:
+            raise SourceError(
+                f"{self.name} has no decodable frame ({cause_of(self._fault)}); check it with another "
+                f"player or copy it again"
+            )
+        cut = self._cut or is_cut(self._file, self._container.format.name)
+        if (missing := self._damaged - cut) > 0:  # the last frame of a cut file is no further fault
+            _log.warning(
+                "%s is damaged; frames that cannot be decoded and are missing: %d", self.name, missing
+            )
+        if cut:
+            total = f" of {self.frame_count}" if (self.frame_count or 0) > read else ""
+            _log.warning("%s is truncated after frame %d%s (%.2f s)", self.name, read, total, last_s)
+
+
+def container_time(position_s: float, last_s: float | None, fps: float) -> float:
+    """Seconds of a frame at ``position_s``; ``last_s`` plus one period if that does not increase."""
+    if last_s is None:
+        return position_s if math.isfinite(position_s) and position_s >= 0 else 0.0
+    if math.isfinite(position_s) and last_s < position_s < last_s + _LONGEST_GAP_S:
+        return position_s
+    return last_s + 1.0 / fps
+
+
+def _matrix(decoded: Any) -> bytes | None:
+    for data in decoded.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            return bytes(data)
+    return None

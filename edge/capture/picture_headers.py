@@ -1,0 +1,127 @@
+"""What the first bytes of a picture file tell: that it is one, and its size before memory is taken for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+
+SUFFIXES = (
+    *(".bmp", ".dib", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
+    ".webp",
+)
+MAX_PIXELS = 1 << 27  # 134 million; in color of 16 bits they take 805 MB
+_PNM = re.compile(rb"P[1-6]\s(?:\s|#[^\n]*\n)*(\d{1,9})\s(?:\s|#[^\n]*\n)*(\d{1,9})\s")
+_TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # signature -> byte order
+_WIDTH, _HEIGHT, _SAMPLE_FORMAT = 256, 257, 339  # tags of a TIFF
+
+
+def is_picture(path: str) -> bool:
+    """Whether ``path`` is a regular file with the name and the signature of a picture."""
+    if os.path.splitext(path)[1].lower() not in SUFFIXES or not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return _kind(file.read(16)) is not None
+    except OSError:  # who reads it tells why
+        return True
+
+
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Height and width in pixels by the header of a picture; None if it is no picture or broken."""
+    kind = _kind(data)
+    try:
+        return None if kind is None else _SIZES[kind](data)
+    except (struct.error, IndexError):  # it ends within its header
+        return None
+
+
+def _kind(data: bytes) -> str | None:
+    if data[:4] in _TIFF:
+        return "tiff"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if re.match(rb"P[1-6]\s", data):
+        return "pnm"
+    starts = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"BM": "bmp"}
+    return next((kind for start, kind in starts.items() if data.startswith(start)), None)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width in the frame header (SOF) of a JPEG (ITU T.81, B.2.2); None if it has none.
+
+    Stray bytes between two segments are skipped, as libjpeg does.
+    """
+    at = 2 if data.startswith(b"\xff\xd8") else len(data)
+    while (at := data.find(b"\xff", at)) >= 0 and at + 9 <= len(data):
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return height, width
+        if marker == 0xDA:  # start of the compressed data
+            return None
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:  # not a marker, or one without a length
+            at += 1 if marker == 0xFF else 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    width, height = struct.unpack_from(">II", data, 16)
+    return height, width
+
+
+def _bmp_size(data: bytes) -> tuple[int, int] | None:
+    old = struct.unpack_from("<I", data, 14)[0] == 12  # the header of OS/2
+    width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
+    return abs(height), abs(width)  # below 0: stored top down
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[27:30], "little"), 1 + int.from_bytes(data[24:27], "little")
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", data, 21)[0]
+        return 1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return height & 0x3FFF, width & 0x3FFF
+
+
+def _pnm_size(data: bytes) -> tuple[int, int] | None:
+    found = _PNM.match(data[:4096])
+    return None if found is None else (int(found[2]), int(found[1]))
+
+
+def _tiff_size(data: bytes) -> tuple[int, int] | None:
+    tags = _tiff_tags(data)
+    return (tags[_HEIGHT], tags[_WIDTH]) if _HEIGHT in tags and _WIDTH in tags else None
+
+
+def is_float_tiff(data: bytes) -> bool:
+    """Whether it is a TIFF of floating-point numbers."""
+    try:
+        return data[:4] in _TIFF and _tiff_tags(data).get(_SAMPLE_FORMAT) == 3
+    except struct.error:
+        return False
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """Tags with a single number in the first directory (TIFF 6.0)."""
+    order = _TIFF[data[:4]]
+    (at,) = struct.unpack_from(f"{order}I", data, 4)
+    (entries,) = struct.unpack_from(f"{order}H", data, at)
+    tags: dict[int, int] = {}
+    for entry in range(entries):
+        tag, kind, count = struct.unpack_from(f"{order}HHI", data, at + 2 + 12 * entry)
+        if count == 1:
+            value = f"{order}{'H' if kind == 3 else 'I'}"
+            (tags[tag],) = struct.unpack_from(value, data, at + 10 + 12 * entry)
+    return tags
+
+
+_SIZES = {
+    "jpeg": jpeg_size, "png": _png_size, "bmp": _bmp_size, "webp": _webp_size, "pnm": _pnm_size,
+    "tiff": _tiff_size,
+}  # fmt: skip
