@@ -50,7 +50,7 @@ def one_face() -> list[Frame]:
 
 
 def _read(address: str, start: int, stop: int) -> list[Frame]:
-    with session.parts(Config(source=SourceConfig(address))) as parts:
+    with session.parts(Config(source=SourceConfig(address, color=True))) as parts:
         return list(islice(parts.frames, start, stop))
 
 

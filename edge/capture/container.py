@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from edge.capture.picture_headers import MAX_PIXELS
 from edge.capture.regular_file import WatchedFile
 from edge.errors import SourceError
 
@@ -18,6 +19,7 @@ _BARE = {
 # Nothing that a file names may be opened: neither the network nor another file.
 _OPTIONS = {"protocol_whitelist": "none"}
 _READ_BYTES = 1 << 18
+_PICTURE_BRANDS = ("avif", "heic", "heix", "mif1")
 _PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp")  # of covers in audio files
 
 
@@ -52,10 +54,13 @@ def opened(av: Any, file: WatchedFile, name: str) -> Any:
 
 def video_of(container: Any, name: str) -> Any:
     """The first video stream that is no cover; SourceError names what there is instead."""
-    videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if container.metadata.get("major_brand", "").strip() in _PICTURE_BRANDS:  # FFmpeg gives one tile of it
+        raise SourceError(f"{name} is a picture in HEIF format, which is not read; save it as JPEG")
+    videos = [stream for stream in container.streams.video if not _is_cover(container, stream)]
     if videos and videos[0].codec_context is None:
         raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to MP4 (H.264)")
     if videos:
+        _check_size(videos[0].codec_context, name)
         return videos[0]
     others = sorted({f"{stream.type} {_codec(stream)}".strip() for stream in container.streams})
     kinds = {stream.type for stream in container.streams} - {"video"}
@@ -63,12 +68,20 @@ def video_of(container: Any, name: str) -> Any:
     raise SourceError(f"{name} has no video stream ({only}); give a file with moving pictures")
 
 
-def _is_cover(stream: Any) -> bool:
+def _check_size(context: Any, name: str) -> None:
+    if context.width * context.height > MAX_PIXELS:
+        raise SourceError(
+            f"the header of {name} says {context.width}x{context.height} pixels, at most {MAX_PIXELS:,} are "
+            "read; make it smaller"
+        )
+
+
+def _is_cover(container: Any, stream: Any) -> bool:
     """Whether it is the picture of an audio file. PyAV 10 has no disposition, but such a stream no rate."""
     disposition = getattr(stream, "disposition", None)
     if disposition is not None:
         return bool(int(disposition) & 0x400)  # AV_DISPOSITION_ATTACHED_PIC
-    return not stream.average_rate and _codec(stream) in _PICTURE_CODECS
+    return bool(container.streams.audio) and not stream.average_rate and _codec(stream) in _PICTURE_CODECS
 
 
 def _codec(stream: Any) -> str:

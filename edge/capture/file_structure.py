@@ -29,6 +29,8 @@ def is_cut(file: WatchedFile, container: str) -> bool:
         return _is_cut_matroska(file)
     if container == "avi":
         return _is_cut_riff(file)
+    if container == "mpegts":  # of packets of one size
+        return all(file.size % size for size in (188, 192, 204))
     # A GIF ends with a trailer, the byte 0x3B (GIF89a specification).
     return container == "gif" and b"\x3b" not in file.read_at(max(file.size - 16, 0), 16)
 
@@ -43,8 +45,8 @@ def track_matrix(file: WatchedFile, track: int) -> bytes:
             for header in _of_kind(file, b"tkhd", trak.start, trak.end):
                 data = file.read_at(header.start, 92)
                 # Version 1 has three times of 64 instead of 32 bits (ISO 14496-12, 8.3.2).
-                at = 12 if data[:1] == b"\0" else 20
-                matrix = data[at + 28 : at + 64]
+                at, gap = (12, 28) if data[:1] == b"\0" else (20, 32)
+                matrix = data[at + gap : at + gap + 36]
                 if len(matrix) == 36 and int.from_bytes(data[at : at + 4], "big") == track:
                     return struct.pack("=9i", *struct.unpack(">9i", matrix))
     return b""

@@ -20,6 +20,7 @@ from edge.capture.container import (
 from edge.capture.decoded import Pictures
 from edge.capture.file_structure import is_cut, track_matrix
 from edge.capture.orientation import UPRIGHT, from_matrix
+from edge.capture.picture_headers import MAX_PIXELS
 from edge.capture.regular_file import WatchedFile, shown
 from edge.data import Frame
 from edge.errors import SourceError, require
@@ -36,6 +37,7 @@ class FileSource(Closing):
     Frames are luma (H,W), a view of the decoder's memory, unless ``color`` asks for BGR (H,W,3) or the
     format has no luma of 8 bits. ``draw`` adds a BGR picture to luma. Frames are turned as the file says.
     Pixels that are not square stay as they are stored. ``fps`` is the rate of a file without usable times.
+    ``file`` is what is open at ``path``.
     Raises SourceError if the file cannot be opened, and from ``frames`` if nothing in it can be decoded or
     its storage fails; DependencyError without PyAV.
     """
@@ -43,16 +45,23 @@ class FileSource(Closing):
     live = False
 
     def __init__(
-        self, path: str | Path, fps: float | None = None, *, color: bool = False, draw: bool = False
+        self,
+        path: str | Path,
+        fps: float | None = None,
+        *,
+        color: bool = False,
+        draw: bool = False,
+        file: WatchedFile | None = None,
     ) -> None:
         """Open ``path`` immediately, so that a wrong one fails before anything else starts."""
         self.name = shown(path)
         self._pictures = Pictures(color, draw)
         self._closed = False
         self._damaged = 0  # packets that could not be decoded
+        self._faulty = 0  # frames of which parts are missing
         self._fault: Exception | None = None  # the last one, of the decoder or of the container
         self._cut = False
-        self._file = WatchedFile(path)
+        self._file = file or WatchedFile(path)
         try:
             self._av = require("av", INSTALL)
             self._container = opened(self._av, self._file, self.name)
@@ -61,6 +70,7 @@ class FileSource(Closing):
             self._file.close()
             raise
         self._stream.thread_type = "AUTO"
+        self._stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         self._bare = is_bare(self._container)
         self.fps = fps or nominal_rate(self._stream, self._bare)  # frames per second
         self._origin_s = origin_s(self._container, self._stream)
@@ -88,24 +98,28 @@ class FileSource(Closing):
             time_s = container_time(self._time_s(decoded, index), last_s, self.fps)
             orientation = self._of_track if (own := _matrix(decoded)) is None else from_matrix(own)
             yield orientation.turn_frame(self._pictures.frame(decoded, time_s, index))
-            index, last_s = index + 1, time_s
+            index, last_s, self._faulty = index + 1, time_s, self._faulty + decoded.is_corrupt
         if not self._closed:
             self._check_end(index, last_s)
 
     def _decoded(self) -> Iterator[Any]:
         """PyAV's frames in the order in which they are shown."""
-        packets = self._container.demux(self._stream)
+        packets = self._packets()
         while not self._closed:
-            try:
-                packet = next(packets, None)
-            except (self._av.error.FFmpegError, OSError) as error:  # the container is broken here
-                self._fault, self._cut, packet = error, True, None
-            if packet is not None and packet.size:
-                self._cut = packet.is_corrupt  # of the last one: the file ends within it
+            packet = next(packets, None)
             # None flushes the frames that the decoder still holds.
-            yield from self._decode(packet if packet is not None and packet.size else None)
-            if packet is None or not packet.size:
+            yield from self._decode(packet)
+            if packet is None:
                 return
+
+    def _packets(self) -> Iterator[Any]:
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:  # an empty one stands for a frame that was left out, or for the end
+                    self._cut = packet.is_corrupt  # of the last one: the file ends within it
+                    yield packet
+        except (self._av.error.FFmpegError, OSError) as error:  # the container is broken here
+            self._fault, self._cut = error, True
 
     def _decode(self, packet: Any) -> list[Any]:
         try:
@@ -143,10 +157,12 @@ class FileSource(Closing):
                 f"player or copy it again"
             )
         cut = self._cut or is_cut(self._file, self._container.format.name)
-        if (missing := self._damaged - cut) > 0:  # the last frame of a cut file is no further fault
-            _log.warning(
-                "%s is damaged; frames that cannot be decoded and are missing: %d", self.name, missing
-            )
+        # The last frame of a cut file is no further fault.
+        missing = max(self._damaged - cut, 0)
+        faulty = max(self._faulty - (cut and not self._damaged), 0)
+        if missing or faulty:
+            text = "%s is damaged: %d frames are missing, %d are shown with faults"
+            _log.warning(text, self.name, missing, faulty)
         if cut:
             total = f" of {self.frame_count}" if (self.frame_count or 0) > read else ""
             _log.warning("%s is truncated after frame %d%s (%.2f s)", self.name, read, total, last_s)

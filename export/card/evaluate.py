@@ -143,7 +143,7 @@ def _still(path: Path) -> Iterator[Frame]:
 
 
 def _frames(path: Path) -> Iterator[Frame]:
-    with session.parts(Config(source=SourceConfig(address=str(path)))) as video:
+    with session.parts(Config(source=SourceConfig(address=str(path), color=True))) as video:
         yield from video.frames
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from edge.capture import opencv
-from edge.capture.opencv import OpenCVSource, is_camera
+from edge.capture.addresses import is_camera
+from edge.capture.opencv import OpenCVSource
 from edge.capture.sources import open_source
 from edge.config import SourceConfig
 from edge.errors import SourceError
