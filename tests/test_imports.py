@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKED = [
     *["torch", "onnx", "onnxscript", "export", "calibration"],
-    *["onnxruntime", "tensorrt", "pycuda", "picamera2", "libcamera", "gi", "skimage", "matplotlib"],
+    *["av", "onnxruntime", "tensorrt", "pycuda", "picamera2", "libcamera", "gi", "skimage", "matplotlib"],
 ]
 
 IMPORT_ALL = """
@@ -58,7 +58,10 @@ def test_every_module_of_edge_imports_without_optional_libraries() -> None:
 def test_a_run_imports_no_part_that_it_does_not_use() -> None:
     """Each would cost every start time and memory."""
     unused = [
-        *[f"edge.capture.{name}" for name in ("demo", "gstreamer.source", "images", "picamera.source")],
+        *[
+            f"edge.capture.{name}"
+            for name in ("demo", "files", "gstreamer.source", "images", "picamera.source")
+        ],
         *["edge.capture.reconnect.subprocess_source", "edge.faces.haar"],
         *[f"edge.engines.tensorrt.{name}" for name in ("engine", "plans", "hot_swap")],
         *[

@@ -111,6 +111,18 @@ with session.parts(Config(source=SourceConfig(address="/dev/video77"))) as parts
     assert outages[0] < 4, "2 s are the patience of [recovery]; OpenCV by itself waits for 10 s"
 
 
+def test_a_camera_that_hangs_sideways_is_turned_and_loads_no_reader_of_files(camera_library: Path) -> None:
+    program = """
+import json, sys
+from edge import session
+from edge.config import Config, SourceConfig
+with session.parts(Config(source=SourceConfig("/dev/video77", rotate=270))) as parts:
+    frame = next(iter(parts.frames))
+    print(json.dumps([frame.image.shape, "av" in sys.modules, "edge.capture.files" in sys.modules]))
+"""
+    assert with_camera(camera_library, program) == [[640, 480], False, False]
+
+
 @pytest.mark.parametrize("color", [False, True])
 def test_padded_rows_are_told_of(camera_library: Path, color: bool) -> None:
     program = f"""
