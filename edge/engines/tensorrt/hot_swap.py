@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 
 from edge.bundle import Bundle
 from edge.engines.golden import reproduces
+from edge.engines.switching import Switching
 from edge.engines.tensorrt import plans
 from edge.engines.tensorrt.builder import library
 from edge.engines.tensorrt.command import make_with_progress
@@ -22,9 +21,8 @@ from edge.engines.tensorrt.memory import HINT, Row
 from edge.engines.tensorrt.plans import PRECISIONS
 from edge.errors import EdgeError, require
 from edge.protocols import Engine
-from edge.system.closing import Closing
+from edge.system.background import Background
 from edge.system.device import gpu, jetpack
-from edge.system.process import START
 
 log = logging.getLogger("edge")
 FALLBACKS = tuple(PRECISIONS.values())  # INT8, then FP16, then FP32
@@ -67,7 +65,7 @@ def obtain(
         return TrtEngine(make(bundle, key, folder), bundle.state)
 
 
-class Serving(Closing):
+class Serving(Switching):
     """An engine that uses ``standby`` until a TensorRT engine is available and reproduces golden.npz.
 
     ``precisions`` are tried in order; each one skipped is logged with the reason. A missing engine is built
@@ -78,15 +76,15 @@ class Serving(Closing):
     def __init__(
         self, bundle: Bundle, standby: Engine, precisions: Sequence[str], faces: int, folder: Path
     ) -> None:
-        self._bundle, self._standby, self._now = bundle, standby, standby
+        super().__init__(standby)
+        self._bundle, self._standby = bundle, standby
         self._precisions, self._faces, self._folder = list(precisions), faces, folder.absolute()
-        self._builder: _Builder | None = None
+        self._builder: Background | None = None
         self._just_built = False  # whether this process has built the engine of the first precision left
         self._gpu_failed = False
-        self.inputs, self.outputs = standby.inputs, standby.outputs
 
     def __enter__(self) -> Serving:
-        self._standby.__enter__()
+        super().__enter__()
         self._advance()
         return self
 
@@ -94,14 +92,9 @@ class Serving(Closing):
         """Stop a running build and close the engines."""
         if self._builder:
             self._builder.stop()
+        super().close()
         if self._now is not self._standby:
-            self._now.__exit__(None, None, None)
-        self._standby.__exit__(None, None, None)
-
-    @property
-    def serves(self) -> str:
-        """The engine in use."""
-        return self._now.serves
+            self._standby.__exit__(None, None, None)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch on the engine in use, after switching to one that was built meanwhile."""
@@ -116,10 +109,11 @@ class Serving(Closing):
     def _check_builder(self) -> None:
         """If a build has finished, switch to its engine, or continue without it."""
         builder = self._builder
-        if builder and builder.done():
-            self._builder = None
-            if fault := builder.fault():
-                self._build_failed(fault, builder.refused)
+        if builder and (code := builder.returncode) is not None:
+            self._builder, fault = None, builder.fault()
+            builder.stop()
+            if fault:
+                self._build_failed(fault, refused=code == plans.Refused.exit_code)
             else:
                 self._just_built = True
             self._advance()
@@ -162,7 +156,7 @@ class Serving(Closing):
             raise EdgeError(f"the newly built engine is missing from {self._folder}")
         command = build_command(self._bundle, self._precisions[0], self._faces, self._folder)
         try:
-            self._builder = _Builder(command)
+            self._builder = Background(command)
         except OSError as error:
             raise EdgeError(f"the builder cannot be started ({error})") from error
         log.info("building the %s engine; %s is used meanwhile", self._precisions[0], self._standby.serves)
@@ -208,44 +202,3 @@ def build_command(bundle: Bundle, precision: str, faces: int, folder: Path) -> l
         *(sys.executable, "-m", "edge.engines.tensorrt.command", str(bundle.folder.resolve())),
         *("--precision", name, "--faces", str(faces), "--out", str(folder)),
     ]
-
-
-class _Builder:
-    """A low-priority child process that builds one engine."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        # In memory, because a pipe that is not read could fill up, and the disk may be full.
-        self._stderr = os.fdopen(os.memfd_create("builder"), "w+")
-        self._child = subprocess.Popen(
-            ["nice", *command],
-            stdout=subprocess.DEVNULL,
-            stderr=self._stderr,
-            start_new_session=True,
-            cwd=START,
-        )
-
-    def done(self) -> bool:
-        return self._child.poll() is not None
-
-    @property
-    def refused(self) -> bool:
-        return self._child.returncode == plans.Refused.exit_code
-
-    def fault(self) -> str:
-        """The finished child's error message; "" if it built the engine."""
-        with self._stderr as file:
-            file.seek(0)
-            lines = file.read().strip().splitlines()
-        if not self._child.returncode:
-            return ""
-        return lines[-1].rpartition("error: ")[2] if lines else f"exit code {self._child.returncode}"
-
-    def stop(self) -> None:
-        """End the child, which ends its own child and leaves no partial engine."""
-        self._child.terminate()
-        try:
-            self._child.wait(5)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-        self._stderr.close()
