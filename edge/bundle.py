@@ -45,7 +45,8 @@ class Bundle:
         entry = self.manifest.files.get(precision)
         if entry is None:
             raise BundleError(
-                f"bundle {self.folder} has no precision {precision!r}; it has {', '.join(self.precisions)}"
+                f"bundle {self.folder} has no precision {precision!r}; "
+                f"choose one of {', '.join(self.precisions)}"
             )
         return self.folder / entry.path
 

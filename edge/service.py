@@ -55,7 +55,7 @@ class _Job:
 
     def __init__(self, config: Config, beat: Callable[[], bool], stack: ExitStack) -> None:
         self._beat = beat
-        self._parts = parts = stack.enter_context(session.parts(config, self._alive))
+        self._parts = parts = stack.enter_context(session.parts(config, self._alive, improving=True))
         _log_license(parts.bundle)
         self._health = Health(parts.live)
         self._endpoint = stack.enter_context(endpoint.endpoint(config.output.health, self._health))
@@ -86,6 +86,7 @@ class _Job:
             for frame in with_progress(limited, frames.frame_count):
                 self._health.frame(frame, pipeline.step(frame))
                 pipeline.spare(self._governor.adjust())
+                self._parts.improve()
                 self._alive()
         except SinkClosed as closed:
             log.info("%s; stopping", closed)

@@ -21,6 +21,7 @@ from edge.capture.reconnect.reconnect import Recovering
 from edge.capture.reconnect.timeouts import Timeouts
 from edge.config import Config, SourceConfig
 from edge.engines import selection
+from edge.engines.improving import Improving
 from edge.faces import detectors
 from edge.faces.tracker import Tracker
 from edge.pipeline import Pipeline
@@ -33,22 +34,27 @@ T = TypeVar("T")
 
 
 @contextmanager
-def parts(config: Config, idle: Callable[[], None] = lambda: None) -> Iterator[Parts]:
+def parts(
+    config: Config, idle: Callable[[], None] = lambda: None, improving: bool = False
+) -> Iterator[Parts]:
     """The parts of ``config``; ``idle`` is called at least once a second while there is no frame.
 
+    With ``improving``, a machine that was not measured yet is measured during the run: call ``improve``.
     Raises ConfigError if outputs conflict. A part that cannot be opened raises its error on first use.
     """
     outputs.refuse_overwriting(config.source.address, config.output)
     with ExitStack() as stack:
-        yield Parts(config, stack, idle)
+        yield Parts(config, stack, idle, improving)
 
 
 class Parts:
     """The parts of one configuration. Each is opened on first access and stays open."""
 
-    def __init__(self, config: Config, stack: ExitStack, idle: Callable[[], None]) -> None:
+    def __init__(
+        self, config: Config, stack: ExitStack, idle: Callable[[], None], improving: bool = False
+    ) -> None:
         self.config = config
-        self._stack, self._idle = stack, idle
+        self._stack, self._idle, self._improving = stack, idle, improving
         self._orientation = orientation.chosen(config.source.rotate, config.source.mirror)
 
     @property
@@ -73,7 +79,12 @@ class Parts:
     @cached_property
     def engine(self) -> Engine:
         """The engine that runs the network's step."""
-        return self._open(selection.engine(self.config, self.bundle))
+        return self._open(selection.engine(self.config, self.bundle, improving=self._improving))
+
+    def improve(self) -> None:
+        """Between two frames: change to an engine that was measured to be faster meanwhile."""
+        if isinstance(self.engine, Improving):
+            self.engine.between_frames()
 
     @cached_property
     def detector(self) -> FaceDetector:

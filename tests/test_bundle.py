@@ -53,7 +53,7 @@ def test_missing_folder_missing_file_and_broken_json(tmp_path: Path) -> None:
 
 def test_an_unknown_precision_lists_the_known_ones(tmp_path: Path) -> None:
     loaded = bundle.load(tiny.write(tmp_path / "b"))
-    with pytest.raises(BundleError, match="no precision 'int3'; it has fp32"):
+    with pytest.raises(BundleError, match="no precision 'int3'; choose one of fp32"):
         loaded.model("int3")
 
 

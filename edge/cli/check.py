@@ -10,6 +10,7 @@ from edge.capture.regular_file import shown
 from edge.capture.sources import help_text
 from edge.cli import options
 from edge.config import Config
+from edge.data import Frame
 from edge.errors import EdgeError, SourceError
 
 HELP = "open and test every part, then stop"
@@ -29,31 +30,51 @@ def run(args: argparse.Namespace) -> None:
 def check(config: Config) -> None:
     """Open every part, try every precision, process one frame, and print a report."""
     from edge import session
-    from edge.engines import machine_cache, measure, selection
+    from edge.engines import selection
     from edge.sinks import outputs
 
     with session.parts(config) as parts:
         bundle = parts.bundle
         print(f"bundle    {bundle.manifest.name} {bundle.manifest.version}, all hashes match")
+        if config.bundle.precision != "auto":
+            selection.wanted(config, bundle)  # raises what `run` would raise
+        # The source comes before all that takes seconds: whoever gave a wrong address is told at once.
+        frame = _first_frame(config)
         for precision in bundle.precisions:
             print(f"network   {precision}: {_try_precision(bundle, precision)}")
         if config.bundle.precision == "auto":
-            backends = selection.backends_here(config)
-            choice = measure.measure(bundle, config.engine, backends)
-            machine_cache.remember(bundle, choice, selection.traits(backends))
-            print(f"chosen    {choice}: {choice.why}")
-        frames, pipeline = parts.frames, parts.new_pipeline()
+            _measure(config, bundle)
         outputs.open_sinks(config.output, parts.live)  # each checks its path; no file is created
-        frame = next(iter(frames), None)
-        address = shown(without_password(config.source.address))
-        if frame is None:
-            raise SourceError(f"source {address} opened but gave no frame; try it in a player")
-        pipeline.step(frame)
-        height, width = frame.image.shape[:2]
+        parts.new_pipeline().step(frame)
         faces = len(parts.detector.detect(frame))
-        print(f"source    {address}: {width}x{height} pixels")
         print(f"detector  {type(parts.detector).__name__}: {faces} faces in the first frame")
         print(f"outputs   {', '.join(part.name for part in outputs.wanted(config.output)) or 'none'}")
+
+
+def _first_frame(config: Config) -> Frame:
+    """The first frame of the source, which is closed again: its threads would disturb the measurement."""
+    from edge import session
+
+    address = without_password(config.source.address)
+    with session.parts(config) as parts:
+        frame = next(iter(parts.frames), None)
+    if frame is None:
+        raise SourceError(f"source {address} opened but gave no frame; try it in a player")
+    height, width = frame.image.shape[:2]
+    print(f"source    {address}: {width}x{height} pixels", flush=True)
+    return frame
+
+
+def _measure(config: Config, bundle: Bundle) -> None:
+    """Measure what is fastest, print it as a table, and store the choice for every later run."""
+    from edge.engines import machine_cache, measure, selection
+
+    backends = selection.backends_here(config)
+    measured = measure.measure(bundle, config.engine, backends)
+    machine_cache.remember(bundle, measured.choice, selection.traits(backends))
+    for line in measured.table():
+        print(f"measured  {line}")
+    print(f"chosen    {measured.choice}: {measured.choice.why}")
 
 
 def _try_precision(bundle: Bundle, precision: str) -> str:

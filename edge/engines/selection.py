@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from edge.bundle import Bundle
 from edge.config import Config
+from edge.engines import improving as measuring
 from edge.engines.backends import BACKENDS, BackendPart, tensorrt_fault
-from edge.engines.golden import Verdict, reproduces
+from edge.engines.golden import Prove, reproduces
 from edge.engines.machine_cache import passed_before, recall, remember_verdict
+from edge.engines.measure import Choice
 from edge.errors import BundleError, ConfigError, EdgeError
 from edge.parts import names
 from edge.protocols import Engine
 from edge.system.device import l4t
 
 log = logging.getLogger("edge")
-Prove = Callable[[Engine, Bundle], Verdict]  # how closely an engine reproduces golden.npz
 
 
-def engine(config: Config, bundle: Bundle, prove: Prove = reproduces) -> Engine:
-    """The engine for the chosen backend; all but fp32 on the processor must reproduce golden.npz first."""
+def engine(config: Config, bundle: Bundle, prove: Prove = reproduces, improving: bool = False) -> Engine:
+    """The engine for the chosen backend; all but fp32 on the processor must reproduce golden.npz first.
+
+    With ``improving``, a machine on which nothing has been measured yet is measured during the run.
+    """
     kind, precision, threads = wanted(config, bundle)
-    backend = next(part for part in BACKENDS if part.name == kind)
+    backend = _named(kind)
     if backend.serve is None:
-        return _proven(backend, config, bundle, precision, threads, prove)
-    if config.bundle.precision != "auto":
-        bundle.model(precision)  # a precision configured by name must exist
+        first = _proven(backend, config, bundle, precision, threads, prove)
+        if improving and config.bundle.precision == "auto" and _stored(config, bundle) is None:
+            command = measuring.command(bundle, config.engine.kind)
+            return measuring.Improving(first, command, lambda choice: load(config, bundle, choice, prove))
+        return first
     return backend.serve(config.engine, bundle, precision, _standby(config, bundle, prove))
 
 
+def load(config: Config, bundle: Bundle, choice: Choice, prove: Prove = reproduces) -> Engine:
+    """The engine of a measured ``choice``; BundleError if it does not reproduce golden.npz."""
+    return _proven(_named(choice.engine), config, bundle, choice.precision, choice.threads, prove)
+
+
 def wanted(config: Config, bundle: Bundle) -> tuple[str, str, int]:
-    """Backend, precision and threads: as configured, else as `check` measured, else the best guess."""
+    """Backend, precision and threads: as configured, else as measured here, else the best guess."""
     backends, precision, threads = backends_here(config), config.bundle.precision, config.bundle.threads
-    cached = recall(bundle, traits(backends)) if precision == "auto" else None
-    if cached and cached.engine in [part.name for part in backends] and cached.precision in bundle.precisions:
+    if precision == "auto" and (cached := _stored(config, bundle)):
         log.info("%s (%s)", cached, cached.why)
         return cached.engine, cached.precision, cached.threads
+    if precision != "auto":
+        bundle.model(precision)  # a precision configured by name must exist
     capable = [part for part in backends if precision in ("auto", *part.precisions)]
     if not capable and precision == "int8-trt":
         fault = tensorrt_fault() or f"engine.kind is {config.engine.kind}"
@@ -67,6 +79,18 @@ def backends_here(config: Config) -> list[BackendPart]:
     if named.serve and (fault := named.fault()):
         raise ConfigError(f"engine.kind is {kind}: {fault}; fix that or set engine.kind=auto")
     return [named]
+
+
+def _stored(config: Config, bundle: Bundle) -> Choice | None:
+    """What was measured on this machine, if it can still be used."""
+    backends = backends_here(config)
+    cached = recall(bundle, traits(backends))
+    known = cached and cached.engine in [part.name for part in backends]
+    return cached if cached and known and cached.precision in bundle.precisions else None
+
+
+def _named(kind: str) -> BackendPart:
+    return next(part for part in BACKENDS if part.name == kind)
 
 
 def traits(parts: Sequence[BackendPart]) -> list[str]:

@@ -29,13 +29,17 @@ class Background:
                 cwd=START,
             )
         except OSError:
-            self._free()
+            self.free()
             raise
 
     @property
     def returncode(self) -> int | None:
         """Its exit code; None while it runs."""
         return self._child.poll()
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        self._child.wait()
 
     def output(self) -> str:
         """What the finished child wrote to standard output."""
@@ -56,10 +60,15 @@ class Background:
         try:
             self._child.wait(patience_s)
         except subprocess.TimeoutExpired:
-            self._child.kill()
+            self.kill()
             self._child.wait()
-        self._free()
+        self.free()
 
-    def _free(self) -> None:
+    def kill(self) -> None:
+        """End the child at once; may be called while another thread waits for it."""
+        self._child.kill()
+
+    def free(self) -> None:
+        """Free the memory of its output, once it has ended."""
         self._stdout.close()
         self._stderr.close()

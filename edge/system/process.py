@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger("edge")
@@ -27,6 +28,15 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(0)
+
+
+def run_when_idle() -> None:
+    """Let this process run only while no other wants the processor or the disk: SCHED_IDLE of sched(7).
+
+    Where a sandbox forbids that, it keeps the priority that it was started with.
+    """
+    with suppress(AttributeError, OSError):  # other systems than Linux have no such call
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def stay_in_memory() -> None:

@@ -185,6 +185,20 @@ def test_check_says_what_it_found_and_run_takes_what_it_chose(tmp_path: Path, mo
     assert "ms per face" not in forced.stderr
     assert "fp32: reproduces golden.npz" in done.stdout
     assert "int8-cpu: reproduces golden.npz" in done.stdout
+    measured = [line for line in done.stdout.splitlines() if line.startswith("measured")]
+    assert len(measured) >= 2
+    assert sum(line.endswith(", chosen") for line in measured) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_an_unknown_precision_lists_those_of_the_bundle(command: str, fast: list[object]) -> None:
+    check_refusal(edge(command, "demo", "--precision", "int4", *fast), "'int4'", "choose one of fp32")
+
+
+def test_check_names_an_absent_camera_before_it_measures() -> None:
+    done = edge("check", "/dev/video97")
+    check_refusal(done, "/dev/video97 does not exist")
+    assert "network" not in done.stdout
 
 
 def test_no_output_overwrites_the_source_or_another_output(tmp_path: Path, fast: list[object]) -> None:
