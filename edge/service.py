@@ -61,7 +61,7 @@ class _Job:
         self._endpoint = stack.enter_context(endpoint.endpoint(config.output.health, self._health))
         self._governor = LoadGovernor(config.budget.cpu_percent, config.budget.celsius, hottest)
         frames, self._pipeline = parts.frames, parts.pipeline
-        if not parts.sinks:
+        if not parts.sinks and not config.output.health:
             log.warning("no output is set: pass %s", options_text())
         self._health.parts = {
             "engine": lambda: parts.engine.serves,

@@ -6,6 +6,7 @@ import argparse
 
 from edge.capture.sources import help_text
 from edge.cli import options
+from edge.config import Config
 from edge.sinks.outputs import SINKS
 
 HELP = "read a camera or file and write estimates"
@@ -25,5 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run until the source ends."""
     from edge import service
+    from edge.deploy.defaults import under_supervisor
 
-    service.run(options.read(args).config, lambda: options.read(args).config)
+    def read() -> Config:
+        return under_supervisor(options.read(args).config)
+
+    service.run(read(), read)

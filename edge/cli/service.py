@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 def _service(args: argparse.Namespace) -> Service:
     """The service with the options that ``run`` will get, with absolute paths."""
     from edge.capture import sources
-    from edge.deploy import permissions
+    from edge.deploy import defaults, permissions
     from edge.deploy.install import Service
     from edge.health.endpoint import port_of
     from edge.sinks import outputs
@@ -68,6 +68,7 @@ def _service(args: argparse.Namespace) -> Service:
     inside = args.root / file.relative_to("/") if file else None
     named = {"source": {"address": source}, "output": {"health": args.health}}
     config = config_file.merge(config_file.load(inside, args.set), named)
+    defaults.refuse_demo(config)
     sources.find(config.source.address)  # raises what `run` would raise
     port_of(config.output.health)  # likewise
     for part in outputs.wanted(config.output):

@@ -16,11 +16,13 @@ from edge.engines import machine_cache, measure, selection
 from edge.system.command import finish
 from edge.system.process import die_with_parent, run_when_idle
 
+BUDGET_S = 2.0  # less than for `check`, since a run goes on meanwhile
+
 
 def _measure(folder: str, kind: str) -> None:
     config = Config(bundle=BundleConfig(path=folder), engine=EngineConfig(kind=kind))
     bundle, backends = bundles.load(Path(folder)), selection.backends_here(config)
-    choice = measure.measure(bundle, config.engine, backends).choice
+    choice = measure.measure(bundle, config.engine, backends, BUDGET_S).choice
     with selection.load(config, bundle, choice):  # stores that it reproduces golden.npz, which costs seconds
         machine_cache.remember(bundle, choice, selection.traits(backends))
     print(json.dumps(asdict(choice)))

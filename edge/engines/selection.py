@@ -29,7 +29,7 @@ def engine(config: Config, bundle: Bundle, prove: Prove = reproduces, improving:
     backend = _named(kind)
     if backend.serve is None:
         first = _proven(backend, config, bundle, precision, threads, prove)
-        if improving and config.bundle.precision == "auto" and _stored(config, bundle) is None:
+        if improving and _is_unknown(config, bundle):
             command = measuring.command(bundle, config.engine.kind)
             return measuring.Improving(first, command, lambda choice: load(config, bundle, choice, prove))
         return first
@@ -79,6 +79,12 @@ def backends_here(config: Config) -> list[BackendPart]:
     if named.serve and (fault := named.fault()):
         raise ConfigError(f"engine.kind is {kind}: {fault}; fix that or set engine.kind=auto")
     return [named]
+
+
+def _is_unknown(config: Config, bundle: Bundle) -> bool:
+    """Whether the choice is left to this machine, and nothing has been measured on it that still holds."""
+    measurable = config.bundle.precision == "auto" and bundle.manifest.golden is not None
+    return measurable and _stored(config, bundle) is None
 
 
 def _stored(config: Config, bundle: Bundle) -> Choice | None:

@@ -28,7 +28,7 @@ class Background:
                 start_new_session=True,
                 cwd=START,
             )
-        except OSError:
+        except BaseException:
             self.free()
             raise
 

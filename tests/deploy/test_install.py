@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_file_source_is_noted(tmp_path: Path, capsys) -> None:
-    command("install", "demo", "--root", image(tmp_path / "root"))
+    command("install", "clip.mp4", "--root", image(tmp_path / "root"))
     assert "ends; the service then starts over" in capsys.readouterr().out
 
 

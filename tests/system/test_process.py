@@ -62,7 +62,7 @@ def test_the_command_locks_its_memory() -> None:
 import re
 from pathlib import Path
 from edge import __main__
-__main__.main(["service", "print-unit", "demo"])
+__main__.main(["service", "print-unit", "0"])
 print(re.search(r"VmLck:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 """
     command = [sys.executable, "-c", program]
