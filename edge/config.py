@@ -69,7 +69,7 @@ class BundleConfig:
     """Which network runs."""
 
     path: str = setting("", "folder of a bundle", empty="the reference bundle")
-    precision: str = setting("auto", "auto (the fastest that `check` measured, else fp32), or a name")
+    precision: str = setting("auto", "auto (the fastest that was measured here, until then fp32), or a name")
     threads: int = setting(
         1, "for ONNX Runtime if the precision is not auto; 0 uses all cores", "threads", 0, 256
     )
@@ -79,7 +79,9 @@ class BundleConfig:
 class EngineConfig:
     """What runs the network."""
 
-    kind: str = setting("auto", "auto (the one `check` measured, else the best available), or a name")
+    kind: str = setting(
+        "auto", "auto (the fastest that was measured here, until then the best guess), or a name"
+    )
     faces: int = setting(8, "maximum per step of a TensorRT engine; more take several steps", "faces", 1, 64)
     folder: str = setting("", "where TensorRT engines are stored", empty="engines in the user's cache")
 
