@@ -9,17 +9,28 @@ from typing import Any
 
 
 def setting(
-    default: Any, help: str, unit: str = "", low: float = -inf, high: float = inf, empty: str = ""
+    default: Any,
+    help: str,
+    unit: str = "",
+    low: float = -inf,
+    high: float = inf,
+    empty: str = "",
+    choices: tuple[Any, ...] = (),
 ) -> Any:
-    """A field; ``low`` and ``high`` bound a number, ``empty`` describes what an empty value means."""
-    metadata = {"help": help, "unit": unit, "low": low, "high": high, "empty": empty}
+    """A field; ``low`` and ``high`` bound a number, ``empty`` describes what an empty value means.
+
+    Only ``choices`` are allowed if there are any, besides numbers within the bounds if there are bounds.
+    """
+    metadata = {"help": help, "unit": unit, "low": low, "high": high, "empty": empty, "choices": choices}
     return field(default=default, metadata=metadata)
 
 
 def bounds(metadata: Mapping[str, Any]) -> str:
-    """The bounds of a field, ``1 to 16,384``, or "" if it has none."""
+    """What a field allows, ``1 to 16,384`` or ``0, 50 or 60``, or "" if that is everything."""
     low, high = metadata["low"], metadata["high"]
-    return "" if low == -inf else f"{low:,.10g} to {high:,.10g}"
+    words = [str(choice) for choice in metadata.get("choices", ())]
+    words += [] if low == -inf else [f"{low:,.10g} to {high:,.10g}"]
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,16 @@ class SourceConfig:
     )  # fmt: skip
     rotate: int = setting(0, "clockwise turn of every frame: 0, 90, 180 or 270", "degrees", 0, 270)
     mirror: bool = setting(False, "exchange left and right, after the turn")
+    exposure: float | str | None = setting(
+        None, "of a camera; a longer one blurs", "ms", 0.01, 10_000, "the camera's own", choices=("auto",)
+    )
+    gain: float | None = setting(
+        None, "of a camera: a factor, or a V4L2 driver's own number", "", 0, 1_000_000, "the camera's own"
+    )
+    mains_hz: int | None = setting(
+        None, "against the flicker of lamps; 0 does nothing against it", "Hz",
+        empty="the camera's own", choices=(0, 50, 60),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,9 @@ def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
         raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {choices}")
     metadata = type(section).__dataclass_fields__[key].metadata  # type: ignore[attr-defined]
     low, high = metadata.get("low", -inf), metadata.get("high", inf)  # other packages may leave them out
-    if isinstance(value, int | float) and not low <= value <= high:
+    choices = metadata.get("choices", ())
+    free = not choices or (low > -inf and not isinstance(value, str))  # a number within bounds is enough
+    outside = isinstance(value, int | float) and not low <= value <= high
+    if value not in choices and (outside or not free):
         raise ConfigError(f"{table}.{key} is {value}, expected {bounds(metadata)}")
     return replace(section, **{key: value})  # type: ignore[type-var]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 
+from edge.capture.controls import Controls, set_v4l2
 from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
 from edge.capture.raw_frames import luma_frame, padded_row, unconverted
 from edge.data import Frame
@@ -28,7 +29,7 @@ class OpenCVSource(Closing):
     (pixels) and ``fps`` are requests; the log names what it delivers instead. Its frames are luma (H,W),
     taken from its data without conversion, unless ``color`` asks for BGR (H,W,3) or its format has no luma
     plane. A frame that cannot be decoded, such as a broken JPEG, is yielded as a 1 x 1 picture.
-    Raises SourceError if the camera cannot be opened, and from ``frames`` if it stops.
+    ``controls`` set its exposure. Raises SourceError if the camera cannot be opened, and from ``frames`` if it stops.
     """
 
     live = True
@@ -41,12 +42,13 @@ class OpenCVSource(Closing):
         fps: float | None = None,
         *,
         color: bool = False,
+        controls: Controls = Controls(),  # noqa: B008, it is frozen
     ) -> None:
         """Open ``address`` immediately, so that a wrong one fails before anything else starts."""
         silence_opencv()
         self.address = address
         self.frame_count: int | None = None
-        capture = _open_camera(address, width, height, fps, color)
+        capture = _open_camera(address, width, height, fps, color, controls)
         # Format of frames that OpenCV does not convert.
         self._raw = None if color else unconverted(capture)
         height_px, width_px = (capture.get(key) for key in _SIZE)
@@ -91,7 +93,7 @@ def driver_time(position_ms: float, last_s: float | None, now_s: float) -> float
 
 
 def _open_camera(
-    address: str, width: int | None, height: int | None, fps: float | None, color: bool
+    address: str, width: int | None, height: int | None, fps: float | None, color: bool, controls: Controls
 ) -> cv2.VideoCapture:
     node = Path(f"/dev/video{address}" if address.isdigit() else address)
     if not node.exists():
@@ -117,6 +119,7 @@ def _open_camera(
         if value:
             capture.set(key, value)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, _BUFFERS)
+    set_v4l2(node, controls)
     report_mode(f"camera {node}", capture, wishes, f"list its modes: v4l2-ctl -d {node} --list-formats-ext")
     if (row := padded_row(node, capture)) is not None:
         capture.release()

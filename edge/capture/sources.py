@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from edge.capture.addresses import is_camera, without_password
+from edge.capture.controls import Controls, missing
 from edge.capture.picture_headers import is_picture
 from edge.config import SourceConfig
 from edge.errors import ConfigError
@@ -36,24 +37,29 @@ def _file(c: SourceConfig) -> Source:
 def _opencv(c: SourceConfig) -> Source:
     from edge.capture.opencv import OpenCVSource
 
-    return OpenCVSource(c.address, c.width, c.height, c.fps, color=c.color or c.draw)
+    color = c.color or c.draw
+    return OpenCVSource(c.address, c.width, c.height, c.fps, color=color, controls=Controls.of(c))
 
 
 def _picamera(c: SourceConfig) -> Source:
     from edge.capture.picamera.source import PicameraSource
 
-    return PicameraSource(c.address, c.width, c.height, c.fps, color=c.color, draw=c.draw)
+    return PicameraSource(
+        c.address, c.width, c.height, c.fps, color=c.color, draw=c.draw, controls=Controls.of(c)
+    )
 
 
 def _gstreamer(c: SourceConfig) -> Source:
     from edge.capture.gstreamer.source import GStreamerSource
 
-    return GStreamerSource(c.address, c.width, c.height, c.fps)
+    return GStreamerSource(c.address, c.width, c.height, c.fps, controls=Controls.of(c))
 
 
 def _rtsp(c: SourceConfig) -> Source:
     from edge.capture.rtsp import RtspSource
 
+    for name in Controls.of(c).names():
+        missing(without_password(c.address), name, "set that in the camera itself")
     return RtspSource(c.address, c.width, c.height, c.fps)
 
 

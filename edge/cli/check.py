@@ -55,7 +55,7 @@ def _first_frame(config: Config) -> Frame:
     """The first frame of the source, which is closed again: its threads would disturb the measurement."""
     from edge import session
 
-    address = without_password(config.source.address)
+    address = shown(without_password(config.source.address))
     with session.parts(config) as parts:
         frame = next(iter(parts.frames), None)
     if frame is None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from v4l2_camera import with_camera
 
 from edge.capture import opencv
 from edge.capture.addresses import is_camera
@@ -41,37 +37,6 @@ def test_what_counts_as_a_camera() -> None:
 def test_an_absent_link_is_an_absent_camera(folder: str) -> None:
     with pytest.raises(SourceError, match=f"camera /dev/v4l/{folder}/none does not exist; "):
         OpenCVSource(f"/dev/v4l/{folder}/none")
-
-
-@pytest.fixture(scope="module")
-def camera_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """tests/helpers/v4l2_camera.c, compiled."""
-    compiler = shutil.which("gcc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("the camera is written in C for Linux, and there is no gcc")
-    library = tmp_path_factory.mktemp("camera") / "camera.so"
-    source = Path(__file__).parents[1] / "helpers" / "v4l2_camera.c"
-    done = subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], capture_output=True, text=True
-    )
-    if "linux/videodev2.h" in done.stderr:
-        pytest.skip("the kernel's headers are not installed: linux-libc-dev")
-    assert done.returncode == 0, done.stderr
-    return library
-
-
-def with_camera(library: Path, program: str, **settings: str) -> dict:
-    """What ``program`` prints as JSON while /dev/video77 is the camera of tests/helpers/v4l2_camera.c."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**plain, **settings, "LD_PRELOAD": str(library)},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_the_frames_of_a_camera_are_whole_and_bear_its_drivers_times(camera_library: Path) -> None:
@@ -142,7 +107,7 @@ except SourceError as error:
 @pytest.mark.parametrize("wish", ["draw", "color"])
 def test_a_clip_in_color_takes_a_camera_in_color(monkeypatch, wish: str) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(opencv, "OpenCVSource", lambda *_, color: asked.append(color))
+    monkeypatch.setattr(opencv, "OpenCVSource", lambda *_, color, controls: asked.append(color))
     for value in (False, True):
         open_source(SourceConfig("/dev/video0", **{wish: value}))
     assert asked == [False, True]

@@ -1,6 +1,7 @@
 /* A V4L2 camera for LD_PRELOAD: /dev/video77 sends YUYV of 640 x 480 at 30 frames a second, so that OpenCV's
  * own code runs against it. Its driver paints a frame 0xEE when it begins to fill a buffer.
- * SILENT_AFTER: frames of the first opening after which none comes; PADDING: bytes behind each row. */
+ * SILENT_AFTER: frames of the first opening after which none comes; PADDING: bytes behind each row; LACKS: the id of
+ * a control that it does not have; BUSY: a control that it refuses. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -99,6 +100,21 @@ static int format(struct v4l2_format *about) {
     return 0;
 }
 
+static int control(struct v4l2_control *asked, int write) {
+    static struct v4l2_control kept[] = {{V4L2_CID_EXPOSURE_AUTO, 3}, {V4L2_CID_EXPOSURE_ABSOLUTE, 0},
+        {V4L2_CID_AUTOGAIN, 1}, {V4L2_CID_GAIN, 0}, {V4L2_CID_POWER_LINE_FREQUENCY, 3}};
+    if (asked->id == (unsigned)set("LACKS")) return refused(EINVAL);
+    if (write && asked->id == (unsigned)set("BUSY")) return refused(EBUSY);
+    if (write && asked->id == V4L2_CID_EXPOSURE_AUTO && asked->value == 0) return refused(EINVAL); /* as UVC */
+    for (unsigned i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (kept[i].id != asked->id) continue;
+        if (write) kept[i].value = asked->value;
+        asked->value = kept[i].value;
+        return 0;
+    }
+    return refused(EINVAL);
+}
+
 static int answered(unsigned long request, void *about) {
     struct v4l2_capability *can = about;
     struct v4l2_buffer *buffer = about;
@@ -128,6 +144,8 @@ static int answered(unsigned long request, void *about) {
     case VIDIOC_STREAMON: streaming = 1; driver_begins(); return 0;
     case VIDIOC_STREAMOFF: streaming = queued = 0; return 0;
     case VIDIOC_DQBUF: return dequeue(about);
+    case VIDIOC_G_CTRL: return control(about, 0);
+    case VIDIOC_S_CTRL: return control(about, 1);
     }
     return refused(EINVAL);
 }

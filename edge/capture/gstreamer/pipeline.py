@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from edge.capture.addresses import without_password
+from edge.capture.controls import Controls, argus
 from edge.errors import DependencyError, SourceError, require
 
 _HINT = "sudo apt install python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
@@ -69,10 +70,15 @@ def _keep_unwinder() -> None:
         ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
-def description(address: str, mode: str = "", elements: Elements = JETSON) -> str:
+def description(
+    address: str,
+    mode: str = "",
+    elements: Elements = JETSON,
+    controls: Controls = Controls(),  # noqa: B008, it is frozen
+) -> str:
     """The pipeline for ``address`` in gst-launch syntax; ``mode`` is appended to the camera's caps."""
     if match := re.fullmatch(r"csi://(\d+)", address, re.ASCII):
-        parts = [elements.csi.format(camera=match[1]), elements.csi_caps + mode]
+        parts = [elements.csi.format(camera=match[1]) + argus(controls), elements.csi_caps + mode]
     elif match := re.fullmatch(r"mjpeg://(/.+)", address):
         node = re.sub(r'(["\\])', r"\\\1", match[1])
         parts = [elements.usb.format(camera=f'"{node}"'), elements.usb_caps + mode, elements.jpeg_decoder]

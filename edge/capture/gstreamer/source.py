@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from edge.capture.controls import Controls, set_v4l2
 from edge.capture.gstreamer.pipeline import JETSON, Elements, Libraries, description, load, mode_caps, parse
 from edge.data import Frame
 from edge.errors import SourceError
@@ -43,6 +45,7 @@ class GStreamerSource(Closing):
         fps: float | None = None,
         elements: Elements = JETSON,
         parse: Callable[[Any, str], Any] = parse,
+        controls: Controls = Controls(),  # noqa: B008, it is frozen
     ) -> None:
         """Start the camera immediately and wait for its first frame."""
         self.address = address
@@ -50,10 +53,12 @@ class GStreamerSource(Closing):
         self._libraries = load()
         self._closed = False
         mode = mode_caps(self._libraries, width, height, fps)
-        self._pipeline = parse(self._libraries.gst, description(address, mode, elements))
+        self._pipeline = parse(self._libraries.gst, description(address, mode, elements, controls))
         self._sink = self._pipeline.get_by_name("luma")
         self._bus = self._pipeline.get_bus()
         try:
+            if address.startswith("mjpeg://"):
+                set_v4l2(Path(address.removeprefix("mjpeg://")), controls)
             self._start(mode)
         except BaseException:
             self.close()

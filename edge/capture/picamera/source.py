@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge.capture.controls import Controls, libcamera
 from edge.capture.picamera import opening
 from edge.capture.picamera import streams as picam_streams
 from edge.capture.picamera.opening import cause
@@ -52,6 +53,7 @@ class PicameraSource(Closing):
         *,
         color: bool = False,
         draw: bool = False,
+        controls: Controls = Controls(),  # noqa: B008, it is frozen
         hang_s: float = _HANG_S,
     ) -> None:
         """Open and start the camera immediately, so that a wrong address fails before anything else."""
@@ -63,7 +65,7 @@ class PicameraSource(Closing):
         self._camera: Any = opening.opened(self._library, address, number)
         try:
             size = (width or _SIZE[0], height or _SIZE[1])
-            self._image, self._drawn = self._start(size, fps, color, draw)
+            self._image, self._drawn = self._start(size, fps, color, draw, controls)
         except Exception as error:
             self._close_camera()
             if isinstance(error, SourceError):
@@ -94,7 +96,9 @@ class PicameraSource(Closing):
             yield frame
             index, last_s = index + 1, frame.timestamp_s
 
-    def _start(self, size: Size, fps: float | None, color: bool, draw: bool) -> tuple[Stream, Stream | None]:
+    def _start(
+        self, size: Size, fps: float | None, color: bool, draw: bool, controls: Controls
+    ) -> tuple[Stream, Stream | None]:
         """Start the streams: the one for the network, and the one to draw on if it is another."""
         camera = self._camera
         requested = picam_streams.request(camera, size, color, draw)
@@ -103,7 +107,7 @@ class PicameraSource(Closing):
             raw=None,
             # Otherwise a small stream could use a sensor mode that crops to the center.
             sensor={"output_size": tuple(side // 2 for side in camera.sensor_resolution)},
-            controls=self._rate(fps),
+            controls=self._rate(fps) | libcamera(self.address, controls, camera.camera_controls),
         )
         camera.configure(configuration)
         streams = picam_streams.configured(camera, self.address, requested)

@@ -11,6 +11,8 @@ import stand_in_picamera2 as stand_in
 from contracts import check_source
 
 from edge.capture.picamera.source import PicameraSource, capture_time
+from edge.capture.sources import open_source
+from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import SourceError
 
@@ -130,3 +132,15 @@ def test_a_fault_while_reading_is_one_line(board) -> None:
         board.fault = RuntimeError("Camera frontend\nhas timed out")
         with pytest.raises(SourceError, match="0 failed after 1 frames: Camera frontend has timed out; "):
             next(frames)
+
+
+def test_a_raspberry_pi_camera_gets_them_at_its_start(board, caplog) -> None:
+    board.controls |= dict.fromkeys(("ExposureTime", "AnalogueGain", "AeEnable"), (0, 1, None))
+    settings = SourceConfig("picam://0", exposure=5.0, gain=3.0, mains_hz=60)
+    open_source(settings).__exit__(None, None, None)
+    asked = board.configured[-1]["controls"]
+    assert (asked["ExposureTime"], asked["AnalogueGain"], asked["AeEnable"]) == (5000, 3.0, False)
+    assert "FrameDurationLimits" in asked
+    assert [r.message for r in caplog.records if "no control" in r.message] == [
+        "camera picam://0 has no control for source.mains_hz, which is ignored; leave it out"
+    ]
