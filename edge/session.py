@@ -14,7 +14,7 @@ from typing import TypeVar
 from edge import bundle as bundles
 from edge.bundle import Bundle
 from edge.capture import orientation, sources
-from edge.capture.addresses import Followed
+from edge.capture.addresses import Followed, node_of, refuse_absent
 from edge.capture.orientation import Orientation
 from edge.capture.reconnect.latest_frame import NewestFrames
 from edge.capture.reconnect.reconnect import Recovering
@@ -156,6 +156,9 @@ def _camera_frames(config: Config, idle: Callable[[], None], turned: Orientation
 
         return ChildSource(camera.now())
 
+    patient = "NOTIFY_SOCKET" in os.environ  # a service waits; a user sees the error at once
+    if not patient and (node := node_of(config.source.address)):
+        refuse_absent(node)  # before an engine loads, which can take seconds
     # OpenCV waits 10 s for a silent camera by default, and reads this variable once, when it first waits. A
     # wait that ends within our own timeout leaves no thread behind that holds the camera.
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(max(1, ceil(settings.stall_s))))
@@ -163,7 +166,7 @@ def _camera_frames(config: Config, idle: Callable[[], None], turned: Orientation
         in_process,
         in_subprocess if settings.child else None,
         Timeouts(stall_s=settings.stall_s, longest_wait_s=settings.longest_wait_s),
-        patient="NOTIFY_SOCKET" in os.environ,  # a service waits; a user sees the error at once
+        patient=patient,
         idle=idle,
         orientation=turned,
     )

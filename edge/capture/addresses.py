@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.config import SourceConfig
+from edge.errors import SourceError
 
 Links = dict[Path, Path]  # device node -> udev's link to it
 _CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two survive replugging
@@ -16,6 +17,26 @@ _NUMBERED = re.compile(r"(?:/dev/video)?([0-9]+)|mjpeg:///dev/video([0-9]+)", re
 def is_camera(address: str) -> bool:
     """Whether ``address`` names a camera: a number, a ``/dev/video`` node or a stable link to one."""
     return (address.isascii() and address.isdigit()) or address.startswith(_CAMERA_NODES)
+
+
+def node_of(address: str) -> Path | None:
+    """The device node of a V4L2 camera, also in ``mjpeg:///dev/video0``; None for any other source."""
+    if is_camera(address):
+        return Path(f"/dev/video{address}" if address.isdigit() else address)
+    path = address.removeprefix("mjpeg://")
+    return Path(path) if path != address and path.startswith(_CAMERA_NODES) else None
+
+
+def refuse_absent(node: Path) -> None:
+    """Raise SourceError, which lists the nodes there are, if ``node`` does not exist."""
+    if not node.exists():
+        raise SourceError(f"camera {node} does not exist; {available_cameras()}")
+
+
+def available_cameras() -> str:
+    """What to give instead: ``use one of: /dev/video0, /dev/video2``."""
+    nodes = sorted(str(node) for node in Path("/dev").glob("video*"))
+    return f"use one of: {', '.join(nodes)}" if nodes else "plug one in (there is no /dev/video node)"
 
 
 def without_password(address: str) -> str:

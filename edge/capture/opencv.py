@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 
+from edge.capture.addresses import available_cameras, node_of, refuse_absent
 from edge.capture.controls import Controls, set_v4l2
 from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
 from edge.capture.raw_frames import luma_frame, padded_row, unconverted
@@ -29,7 +30,8 @@ class OpenCVSource(Closing):
     (pixels) and ``fps`` are requests; the log names what it delivers instead. Its frames are luma (H,W),
     taken from its data without conversion, unless ``color`` asks for BGR (H,W,3) or its format has no luma
     plane. A frame that cannot be decoded, such as a broken JPEG, is yielded as a 1 x 1 picture.
-    ``controls`` set its exposure. Raises SourceError if the camera cannot be opened, and from ``frames`` if it stops.
+    ``controls`` set its exposure. Raises SourceError if the camera cannot be opened, and from ``frames`` if it
+    stops.
     """
 
     live = True
@@ -95,14 +97,14 @@ def driver_time(position_ms: float, last_s: float | None, now_s: float) -> float
 def _open_camera(
     address: str, width: int | None, height: int | None, fps: float | None, color: bool, controls: Controls
 ) -> cv2.VideoCapture:
-    node = Path(f"/dev/video{address}" if address.isdigit() else address)
-    if not node.exists():
-        raise SourceError(f"camera {node} does not exist; {_available_cameras()}")
+    node = node_of(address)
+    assert node is not None
+    refuse_absent(node)
     capture = cv2.VideoCapture(str(node), cv2.CAP_V4L2)
     if not capture.isOpened():
         raise SourceError(
             f"camera {node} cannot be opened; close other programs that use it, "
-            f"check `groups` for 'video', and that it is a capture node; {_available_cameras()}"
+            f"check `groups` for 'video', and that it is a capture node; {available_cameras()}"
         )
     # Uncompressed frames wider than this exceed the bandwidth of USB 2 at full rate.
     codec = cv2.VideoWriter.fourcc(*"MJPG") if width and width > 640 else None
@@ -130,13 +132,8 @@ def _open_camera(
     return capture
 
 
-def _available_cameras() -> str:
-    nodes = sorted(str(node) for node in Path("/dev").glob("video*"))
-    return f"use one of: {', '.join(nodes)}" if nodes else "plug one in (there is no /dev/video node)"
-
-
 def _camera_stopped(address: str, read: int) -> SourceError:
     if read == 0:
-        fix = f"try another node: {_available_cameras()}"
+        fix = f"try another node: {available_cameras()}"
         return SourceError(f"camera {address} opens but delivers no frame; {fix}")
     return SourceError(f"camera {address} stopped after {read} frames; check its cable and power")

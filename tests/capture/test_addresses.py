@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.addresses import Followed, stable_address
-from edge.config import SourceConfig
+from edge import session
+from edge.capture.addresses import Followed, node_of, stable_address
+from edge.config import Config, SourceConfig
+from edge.errors import SourceError
 
 ID, PATH = "usb-Camera-video-index0", "pci-0000:00:14.0-usb-0:{}:1.0-video-index{}"
 
@@ -71,3 +73,36 @@ def test_a_link_that_comes_late_is_found_and_kept(dev: Path) -> None:
     Path(late).unlink()  # unplugged; another camera gets its number
     link(dev / "v4l/by-id/usb-Other-video-index0", 0)
     assert camera.now().address == late
+
+
+@pytest.mark.parametrize(
+    ("address", "node"),
+    [
+        ("0", "/dev/video0"),
+        ("/dev/video3", "/dev/video3"),
+        ("/dev/v4l/by-id/usb-cam-index0", "/dev/v4l/by-id/usb-cam-index0"),
+        ("mjpeg:///dev/video1", "/dev/video1"),
+        ("mjpeg:///tmp/a.jpg", None),
+        ("csi://0", None),
+        ("picam://0", None),
+        ("rtsp://cam/1", None),
+        ("clip.mp4", None),
+        ("demo", None),
+    ],
+)
+def test_the_node_of_a_camera(address: str, node: str | None) -> None:
+    assert node_of(address) == (node and Path(node))
+
+
+def test_an_absent_camera_is_refused_before_anything_is_loaded(monkeypatch) -> None:
+    for address in ("97", "/dev/video97", "mjpeg:///dev/video97"):
+        config = Config(source=SourceConfig(address))
+        with (
+            pytest.raises(SourceError, match=r"/dev/video97 does not exist; "),
+            session.parts(config) as parts,
+        ):
+            _ = parts.frames
+        monkeypatch.setenv("NOTIFY_SOCKET", "/nobody")
+        with session.parts(config) as parts:
+            _ = parts.frames  # a service waits for it
+        monkeypatch.delenv("NOTIFY_SOCKET")
