@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 
 from edge.capture.addresses import is_camera, without_password
-from edge.capture.controls import Controls, missing
 from edge.capture.picture_headers import is_picture
 from edge.config import SourceConfig
 from edge.errors import ConfigError
@@ -35,6 +34,7 @@ def _file(c: SourceConfig) -> Source:
 
 
 def _opencv(c: SourceConfig) -> Source:
+    from edge.capture.controls import Controls
     from edge.capture.opencv import OpenCVSource
 
     color = c.color or c.draw
@@ -42,6 +42,7 @@ def _opencv(c: SourceConfig) -> Source:
 
 
 def _picamera(c: SourceConfig) -> Source:
+    from edge.capture.controls import Controls
     from edge.capture.picamera.source import PicameraSource
 
     return PicameraSource(
@@ -50,12 +51,14 @@ def _picamera(c: SourceConfig) -> Source:
 
 
 def _gstreamer(c: SourceConfig) -> Source:
+    from edge.capture.controls import Controls
     from edge.capture.gstreamer.source import GStreamerSource
 
     return GStreamerSource(c.address, c.width, c.height, c.fps, controls=Controls.of(c))
 
 
 def _rtsp(c: SourceConfig) -> Source:
+    from edge.capture.controls import Controls, missing
     from edge.capture.rtsp import RtspSource
 
     for name in Controls.of(c).names():

@@ -25,11 +25,12 @@ def engine(config: Config, bundle: Bundle, prove: Prove = reproduces, improving:
 
     With ``improving``, a machine on which nothing has been measured yet is measured during the run.
     """
-    kind, precision, threads = wanted(config, bundle)
+    backends = backends_here(config)
+    kind, precision, threads = _wanted(config, bundle, backends)
     backend = _named(kind)
     if backend.serve is None:
         first = _proven(backend, config, bundle, precision, threads, prove)
-        if improving and _is_unknown(config, bundle):
+        if improving and _is_unknown(config, bundle, backends):
             command = measuring.command(bundle, config.engine.kind)
             return measuring.Improving(first, command, lambda choice: load(config, bundle, choice, prove))
         return first
@@ -43,8 +44,12 @@ def load(config: Config, bundle: Bundle, choice: Choice, prove: Prove = reproduc
 
 def wanted(config: Config, bundle: Bundle) -> tuple[str, str, int]:
     """Backend, precision and threads: as configured, else as measured here, else the best guess."""
-    backends, precision, threads = backends_here(config), config.bundle.precision, config.bundle.threads
-    if precision == "auto" and (cached := _stored(config, bundle)):
+    return _wanted(config, bundle, backends_here(config))
+
+
+def _wanted(config: Config, bundle: Bundle, backends: Sequence[BackendPart]) -> tuple[str, str, int]:
+    precision, threads = config.bundle.precision, config.bundle.threads
+    if precision == "auto" and (cached := _stored(bundle, backends)):
         log.info("%s (%s)", cached, cached.why)
         return cached.engine, cached.precision, cached.threads
     if precision != "auto":
@@ -81,15 +86,14 @@ def backends_here(config: Config) -> list[BackendPart]:
     return [named]
 
 
-def _is_unknown(config: Config, bundle: Bundle) -> bool:
+def _is_unknown(config: Config, bundle: Bundle, backends: Sequence[BackendPart]) -> bool:
     """Whether the choice is left to this machine, and nothing has been measured on it that still holds."""
     measurable = config.bundle.precision == "auto" and bundle.manifest.golden is not None
-    return measurable and _stored(config, bundle) is None
+    return measurable and _stored(bundle, backends) is None
 
 
-def _stored(config: Config, bundle: Bundle) -> Choice | None:
+def _stored(bundle: Bundle, backends: Sequence[BackendPart]) -> Choice | None:
     """What was measured on this machine, if it can still be used."""
-    backends = backends_here(config)
     cached = recall(bundle, traits(backends))
     known = cached and cached.engine in [part.name for part in backends]
     return cached if cached and known and cached.precision in bundle.precisions else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Sequence
 
 from edge.system.process import START
@@ -16,6 +15,8 @@ class Background:
 
     def __init__(self, command: Sequence[str]) -> None:
         """Start it; OSError if that fails."""
+        import subprocess  # most runs start no child
+
         # In memory, because a pipe that is not read could fill up, and the disk may be full.
         self._stdout = os.fdopen(os.memfd_create("output"), "w+")
         self._stderr = os.fdopen(os.memfd_create("errors"), "w+")
@@ -56,10 +57,12 @@ class Background:
 
     def stop(self, patience_s: float = _PATIENCE_S) -> None:
         """End the child, which may take ``patience_s`` to end its own child and to remove partial files."""
+        from subprocess import TimeoutExpired
+
         self._child.terminate()
         try:
             self._child.wait(patience_s)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             self.kill()
             self._child.wait()
         self.free()
