@@ -20,6 +20,8 @@ CONFIG = """
 address = "picam://0"
 [detector]
 kind = "haar"
+[bundle]
+precision = "{precision}"
 [output]
 jsonl = "estimates.jsonl"
 health = "/run/emotion-edge/health.json"
@@ -106,8 +108,9 @@ class Machine:
         path = f"/run/emotion-edge/{name}"
         self.run("touch", path) if there else self.run("rm", "-f", path)
 
-    def configure(self, abstain: str = "0.5") -> None:
-        Path(f"/proc/{self.pid}/root/etc/emotion-edge.toml").write_text(CONFIG.format(abstain=abstain))
+    def configure(self, abstain: str = "0.5", precision: str = "fp32") -> None:
+        text = CONFIG.format(abstain=abstain, precision=precision)
+        Path(f"/proc/{self.pid}/root/etc/emotion-edge.toml").write_text(text)
 
     def starts_s(self) -> list[float]:
         """When each try to start the service began, by CLOCK_MONOTONIC, which the host shares."""

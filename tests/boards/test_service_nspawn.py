@@ -38,6 +38,25 @@ def test_it_runs_as_nobody_without_a_network(running: Machine) -> None:
     assert "unchanged" in running.edge("service", "install", "-c", "/etc/emotion-edge.toml")
 
 
+def test_it_measures_for_itself_once_and_keeps_that_in_its_own_cache(running: Machine) -> None:
+    running.configure(precision="auto")
+    running.run("systemctl", "restart", "emotion-edge.service")
+    until(flowing(running), 30, running.journal())
+    pid, told = running.main_pid(), "measured in the background: "
+    seconds = until(lambda: told in running.journal(), 90, "nothing was measured")
+    print(f"ready to measured: {seconds:.1f} s: {running.journal().rpartition(told)[2].splitlines()[0]}")
+    lines = running.lines()
+    until(lambda: running.lines() > lines, 20, "no estimates after the change")
+    assert running.main_pid() == pid
+    assert (
+        running.run("find", "/var/cache/private/emotion-edge", "-name", "choice-*.json").count("choice") == 1
+    )
+    running.run("systemctl", "restart", "emotion-edge.service")
+    until(flowing(running, pid), 30, running.journal())
+    time.sleep(5)
+    assert running.journal().count(told) == 1, "measured again"
+
+
 def test_killed_it_is_back(running: Machine) -> None:
     pid = running.main_pid()
     began = time.monotonic()
