@@ -53,8 +53,10 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> list[Trac
 class _Job:
     """The opened parts of one configuration; raises EdgeError, with nothing left open, if one fails."""
 
-    def __init__(self, config: Config, beat: Callable[[], bool], stack: ExitStack) -> None:
-        self._beat = beat
+    def __init__(
+        self, config: Config, beat: Callable[[], bool], tell: Callable[[str], None], stack: ExitStack
+    ) -> None:
+        self._beat, self._tell = beat, tell
         self._parts = parts = stack.enter_context(session.parts(config, self._alive, improving=True))
         _log_license(parts.bundle)
         self._health = Health(parts.live)
@@ -70,8 +72,12 @@ class _Job:
             "load": self._governor.figures,
             "restarts": restarts_here,
         }
-        # One line for `systemctl status`.
-        self.status = f"{shown(without_password(config.source.address))}, {parts.engine.serves}"
+        self._serves = parts.engine.serves
+
+    @property
+    def status(self) -> str:
+        """One line for `systemctl status`."""
+        return f"{shown(without_password(self._parts.config.source.address))}, {self._serves}"
 
     @property
     def proven(self) -> bool:
@@ -86,13 +92,20 @@ class _Job:
             for frame in with_progress(limited, frames.frame_count):
                 self._health.frame(frame, pipeline.step(frame))
                 pipeline.spare(self._governor.adjust())
-                self._parts.improve()
+                self._improve()
                 self._alive()
         except SinkClosed as closed:
             log.info("%s; stopping", closed)
         finally:
             _log_speed(pipeline.steps, frames.dropped, time.monotonic() - started)
         return _summaries(pipeline.sinks) if "trajectory" in self._parts.config.output.sinks else []
+
+    def _improve(self) -> None:
+        """Change to a faster engine if one was found meanwhile, and say what serves."""
+        self._parts.improve()
+        if self._serves != (serves := self._parts.engine.serves):
+            self._serves = serves
+            self._tell(self.status)
 
     def _alive(self) -> None:
         """Report that the loop is alive: it works, or waits for a camera that is being reopened."""
@@ -158,7 +171,7 @@ class _Service:
     def _start(self, config: Config, parts: ExitStack) -> _Job:
         self._supervisor.progress()  # a start may take as long as two beats, and a reload may need two starts
         with ExitStack() as stack:
-            job = _Job(config, self._beat, stack)
+            job = _Job(config, self._beat, self._supervisor.status, stack)
             parts.push(stack.pop_all())
             return job
 

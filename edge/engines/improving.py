@@ -23,17 +23,14 @@ _JOIN_S = 1.0  # how long closing waits for an engine that is being loaded
 class Improving(Switching):
     """Runs ``first`` at once, and the measured engine as soon as there is one.
 
-    ``command`` measures and prints the Choice as JSON. ``load`` opens the engine for it, with the same
-    tensors as ``first``, so that the states of the tracks go on. Whatever fails in the background costs one
-    line of the log. The caller says when an engine may be replaced: ``between_frames``.
+    ``delay_s`` seconds after the first frame, ``command`` measures and prints the Choice as JSON. ``load``
+    opens the engine for it, with the same tensors as ``first``, so that the states of the tracks go on.
+    Whatever fails in the background costs one line of the log. The caller says when an engine may be
+    replaced: ``between_frames``.
     """
 
     def __init__(
-        self,
-        first: Engine,
-        command: Sequence[str],
-        load: Callable[[Choice], Engine],
-        delay_s: float = DELAY_S,
+        self, first: Engine, command: Sequence[str], load: Callable[[Choice], Engine], delay_s: float
     ) -> None:
         super().__init__(first)
         self._command, self._load, self._delay_s = command, load, delay_s

@@ -32,7 +32,9 @@ def engine(config: Config, bundle: Bundle, prove: Prove = reproduces, improving:
         first = _proven(backend, config, bundle, precision, threads, prove)
         if improving and _is_unknown(config, bundle, backends):
             command = measuring.command(bundle, config.engine.kind)
-            return measuring.Improving(first, command, lambda choice: load(config, bundle, choice, prove))
+            return measuring.Improving(
+                first, command, lambda choice: load(config, bundle, choice, prove), measuring.DELAY_S
+            )
         return first
     return backend.serve(config.engine, bundle, precision, _standby(config, bundle, prove))
 

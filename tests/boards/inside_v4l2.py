@@ -30,6 +30,7 @@ NODE = "/dev/video0"
 WIDTH, HEIGHT = 640, 360  # pixels; one of vivid's sizes
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
 SET_CONTROL = 0xC008561C  # VIDIOC_S_CTRL of linux/videodev2.h
+GET_CONTROL, GAINS = 0xC008561B, {"gain": 0x00980913, "auto": 0x00980912}  # VIDIOC_G_CTRL, V4L2_CID_*
 OSD_TEXT, NO_TEXT = 0x00F0F001, 2  # vivid's own control: the time is written into the picture, or not
 
 
@@ -177,6 +178,21 @@ def outage(address: str, lose: Callable[[], None], bring_back: Callable[[], None
     }
 
 
+def controls(records: list[str]) -> dict:
+    """What of exposure, gain and mains frequency the driver has, and what is said of the rest."""
+    records.clear()
+    wishes = SourceConfig(address=NODE, exposure=8.0, gain=77.0, mains_hz=50)
+    with open_source(wishes) as source:
+        next(source.frames())
+        camera = os.open(NODE, os.O_RDWR)
+        values = {
+            name: struct.unpack("Ii", fcntl.ioctl(camera, GET_CONTROL, struct.pack("Ii", control, 0)))[1]
+            for name, control in GAINS.items()
+        }
+        os.close(camera)
+    return values | {"said": [text for text in records if "no control" in text]}
+
+
 def held() -> tuple[int, int]:
     return len(os.listdir("/proc/self/fd")), threading.active_count()
 
@@ -188,6 +204,7 @@ def main() -> None:
     load()
     seen = {"links": links(), "stable": stable_address(NODE), "luma": mode(records)}
     before = held()
+    seen["controls"] = controls(records)
     seen["color"] = mode(records, color=True)
     seen["no_luma"] = mode(records, width=1280)
     without_text()

@@ -54,6 +54,15 @@ def test_color_is_as_it_was(seen: dict) -> None:
     assert (color["frames"], color["shape"], color["range"]) == (60, [360, 640, 3], "full")
 
 
+def test_controls_are_set_where_the_driver_has_them(seen: dict) -> None:
+    """vivid has a gain, and neither exposure nor mains frequency."""
+    found = seen["controls"]
+    assert (found["gain"], found["auto"]) == (77, 0)
+    assert [text.split(", ")[0] for text in found["said"]] == [
+        f"camera /dev/video0 has no control for source.{name}" for name in ("mains_hz", "exposure")
+    ]
+
+
 def test_a_format_without_luma_is_converted(seen: dict) -> None:
     """Asked for a wide picture, vivid has no MJPG, and OpenCV settles on BGR."""
     other = seen["no_luma"]

@@ -120,7 +120,7 @@ def test_a_short_run_never_measures(monkeypatch) -> None:
     assert improving.DELAY_S == 3.0
     monkeypatch.setattr(improving, "Background", lambda _: pytest.fail("it measured"))
     started = time.monotonic()
-    with Improving(Stand("fp32"), child(PRINTS), lambda _: Stand("int8")) as engine:
+    with Improving(Stand("fp32"), child(PRINTS), lambda _: Stand("int8"), improving.DELAY_S) as engine:
         frames_until(engine, lambda: time.monotonic() - started > 0.2)
     assert time.monotonic() - started < 1.0, "closing does not wait for the delay"
     with Improving(Stand("fp32"), child(PRINTS), lambda _: Stand("int8"), 0.0):
