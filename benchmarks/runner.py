@@ -13,7 +13,8 @@ from benchmarks.core.stats import scipy_stats
 from benchmarks.machine.sensors import Sampler, Sensors
 from benchmarks.pages.render import page, requirements
 from edge.errors import ConfigError
-from edge.system.atomic_write import atomic_write, check_writable
+from edge.system.atomic_write import atomic_write
+from edge.system.output_file import check_writable
 from edge.system.process import keep_large_buffers
 
 _NO_SENSORS = {"time_s", "error"}  # keys of a sample on every machine

@@ -34,7 +34,7 @@ import numpy as np
 
 from benchmarks.core import stats
 from benchmarks.core.report import SCHEMA, ReportError, columns, read, write
-from edge.system.atomic_write import check_writable
+from edge.system.output_file import check_writable
 
 HELP = "is the second report slower than the first?"
 ALPHA = 0.01  # probability of one or more false alarms in a report

@@ -12,8 +12,8 @@ from typing import TextIO
 
 from edge.errors import ConfigError, SinkClosed
 from edge.events import Event
-from edge.system.atomic_write import check_writable
 from edge.system.closing import Closing
+from edge.system.output_file import check_writable
 
 
 class JsonlSink(Closing):

@@ -13,8 +13,8 @@ import numpy as np
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.errors import require
-from edge.system.atomic_write import check_writable
 from edge.system.closing import Closing
+from edge.system.output_file import check_writable
 
 # One color per class (Paul Tol's bright scheme and black), the same in every picture.
 COLORS = ("#777777", "#ccbb44", "#66ccee", "#4477aa", "#ee6677", "#228833", "#aa3377", "#000000")

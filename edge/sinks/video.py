@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from edge.data import UNCERTAIN, EmotionEstimate, Float32, Frame
 from edge.errors import ConfigError
-from edge.system.atomic_write import check_writable
 from edge.system.closing import Closing
+from edge.system.output_file import check_writable
 
 Picture = npt.NDArray[np.uint8]
 
@@ -35,7 +35,7 @@ class VideoSink(Closing):
     def __init__(self, path: str) -> None:
         """Raises ConfigError if the path cannot be written."""
         self._path = Path(path)
-        check_writable(self._path, (".mp4",))
+        check_writable(self._path, (".mp4",), force=True)
         self._part = self._path.with_name(f".{self._path.stem}.part.mp4")
         self._waiting: list[tuple[float, Picture]] = []
         self._writer: cv2.VideoWriter | None = None

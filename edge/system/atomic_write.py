@@ -1,40 +1,74 @@
-"""Atomic writing of files."""
+"""Whole files: written beside their place, synced, and only then given their name."""
 
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from edge.errors import ConfigError, EdgeError
+from edge.errors import EdgeError
+
+_LONGEST = 255  # bytes of a file name, in every file system of Linux
+
+
+def hidden_name(path: Path, ending: str) -> Path:
+    """``.NAME.ending`` beside ``path``; a long name is cut."""
+    name = os.fsencode(path.name)[: _LONGEST - len(ending) - 2]
+    return path.with_name(f".{os.fsdecode(name)}.{ending}")
+
+
+def new_part(path: Path, mode: int = 0o666) -> BinaryIO:
+    """A new file beside ``path`` to write and read, under a name of its own; nothing there is opened.
+
+    ``mode`` as in open(2), before the umask. Raises OSError.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, mode)
+
+    while True:
+        with suppress(FileExistsError):
+            part = hidden_name(path, f"{secrets.token_hex(4)}.part")
+            return open(part, "x+b", opener=opener)
+
+
+def put_in_place(file: BinaryIO, path: Path) -> None:
+    """Sync and close a part and give it the name ``path``, which survives a power cut. Raises OSError."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+    os.replace(file.name, path)
+    with suppress(OSError):  # some file systems cannot sync a folder
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def drop_part(file: BinaryIO) -> None:
+    """Close a part and remove it; one that is gone or in its place already is left alone."""
+    with suppress(OSError):
+        file.close()
+    with suppress(OSError):
+        os.unlink(file.name)
 
 
 def atomic_write(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write ``path`` atomically and sync it to disk; ``mode`` as in open(2), before the umask."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    """Write a file of the program's own, such as its cache; ``mode`` as in open(2), before the umask.
+
+    Raises EdgeError. What a user names as an output is written by ``output_file.OutputFile``.
+    """
     try:
-        with open(part, "wb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, mode)) as file:
+        file = new_part(path, mode)
+        try:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+            put_in_place(file, path)
+        finally:
+            drop_part(file)
     except OSError as error:
         raise EdgeError(
             f"cannot write {path} ({error.strerror}); free space or choose another folder"
         ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def check_writable(path: Path, suffixes: tuple[str, ...] = ()) -> None:
-    """Raise ConfigError if ``path`` cannot be written as a file; an existing file is not touched."""
-    if suffixes and path.suffix.lower() not in suffixes:
-        suffix = f"the suffix {path.suffix}" if path.suffix else "no suffix"
-        raise ConfigError(f"output {path} has {suffix}, expected one of: {' '.join(suffixes)}")
-    if path.is_dir():
-        raise ConfigError(f"output {path} is a folder; give a file in it")
-    if not path.parent.is_dir():
-        raise ConfigError(f"output folder {path.parent} does not exist; run: mkdir -p {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigError(f"output {path} is not writable by this user; choose another path or use chmod")

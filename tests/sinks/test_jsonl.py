@@ -44,10 +44,12 @@ EXPECTED = {
     "fresh": True,
 }
 
+EARLIER = '{"schema": "emotion-edge/1", "of": "an earlier run"}\n'
+
 
 def test_contract_and_form(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    path.write_text("of an earlier run\n")
+    path.write_text(EARLIER)
     check_event_sink(JsonlSink(str(path)), [EVENT])
     assert [json.loads(line) for line in path.read_text().splitlines()] == [EXPECTED, EXPECTED]
 
@@ -71,12 +73,12 @@ def test_a_line_is_there_at_once(tmp_path: Path) -> None:
 
 def test_an_existing_file_stands_until_the_run_begins(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    path.write_text("of an earlier run\n")
+    path.write_text(EARLIER)
     JsonlSink(str(path))
-    assert path.read_text() == "of an earlier run\n"
+    assert path.read_text() == EARLIER
 
 
-@pytest.mark.parametrize("left", ["", "of an earlier run\n", '{"schema": "emo'])
+@pytest.mark.parametrize("left", ["", EARLIER, '{"schema": "emo'])
 def test_under_a_supervisor_the_file_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
