@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
 from typing import Any
 
 
@@ -140,6 +141,9 @@ class BudgetConfig:
     faces: int = setting(8, "maximum per step: the largest, and one of the rest in turn", "faces", 2, 64)
 
 
+NOT_SET = ("sinks", "settings_files")  # fields of [output] that are no keys of it
+
+
 @dataclass(frozen=True)
 class OutputConfig:
     """What a run writes. Every other key names an output: ``jsonl = "estimates.jsonl"``."""
@@ -148,8 +152,10 @@ class OutputConfig:
     max_frames: int | None = setting(None, "stop after this many", "frames", 1, 10**9, "no limit")
     health: str = setting("", "health figures: a JSON file, or a port on 127.0.0.1", empty="none")
     pictures: bool = setting(False, "allow a service to write pictures and clips")
+    force: bool = setting(False, "replace files that emotion-edge did not write")
     # Output name -> its settings, which edge.sinks.outputs checks when the run starts.
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings_files: tuple[Path, ...] = ()  # that were read, and that no output may replace
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,7 @@ class FileOutput:
     """Settings of an output that is a single file: ``NAME = "PATH"`` in [output]."""
 
     path: str = setting("", "the file to write", empty="none")
+    force: bool = setting(False, "replace a file that emotion-edge did not write")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from edge.config import Config, bounds
+from edge.config import NOT_SET, Config, bounds
 from edge.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -34,6 +34,8 @@ class Reader:
 
     def file(self, path: Path) -> None:
         """Set every key of a TOML file; ConfigError names the key and the fault."""
+        files = (*self.config.output.settings_files, path)
+        self.config = replace(self.config, output=replace(self.config.output, settings_files=files))
         for table, entries in read_toml(path).items():
             if not isinstance(entries, dict):
                 raise ConfigError(f"{path}: {table} is outside a table; move it under a [table] heading")
@@ -116,7 +118,7 @@ def _parse(text: str) -> Any:
 
 def _keys(kind: type) -> dict[str, Any]:
     """Key -> type for a settings dataclass."""
-    return {key: hint for key, hint in get_type_hints(kind).items() if key != "sinks"}
+    return {key: hint for key, hint in get_type_hints(kind).items() if key not in NOT_SET}
 
 
 def _with_sink(sinks: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:

@@ -60,7 +60,9 @@ class _Job:
         self._parts = parts = stack.enter_context(session.parts(config, self._alive, improving=True))
         _log_license(parts.bundle)
         self._health = Health(parts.live)
-        self._endpoint = stack.enter_context(endpoint.endpoint(config.output.health, self._health))
+        self._endpoint = stack.enter_context(
+            endpoint.endpoint(config.output.health, self._health, config.output.force)
+        )
         self._governor = LoadGovernor(config.budget.cpu_percent, config.budget.celsius, hottest)
         frames, self._pipeline = parts.frames, parts.pipeline
         if not parts.sinks and not config.output.health:

@@ -29,6 +29,7 @@ from edge.protocols import Engine, FaceDetector, PictureSink, Source
 from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 from edge.sinks import outputs
+from edge.sinks.overwriting import refuse_overwriting
 
 T = TypeVar("T")
 
@@ -40,9 +41,10 @@ def parts(
     """The parts of ``config``; ``idle`` is called at least once a second while there is no frame.
 
     With ``improving``, a machine that was not measured yet is measured during the run: call ``improve``.
-    Raises ConfigError if outputs conflict. A part that cannot be opened raises its error on first use.
+    Raises ConfigError if outputs conflict, or one is a file that is read. A part that cannot be opened raises
+    its error on first use.
     """
-    outputs.refuse_overwriting(config.source.address, config.output)
+    refuse_overwriting(config)
     with ExitStack() as stack:
         yield Parts(config, stack, idle, improving)
 

@@ -17,6 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the settings and the output folder."""
     options.add_settings(parser)
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
+    options.add_force(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.config_file import Reader
 from edge.sinks.outputs import SINKS
 
-_OUTPUTS = ("max_frames", "every_frame", "health", *(part.name for part in SINKS))
+_OUTPUTS = ("max_frames", "every_frame", "health", "force", *(part.name for part in SINKS))
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override one setting"
     )
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add --force."""
+    parser.add_argument("--force", action="store_true", help="replace files that emotion-edge did not write")
 
 
 def read(args: argparse.Namespace) -> Reader:

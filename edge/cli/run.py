@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--every-frame", action="store_true", help="also write JSON lines between two steps")
     parser.add_argument("--health", metavar="PATH|PORT", help="health as JSON: a file or a local port")
+    options.add_force(parser)
 
 
 def run(args: argparse.Namespace) -> None:

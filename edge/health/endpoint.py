@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError
 from edge.health.metrics import Health
-from edge.system.atomic_write import atomic_write
 from edge.system.closing import Closing
+from edge.system.output_file import OutputFile
 
 if TYPE_CHECKING:  # only a port needs the server, which imports half of the standard library
     from http.server import BaseHTTPRequestHandler
@@ -30,9 +30,18 @@ class Endpoint(Closing):
 class HealthFile(Endpoint):
     """Writes the figures to ``path``, preferably in /run, at most once in FILE_S seconds."""
 
-    def __init__(self, path: Path, health: Health) -> None:
-        self._path, self._health, self._last_s = path, health, float("-inf")
-        self._write()  # so that an unwritable path fails before anything else starts
+    def __init__(self, path: Path, health: Health, force: bool = False) -> None:
+        self._health, self._last_s = health, float("-inf")
+        try:
+            self._output = OutputFile(path, force=force, small=True)
+            self._output.__enter__()
+        except ConfigError as error:
+            raise ConfigError(f"health: {error}") from error
+        try:
+            self._write()  # so that an unwritable path fails before anything else starts
+        except BaseException:
+            self._output.close()
+            raise
 
     def publish(self) -> None:
         """Write the figures if they are due; if the disk is full, retry at the next interval."""
@@ -44,15 +53,17 @@ class HealthFile(Endpoint):
 
     def _write(self) -> None:
         try:
-            atomic_write(self._path, json.dumps(self._health.snapshot()).encode())
-            self._path.chmod(0o644)  # readable by other programs even under a strict umask
-        except EdgeError as error:
+            line = json.dumps(self._health.snapshot()) + "\n"
+            # Readable by other programs even under a strict umask.
+            self._output.write(line.encode(), keep=False, mode=0o644)
+        except ConfigError as error:
             raise ConfigError(f"health: {error}") from error
         self._last_s = time.monotonic()
 
     def close(self) -> None:
-        """Remove the file, because figures of a finished run would mislead."""
-        self._path.unlink(missing_ok=True)
+        """Remove the file that this run wrote, because figures of a finished run would mislead."""
+        self._output.remove()
+        self._output.close()
 
 
 class HealthPort(Endpoint):
@@ -100,12 +111,15 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def endpoint(target: str, health: Health) -> Endpoint:
-    """The endpoint for ``target``: a file, a port (1 to 65535), or none if it is empty."""
+def endpoint(target: str, health: Health, force: bool = False) -> Endpoint:
+    """The endpoint for ``target``: a file, a port (1 to 65535), or none if it is empty.
+
+    ``force``: replace even a file that is not ours.
+    """
     if not target:
         return Endpoint()
     port = port_of(target)
-    return HealthFile(Path(target), health) if port is None else HealthPort(port, health)
+    return HealthFile(Path(target), health, force) if port is None else HealthPort(port, health)
 
 
 def port_of(target: str) -> int | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from edge.errors import ConfigError, SinkClosed
 from edge.events import Event
 from edge.system.closing import Closing
+from edge.system.growing_file import open_growing
 from edge.system.output_file import check_writable
 
 
@@ -20,42 +22,58 @@ class JsonlSink(Closing):
     """Write each event as one line to ``path``, or to stdout for ``-``.
 
     The file is overwritten, except under a supervisor, which may restart the program: there it is continued.
-    Every line is flushed. Raises ConfigError if the path cannot be written and SinkClosed if the reader of a
-    pipe has gone.
+    Every line is written at once. Raises ConfigError if the path may not or cannot be written and SinkClosed
+    if the reader of a pipe has gone.
     """
 
-    def __init__(self, path: str) -> None:
-        """The file is opened on entering the sink."""
-        self._path = path
-        self._file: TextIO | None = None
+    def __init__(self, path: str, force: bool = False) -> None:
+        """The file is opened on entering the sink. ``force``: even one that is not ours."""
+        self._path, self._force = path, force
+        self._entered = False
+        self._file: io.FileIO | None = None  # None: standard output
         if self._path != "-":
-            check_writable(Path(self._path))
+            check_writable(Path(self._path), (), force)
 
     def __enter__(self) -> JsonlSink:
-        self._file = sys.stdout if self._path == "-" else _open(self._path)
+        if self._path != "-":
+            self._open(Path(self._path))
+        self._entered = True
         return self
+
+    def _open(self, path: Path) -> None:
+        goes_on = "NOTIFY_SOCKET" in os.environ
+        self._file = open_growing(path, goes_on, self._force)
+        try:
+            if goes_on and _ends_in_mid_line(path):
+                self._append("\n")
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
-        if self._file is not None and self._path != "-":
-            # Every line was flushed, so a failure here loses nothing.
+        if self._file is not None:
+            # Every line was written, so a failure here loses nothing.
             with contextlib.suppress(OSError):
                 self._file.close()
-        self._file = None
+        self._file, self._entered = None, False
 
     def write(self, events: Sequence[Event]) -> None:
         """Write one line for each event."""
-        for event in events:
-            self._line(json.dumps(event.to_dict()))
-
-    def _line(self, text: str) -> None:
-        if self._file is None:
+        if not self._entered:
             raise ValueError("JsonlSink.write outside its with block; enter the sink first")
+        for event in events:
+            self._append(json.dumps(event.to_dict()) + "\n")
+
+    def _append(self, text: str) -> None:
         try:
-            self._file.write(text + "\n")
-            self._file.flush()
+            if self._file is None:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            else:
+                _whole(self._file, text.encode())
         except BrokenPipeError as error:
-            if self._path == "-":
+            if self._file is None:
                 _forget_stdout()
             raise SinkClosed(f"the reader of {self._path} has gone") from error
         except OSError as error:
@@ -64,18 +82,17 @@ class JsonlSink(Closing):
             ) from error
 
 
-def _open(path: str) -> TextIO:
+def _whole(file: io.FileIO, line: bytes) -> None:
+    """Append a line, or nothing of it: what a full disk took of it is cut off again."""
+    before = os.fstat(file.fileno())
     try:
-        if "NOTIFY_SOCKET" not in os.environ:
-            return open(path, "w", encoding="utf-8")
-        torn = _ends_in_mid_line(Path(path))
-        file = open(path, "a", encoding="utf-8")  # noqa: SIM115, the sink closes it
-        file.write("\n" if torn else "")
-        return file
-    except OSError as error:
-        raise ConfigError(
-            f"output {path} cannot be opened ({error.strerror}); choose another path"
-        ) from error
+        while line:
+            line = line[file.write(line) :]
+    except BaseException:
+        if stat.S_ISREG(before.st_mode):
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), before.st_size)
+        raise
 
 
 def _ends_in_mid_line(path: Path) -> bool:

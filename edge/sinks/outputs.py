@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edge.config import FileOutput, OutputConfig
+from edge.config import NOT_SET, FileOutput, OutputConfig
 from edge.config_file import fill
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError
@@ -34,19 +34,19 @@ class SinkPart(Part):
 def _jsonl(settings: FileOutput) -> EventSink:
     from edge.sinks.jsonl import JsonlSink
 
-    return JsonlSink(settings.path)
+    return JsonlSink(settings.path, settings.force)
 
 
 def _annotate(settings: FileOutput) -> PictureSink:
     from edge.sinks.video import VideoSink
 
-    return VideoSink(settings.path)
+    return VideoSink(settings.path, settings.force)
 
 
 def _trajectory(settings: FileOutput) -> PictureSink:
     from edge.sinks.trajectory import TrajectorySink
 
-    return TrajectorySink(settings.path)
+    return TrajectorySink(settings.path, settings.force)
 
 
 SINKS: tuple[SinkPart, ...] = (
@@ -83,7 +83,9 @@ def wanted(output: OutputConfig) -> dict[SinkPart, Any]:
             raise ConfigError(
                 f"output.{name} writes pictures, which a service may not; set output.pictures = true"
             )
-        settings[part] = fill(part.settings, values, f"output.{name}")
+        knows_force = any(entry.name == "force" for entry in fields(part.settings))
+        forced = {"force": output.force} if knows_force else {}
+        settings[part] = fill(part.settings, {**forced, **values}, f"output.{name}")
     return settings
 
 
@@ -92,16 +94,6 @@ def files(output: OutputConfig) -> dict[str, Path]:
     paths = {f"output.{part.name}": getattr(own, "path", "") for part, own in wanted(output).items()}
     paths["output.health"] = output.health
     return {key: Path(text) for key, text in paths.items() if text not in ("", "-") and not text.isdecimal()}
-
-
-def refuse_overwriting(source: str, output: OutputConfig) -> None:
-    """Raise ConfigError if one output would overwrite another, or the source."""
-    taken = {Path(source).resolve(): "the source"}
-    for key, path in files(output).items():
-        resolved = path.resolve()
-        if resolved in taken:
-            raise ConfigError(f"{key} is {path}, which is also {taken[resolved]}; choose another file")
-        taken[resolved] = key
 
 
 def open_sinks(output: OutputConfig, live: bool) -> list[PictureSink]:
@@ -163,4 +155,4 @@ def _part(name: str) -> SinkPart:
     raise ConfigError(f"unknown key output.{name}; [output] has {names(SINKS)} and {', '.join(_COMMON)}")
 
 
-_COMMON = [key for key in OutputConfig.__dataclass_fields__ if key != "sinks"]
+_COMMON = [key for key in OutputConfig.__dataclass_fields__ if key not in NOT_SET]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ import numpy as np
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.errors import require
 from edge.system.closing import Closing
-from edge.system.output_file import check_writable
+from edge.system.marks import SOFTWARE
+from edge.system.output_file import OutputFile
 
 # One color per class (Paul Tol's bright scheme and black), the same in every picture.
 COLORS = ("#777777", "#ccbb44", "#66ccee", "#4477aa", "#ee6677", "#228833", "#aa3377", "#000000")
@@ -36,16 +37,22 @@ class TrackSummary:
 class TrajectorySink(Closing):
     """Collect fresh estimates and draw one panel per track, the 16 longest, into a .png when closed."""
 
-    def __init__(self, path: str) -> None:
-        """Raises ConfigError if the path cannot be written."""
-        self._path = Path(path)
-        check_writable(self._path, (".png",))
+    def __init__(self, path: str, force: bool = False) -> None:
+        """Raises ConfigError if the path may not be written. ``force``: even a file that is not ours."""
+        self._output = OutputFile(Path(path), (".png",), force, small=True)
         require("matplotlib", "pip install 'emotion-edge[demo]'")
         self._tracks: dict[int, list[EmotionEstimate]] = {}
 
+    def __enter__(self) -> TrajectorySink:
+        self._output.__enter__()
+        return self
+
     def close(self) -> None:
-        """Draw the picture."""
-        self._draw()
+        """Draw the picture; ConfigError if it cannot be written."""
+        try:
+            self._output.write(self._draw())
+        finally:
+            self._output.close()
 
     def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
         """Keep the fresh estimates of one frame."""
@@ -57,7 +64,7 @@ class TrajectorySink(Closing):
         """One row per track, sorted by id."""
         return [_summary(track_id, self._tracks[track_id]) for track_id in sorted(self._tracks)]
 
-    def _draw(self) -> None:
+    def _draw(self) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -76,9 +83,9 @@ class TrajectorySink(Closing):
             figure.legend(
                 handles, names, loc="outside upper center", ncols=len(names), frameon=False, fontsize=9
             )
-        part = self._path.with_name(f".{self._path.stem}.part.png")
-        figure.savefig(part)
-        os.replace(part, self._path)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", metadata={"Software": SOFTWARE})
+        return picture.getvalue()
 
     def _panel(self, panel: Any, row: TrackSummary) -> None:
         rows = self._tracks[row.track_id]

@@ -32,7 +32,7 @@ class VideoSink(Closing):
     another size than the first are resized. The rate is derived from the times of the first frames.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, force: bool = False) -> None:
         """Raises ConfigError if the path cannot be written."""
         self._path = Path(path)
         check_writable(self._path, (".mp4",), force=True)

@@ -10,7 +10,10 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from edge.version import __version__
+
 MARK = "emotion-edge"  # begins each mark
+SOFTWARE = f"{MARK} {__version__}"  # of a picture or a clip
 _HEAD = 4096  # bytes in which a mark of JSON or HTML stands
 _BOXES = 1000  # of a clip or a picture, before the search is given up
 _BOX_BYTES = 1 << 20  # of the texts of a clip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -57,14 +57,26 @@ def _status(path: Path) -> os.stat_result | None:
         raise ConfigError(f"output {path} cannot be used ({reason}); choose another path") from error
 
 
-def refuse_inputs(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
-    """Raise ConfigError if an output is a file that is read, under any name; force does not help."""
-    for key, path in outputs.items():
-        found = _status(path)
-        for name, read in inputs.items():
-            other = found and _status(read)
-            if found and other and os.path.samestat(found, other):
-                raise ConfigError(f"{key} is {path}, which is also {name}; choose another file")
+def refuse_inputs(outputs: Mapping[str, Path], inputs: Iterable[tuple[str, Path]]) -> None:
+    """Raise ConfigError if an output is a file that is read, under any name; ``force`` does not help.
+
+    A folder among the ``inputs`` stands for the files in it.
+    """
+    there = {key: found for key, path in outputs.items() if (found := _status(path))}
+    for name, path in inputs if there else ():
+        for read in _files_at(path):
+            for key, found in there.items():
+                if os.path.samestat(found, read):
+                    raise ConfigError(f"{key} is {outputs[key]}, which is also {name}; choose another file")
+
+
+def _files_at(path: Path) -> Iterator[os.stat_result]:
+    with suppress(OSError, ValueError):  # no file, such as rtsp://camera
+        yield os.stat(path)
+        if path.is_dir():
+            for name in os.listdir(path):
+                with suppress(OSError):
+                    yield os.stat(path / name)
 
 
 class OutputFile(Closing):

@@ -8,6 +8,7 @@ import os
 import stat
 import time
 from pathlib import Path
+from select import PIPE_BUF
 from typing import BinaryIO
 
 from edge.errors import ConfigError
@@ -55,7 +56,8 @@ def write_into(path: Path, document: BinaryIO) -> None:
                 rest = rest[os.write(descriptor, rest) :]
                 last_s = time.monotonic()
             except BlockingIOError:
-                if time.monotonic() - last_s > _PATIENCE_S:
+                # A short document fits as a whole or not at all: the figures of a camera do not wait.
+                if len(rest) <= PIPE_BUF or time.monotonic() - last_s > _PATIENCE_S:
                     raise
                 time.sleep(_POLL_S)
     finally:

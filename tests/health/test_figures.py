@@ -91,7 +91,7 @@ def test_a_file_is_whole_at_any_time_and_gone_afterwards(tmp_path: Path) -> None
         made.publish()
         assert json.loads(path.read_text())["frames"] == 6
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ConfigError, match="health: cannot write"):
+    with pytest.raises(ConfigError, match="health: output folder"):
         endpoint.endpoint(str(tmp_path / "no" / "health.json"), health)
     for port in ("70000", "0", "²", "9" * 5000):
         with pytest.raises(ConfigError, match="1 to 65535"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contracts import check_event_sink
+from full_disk import full_disk
 
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError, SinkClosed
@@ -91,6 +93,62 @@ def test_under_a_supervisor_the_file_goes_on(
     *before, first, second = path.read_text().splitlines()
     assert before == left.splitlines()
     assert json.loads(first) == json.loads(second) == EXPECTED
+
+
+def test_a_foreign_file_stands_even_under_a_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("precious\n")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="was not written by emotion-edge"):
+            JsonlSink(str(path))
+        monkeypatch.setenv("NOTIFY_SOCKET", "/run/none")
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    assert path.read_text() == "precious\n"
+    check_event_sink(JsonlSink(str(path), force=True), [EVENT])
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [EXPECTED, EXPECTED]
+
+
+def test_a_second_run_on_one_file_is_refused_and_no_line_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    second = JsonlSink(str(path))
+    with JsonlSink(str(path)) as sink:
+        sink.write([EVENT])
+        with pytest.raises(ConfigError, match="is being written by another run"):
+            second.__enter__()
+        sink.write([EVENT])
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_on_a_full_disk_whole_lines_stay(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    line = len(json.dumps(EVENT.to_dict())) + 1
+    with full_disk(2 * line + 20), pytest.raises(ConfigError, match=r"out\.jsonl cannot be written"):
+        check_event_sink(JsonlSink(str(path)), [EVENT, EVENT])
+    assert [json.loads(text) for text in path.read_text().splitlines()] == [EXPECTED, EXPECTED]
+
+
+def test_a_pipe_waits_for_its_reader_and_can_be_interrupted(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        with pytest.raises(KeyboardInterrupt):
+            JsonlSink(str(fifo)).__enter__()
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        with pytest.raises(KeyboardInterrupt), JsonlSink(str(fifo)) as sink:
+            sink.write([EVENT] * 1000)  # more than a pipe holds, and the reader takes nothing
+        os.close(reader)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, OutputConfig
+from edge.config import Config
 from edge.config_file import load
 from edge.errors import ConfigError
 from edge.sinks import outputs
@@ -82,16 +82,6 @@ def test_a_service_makes_no_pictures_unless_it_may(monkeypatch) -> None:
         with pytest.raises(ConfigError, match=rf"output.{key} writes pictures.*set output\.pictures = true"):
             names(f"output.{key}=a")
         assert names(f"output.{key}=a", "output.pictures=true") == [key]
-
-
-def test_two_outputs_on_one_file_are_refused(tmp_path: Path) -> None:
-    one = str(tmp_path / "one")
-    output = load(None, [f"output.jsonl={one}", f"output.health={one}"]).output
-    with pytest.raises(ConfigError, match=r"output\.health is .*one, which is also output\.jsonl"):
-        outputs.refuse_overwriting("demo", output)
-    with pytest.raises(ConfigError, match=r"output\.jsonl is .*one, which is also the source"):
-        outputs.refuse_overwriting(one, load(None, [f"output.jsonl={one}"]).output)
-    outputs.refuse_overwriting("demo", OutputConfig())
 
 
 @pytest.fixture

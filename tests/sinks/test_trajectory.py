@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from contracts import check_picture_sink
+from full_disk import full_disk
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.errors import ConfigError
@@ -40,6 +41,33 @@ def test_contract(tmp_path: Path) -> None:
     check_picture_sink(TrajectorySink(str(path)), frame(0), [estimate(1, 0.0, "neutral", 0.8, 0.1, 0.1)])
     assert height(path) > 100
     assert [file.name for file in tmp_path.iterdir()] == ["t.png"]
+
+
+def test_the_picture_is_ours_and_a_foreign_one_stays(tmp_path: Path) -> None:
+    path, mine = tmp_path / "t.png", tmp_path / "mine.png"
+    for _ in range(2):
+        with TrajectorySink(str(path)):
+            pass
+    cv2.imwrite(str(mine), np.zeros((8, 8), np.uint8))
+    before = mine.read_bytes()
+    with pytest.raises(ConfigError, match=r"mine\.png exists and was not written by emotion-edge"):
+        TrajectorySink(str(mine))
+    assert mine.read_bytes() == before
+    with TrajectorySink(str(mine), force=True):
+        pass
+    assert mine.read_bytes() != before
+
+
+def test_on_a_full_disk_the_file_is_named_and_an_earlier_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "t.png"
+    with TrajectorySink(str(path)):
+        pass
+    before = path.read_bytes()
+    with full_disk(100), pytest.raises(ConfigError, match=r"t\.png cannot be written .*; what was written"):
+        TrajectorySink(str(path)).close()
+    assert path.read_bytes() == before
+    (part,) = tmp_path.glob(".t.png.*.part")
+    assert part.stat().st_size == 100
 
 
 def test_summary(tmp_path: Path) -> None:

@@ -216,5 +216,5 @@ def test_inputs_are_known_by_any_name(tmp_path: Path) -> None:
     one.write_bytes(OURS)
     hard.hardlink_to(one)
     with pytest.raises(ConfigError, match=r"output\.jsonl is .*hard, which is also the source; choose"):
-        refuse_inputs({"output.jsonl": hard}, {"the source": one})
-    refuse_inputs({"output.jsonl": tmp_path / "new"}, {"the source": one})
+        refuse_inputs({"output.jsonl": hard}, [("the source", one)])
+    refuse_inputs({"output.jsonl": tmp_path / "new"}, [("the source", one)])
