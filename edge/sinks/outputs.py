@@ -54,7 +54,7 @@ SINKS: tuple[SinkPart, ...] = (
         "jsonl", _jsonl, FileOutput, "nothing", "JSON lines: a file, or - for standard output", stdout=True
     ),
     SinkPart(
-        "annotate", _annotate, FileOutput, "OpenCV", "the video with boxes and labels",
+        "annotate", _annotate, FileOutput, "PyAV", "the video with boxes and labels",
         pictures=True, metavar="OUT.mp4",
     ),
     SinkPart(

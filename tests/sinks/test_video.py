@@ -1,26 +1,32 @@
-"""The annotated clip: whole, in its own time, drawn on a copy, never half under its final name."""
+"""The annotated clip: whole, in its own time, never half under its final name."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import logging
+import re
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 import pytest
 from contracts import check_picture_sink
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge.data import UNCERTAIN, EmotionEstimate, Frame
-from edge.errors import ConfigError
-from edge.sinks.video import COLORS, GRAY, VideoSink, draw
+from edge.data import EmotionEstimate, Frame
+from edge.errors import ConfigError, DependencyError
+from edge.sinks.video import VideoSink
 
-LABELS = ("neutral", "happiness", "sadness", "anger")
 ESTIMATE = EmotionEstimate(
     track_id=1,
     timestamp_s=0.0,
     box_xyxy=np.array([60, 40, 140, 120], np.float32),
     probabilities=np.array([0.1, 0.7, 0.15, 0.05], np.float32),
-    labels=LABELS,
+    labels=("neutral", "happiness", "sadness", "anger"),
     label="happiness",
     warm=True,
     fresh=True,
@@ -31,63 +37,78 @@ def frame(i: int, gap_s: float = 0.05, shape: tuple[int, ...] = (240, 320, 3)) -
     return Frame(np.full(shape, 80, np.uint8), i * gap_s, i)
 
 
+NOISE = [  # each takes kilobytes in a clip
+    Frame(np.random.default_rng(i).integers(0, 255, (64, 64, 3), np.uint8), i * 0.1, i) for i in range(25)
+]
+
+
 def read(path: Path) -> tuple[int, float, tuple[int, int]]:
-    """Frames, rate and size of a clip."""
-    clip = cv2.VideoCapture(str(path))
-    frames = 0
-    while clip.grab():
-        frames += 1
-    return frames, clip.get(cv2.CAP_PROP_FPS), (int(clip.get(3)), int(clip.get(4)))
+    """Frames, seconds and size of a clip; every frame is decoded."""
+    with av.open(str(path)) as clip:
+        frames = [(f.width, f.height) for f in clip.decode(video=0)]
+        return len(frames), clip.duration / 1e6, frames[0]
 
 
-@pytest.mark.parametrize("shape", [(240, 320, 3), (240, 320)])
+@contextmanager
+def full_disk(at_bytes: int) -> Iterator[None]:
+    """Files take no more than this; Python ignores the signal, so that a write fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (at_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("shape", [(240, 320, 3), (240, 320), (33, 57, 3), (1, 1, 3)])
 def test_contract_in_color_and_luma(tmp_path: Path, shape: tuple[int, ...]) -> None:
     check_picture_sink(VideoSink(str(tmp_path / "out.mp4")), frame(0, shape=shape), [ESTIMATE])
     assert read(tmp_path / "out.mp4")[0] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
-@pytest.mark.parametrize("count", [1, 2, 30])
-def test_every_frame_is_kept(tmp_path: Path, count: int) -> None:
+@pytest.mark.parametrize(("count", "seconds"), [(1, 1.0), (2, 0.1), (30, 1.5)])
+def test_every_frame_is_kept(tmp_path: Path, count: int, seconds: float) -> None:
     with VideoSink(str(tmp_path / "out.mp4")) as sink:
         for i in range(count):
             sink.write(frame(i), [])
         assert not (tmp_path / "out.mp4").exists(), "a half file stands under the final name"
-    frames, fps, size = read(tmp_path / "out.mp4")
-    assert (frames, size) == (count, (320, 240))
-    assert fps == pytest.approx(20 if count > 1 else 10)
-
-
-def test_an_odd_first_gap_does_not_set_the_rate(tmp_path: Path) -> None:
-    # As in many .mov files: 0, 13.67, 55.3, 97 ... ms. A rate of 73.142857 is refused by MPEG-4, too.
-    stamps_s = [0.0, *(0.013671875 + i / 24 for i in range(20))]
-    with VideoSink(str(tmp_path / "out.mp4")) as sink:
-        for i, stamp_s in enumerate(stamps_s):
-            sink.write(replace(frame(i), timestamp_s=stamp_s), [])
-    assert read(tmp_path / "out.mp4")[:2] == (21, pytest.approx(24))
-
-
-def test_two_frames_of_any_gap_make_a_clip(tmp_path: Path) -> None:
-    for number, gap_s in enumerate((0.013671875, 1 / 3, 1e-6, 90.0)):
-        path = tmp_path / f"{number}.mp4"
-        with VideoSink(str(path)) as sink:
-            sink.write(frame(0), [])
-            sink.write(frame(1, gap_s), [])
-        assert read(path)[0] == 2, f"gap {gap_s} s"
+    assert read(tmp_path / "out.mp4") == (count, pytest.approx(seconds, abs=0.002), (320, 240))
 
 
 def test_no_frame_no_file(tmp_path: Path) -> None:
-    (tmp_path / "out.mp4").write_text("of an earlier run")
     with VideoSink(str(tmp_path / "out.mp4")):
         pass
-    assert (tmp_path / "out.mp4").read_text() == "of an earlier run"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clip_of_ours_is_replaced_and_a_file_of_others_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    for count in (2, 3):
+        with VideoSink(str(path)) as sink:
+            for i in range(count):
+                sink.write(frame(i), [])
+        assert read(path)[0] == count
+    path.write_text("of somebody else")
+    with pytest.raises(ConfigError, match="was not written by emotion-edge"):
+        VideoSink(str(path))
+    with VideoSink(str(path), force=True) as sink:
+        sink.write(frame(0), [])
+    assert read(path)[0] == 1
 
 
 def test_another_size_is_fitted_to_the_first(tmp_path: Path) -> None:
     with VideoSink(str(tmp_path / "out.mp4")) as sink:
-        for i in range(15):
-            sink.write(frame(i, shape=(240, 320, 3) if i < 13 else (100, 90, 3)), [])
-    assert read(tmp_path / "out.mp4") == (15, pytest.approx(20), (320, 240))
+        for i in range(5):
+            sink.write(frame(i, shape=(240, 320, 3) if i < 3 else (100, 90, 3)), [])
+    assert read(tmp_path / "out.mp4") == (5, pytest.approx(0.25, abs=0.002), (320, 240))
+
+
+def test_the_clip_is_as_large_as_what_is_drawn_on(tmp_path: Path) -> None:
+    drawn = np.full((360, 640, 3), 80, np.uint8)
+    looked_at = Frame(np.zeros((240, 320), np.uint8), 0.0, 0, drawn=drawn)
+    check_picture_sink(VideoSink(str(tmp_path / "out.mp4")), looked_at, [ESTIMATE])
+    assert read(tmp_path / "out.mp4")[2] == (640, 360)
 
 
 def test_wrong_paths(tmp_path: Path) -> None:
@@ -100,43 +121,77 @@ def test_wrong_paths(tmp_path: Path) -> None:
         VideoSink(str(tmp_path / "folder.mp4"))
 
 
-def test_the_box_has_the_tracks_color_and_gray_where_uncertain() -> None:
-    still = frame(0)
-    for estimate, color in (
-        (ESTIMATE, COLORS[1]),
-        (replace(ESTIMATE, track_id=2), COLORS[2]),
-        (replace(ESTIMATE, label=UNCERTAIN), GRAY),
-    ):
-        picture = draw(still, [estimate])
-        assert tuple(picture[80, 60]) == color, "left edge of the box"
-    assert np.all(still.image == 80), "the frame itself was drawn upon"
+def test_an_interrupted_run_leaves_a_whole_clip(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), VideoSink(str(tmp_path / "out.mp4")) as sink:  # noqa: PT012
+        for i in range(7):
+            sink.write(frame(i), [])
+        raise KeyboardInterrupt
+    assert read(tmp_path / "out.mp4")[0] == 7
 
 
-def test_what_is_drawn_on_may_be_larger_than_what_was_looked_at() -> None:
-    """Every pixel as if the boxes had been found in the large picture itself."""
-    large = frame(0, shape=(360, 960, 3))
-    looked_at = Frame(np.zeros((240, 320), np.uint8), 0.0, 0, "limited", large.image)
-    moved = replace(ESTIMATE, box_xyxy=ESTIMATE.box_xyxy * np.array([3, 1.5, 3, 1.5], np.float32))
-    assert np.array_equal(draw(looked_at, [ESTIMATE]), draw(large, [moved]))
-    assert np.all(large.image == 80), "the frame itself was drawn upon"
+def sizes(folder: Path) -> tuple[int, int]:
+    """Bytes after the first fragment, of two seconds, and of the whole part, for ``NOISE``."""
+    with VideoSink(str(folder / "size.mp4")) as sink:
+        for frame in NOISE:
+            sink.write(frame, [])
+        (part,) = folder.glob("*.part")
+        first = part.stat().st_size
+    return first, (folder / "size.mp4").stat().st_size
 
 
-def test_the_clip_is_as_large_as_what_is_drawn_on(tmp_path: Path) -> None:
-    drawn = np.full((360, 640, 3), 80, np.uint8)
-    check_picture_sink(
-        VideoSink(str(tmp_path / "out.mp4")),
-        Frame(np.zeros((240, 320), np.uint8), 0.0, 0, drawn=drawn),
-        [ESTIMATE],
+@pytest.mark.parametrize("place", ["in the middle", "with the last bytes"])
+def test_a_full_disk_leaves_a_part_that_plays(tmp_path: Path, place: str) -> None:
+    first, whole = sizes(tmp_path)
+    path = tmp_path / "size.mp4"
+    before = path.read_bytes()
+    at_bytes = first // 2 if place == "in the middle" else whole - 3000
+    with pytest.raises(ConfigError) as raised, full_disk(at_bytes), VideoSink(str(path)) as sink:  # noqa: PT012
+        for frame in NOISE:
+            sink.write(frame, [])
+    assert re.search(
+        r"size\.mp4 cannot be written \(.*\); free space or choose another path; what was written is in ",
+        str(raised.value),
     )
-    assert read(tmp_path / "out.mp4")[2] == (640, 360)
+    assert path.read_bytes() == before, "the clip of the earlier run"
+    (part,) = tmp_path.glob(".*.part")
+    assert str(part) in str(raised.value)
+    with av.open(str(part)) as clip:
+        assert next(clip.decode(video=0)).width == 64
 
 
-def test_bars_are_as_long_as_the_probabilities() -> None:
-    picture = draw(frame(0, shape=(480, 640, 3)), [ESTIMATE])
-    row = picture[125]  # the upper edge of the first bar, above the rim of its text
-    assert np.count_nonzero(np.all(row == COLORS[1], axis=-1)) == pytest.approx(0.7 * 80, abs=2)
+@given(share=st.floats(0, 1.3))
+def test_a_full_disk_never_leaves_a_broken_clip(
+    tmp_path_factory: pytest.TempPathFactory, share: float
+) -> None:
+    """At whatever byte the disk is full: the clip is whole, or it is not there and the run fails."""
+    folder = tmp_path_factory.mktemp("full")
+    _, whole = sizes(folder)
+    (folder / "size.mp4").unlink()
+    failed = False
+    try:
+        with full_disk(int(share * whole)), VideoSink(str(folder / "out.mp4")) as sink:
+            for frame in NOISE:
+                sink.write(frame, [])
+    except ConfigError:
+        failed = True
+    left = [path.name for path in folder.iterdir()]
+    if failed:
+        assert "out.mp4" not in left
+        assert len(left) <= 1, "at most the part"
+    else:
+        assert left == ["out.mp4"]
+        assert read(folder / "out.mp4")[0] == len(NOISE)
 
 
-def test_a_face_at_the_edge_and_outside_can_be_drawn() -> None:
-    for box in ([-50, -50, 30, 30], [300, 220, 400, 320], [900, 900, 990, 990]):
-        draw(frame(0), [replace(ESTIMATE, box_xyxy=np.array(box, np.float32))])
+def test_without_pyav_the_run_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(DependencyError, match=r"'emotion-edge\[files\]'.*python3-av"):
+        VideoSink(str(tmp_path / "out.mp4"))
+
+
+def test_size_and_duration_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "out.mp4"
+    with caplog.at_level(logging.INFO), VideoSink(str(path)) as sink:
+        for i in range(4):
+            sink.write(frame(i, 0.5), [])
+    assert caplog.messages == [f"{path}: 320x240 pixels, 2.0 s, {path.stat().st_size} bytes"]
