@@ -82,7 +82,9 @@ class TrackerConfig:
     """How faces are followed over time."""
 
     iou_threshold: float = setting(0.3, "minimum overlap of a face with its predicted box", "", 0, 1)
-    lost_s: float = setting(0.8, "how long a track survives without its face", "s", 0, 3600)
+    lost_s: float = setting(
+        0.8, "how long a track survives without its face; longer if frames are seldom", "s", 0, 3600
+    )
     confirm: int = setting(2, "detections before a face becomes a track", "", 1, 100)
 
 

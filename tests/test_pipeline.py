@@ -78,12 +78,18 @@ def test_every_frame_is_every_frame() -> None:
 
 
 @pytest.mark.parametrize("sparing", [1, 5])
-@pytest.mark.parametrize("fps", [2, 3, 5, 6, 8, 12.5, 30, 120])
+@pytest.mark.parametrize("fps", [0.01, 0.2, 1, 2, 3, 5, 6, 8, 12.5, 30, 120])
 def test_a_still_face_keeps_its_track_at_any_rate(fps: float, sparing: int) -> None:
     pipeline = run(Detector(lambda _: True), frames=100, every=3, fps=fps, sparing=sparing)
     ids = [found for found in pipeline.recognizer.ids if found]
     assert {tuple(found) for found in ids} == {(1,)}
     assert len(ids) >= 80
+
+
+@pytest.mark.parametrize("fps", [0.2, 1, 30])
+def test_a_face_that_is_missed_once_keeps_its_track_at_any_rate(fps: float) -> None:
+    pipeline = run(Detector(lambda index: index % 7 != 5), frames=60, every=1, fps=fps)
+    assert {tuple(found) for found in pipeline.recognizer.ids if found} == {(1,)}
 
 
 def test_fewer_pixels_do_while_all_faces_are_large_and_once_a_second_all_are_looked_at() -> None:

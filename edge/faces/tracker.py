@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.data import Face, Float32, Track
+from edge.system.pace import Pace
 
 DUPLICATE_IOU = 0.5  # two detections that overlap more are the same face
 MAX_SIZE_RATIO = 2.0  # a face's side does not double between two detections
@@ -52,9 +53,9 @@ class Tracker:
     """Gives faces anonymous, increasing ids that are never reused.
 
     ``iou_threshold``: minimum overlap of a face with its track's predicted box; a nearby face of similar size
-    may overlap less. ``lost_s``: seconds after its last detection at which a track ends. ``confirm``:
-    detections, each within ``lost_s`` of the previous one, before a face becomes a track; 2 keeps out the
-    single-frame false positives of a cascade. ``starts_at``: minimum score of a face that starts a track; any
+    may overlap less. ``lost_s``: seconds after its last detection at which a track ends; of a source that
+    gives few frames it is more, see ``Pace``. ``confirm``: detections, each within ``lost_s`` of the previous
+    one, before a face becomes a track; 2 keeps out the single-frame false positives of a cascade. ``starts_at``: minimum score of a face that starts a track; any
     score may continue one (Zhang et al., ByteTrack, ECCV 2022).
     """
 
@@ -71,6 +72,7 @@ class Tracker:
         self._confirm = confirm
         self._ids = itertools.count(1)
         self._candidates: list[_Candidate] = []
+        self._pace = Pace()
 
     @property
     def unsure(self) -> bool:
@@ -92,8 +94,9 @@ class Tracker:
         ``faces`` None means that the detector did not run on this frame: tracks continue unchanged.
         A time jump of more than ``lost_s``, forward or backward, ends every track.
         """
+        self._pace.see(timestamp_s)
         # The margin absorbs rounding if the detector runs exactly every lost_s.
-        limit = self.lost_s + 1e-6
+        limit = self._pace.at_least(self.lost_s) + 1e-6
         self._candidates = [c for c in self._candidates if abs(timestamp_s - c.seen_s) <= limit]
         if faces is not None:
             self._match(_without_duplicates(faces), timestamp_s)

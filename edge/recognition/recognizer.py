@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from edge.faces.crop import face_batch
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
 from edge.recognition.scheduling import Turns, is_due
+from edge.system.pace import Pace
 
 
 class Recognizer:
@@ -27,25 +27,27 @@ class Recognizer:
         self.step_share = 1.0  # of the bundle's step_hz
         self.engine = engine
         self._manifest = bundle.manifest
-        self._turns = Turns(most_faces, self._manifest.warm_steps, self._manifest.reset_after_s)
-        self._last_s = -inf  # time of the previous frame
+        self._pace = Pace()
+        manifest = self._manifest
+        self._turns = Turns(most_faces, manifest.warm_steps, manifest.reset_after_s, self._pace)
         self._state, self._labels = bundle.state, bundle.labels
         self._decision = decision
 
     def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
         """Estimates for all tracks: fresh if the network ran on this frame, else the last one."""
+        self._pace.see(frame.timestamp_s)
         step_hz = self.step_share * self._manifest.step_hz
         due = [track for track in tracks if is_due(track.last_step_s, frame.timestamp_s, step_hz)]
-        # If the camera is slower than step_hz, it sets the pace.
-        period_s, self._last_s = max(1 / step_hz, frame.timestamp_s - self._last_s), frame.timestamp_s
         if due:
+            # If the camera is slower than step_hz, it sets the pace.
+            period_s = max(1 / step_hz, self._pace.period_s)
             self.step(frame, self._turns.choose(due, frame.timestamp_s, period_s))
         return [_current(track, frame) for track in tracks if track.estimate is not None]
 
     def step(self, frame: Frame, due: list[Track]) -> None:
         """Run one network step for each track in ``due``, in one batch."""
         for track in due:
-            if track.last_step_s is None or self._gap(track, frame) > self._manifest.reset_after_s:
+            if track.last_step_s is None or self._gap(track, frame) > self._turns.reset_after_s:
                 track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
                 track.steps = 0
         feeds: dict[str, Any] = {"face": self.crop(frame, [track.face for track in due])}

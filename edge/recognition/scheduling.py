@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import floor, inf
 
 from edge.data import Track
+from edge.system.pace import Pace
 
 _MARGIN = 0.95  # of reset_after_s, to allow for jitter in the camera's frame times
 
@@ -26,10 +27,16 @@ class Turns:
     warm: single steps, each from an empty state, would never make any of them warm.
     """
 
-    def __init__(self, most: int, warm_steps: int, reset_after_s: float) -> None:
+    def __init__(self, most: int, warm_steps: int, reset_after_s: float, pace: Pace | None = None) -> None:
         self._most, self._warm_steps, self._reset_after_s = most, warm_steps, reset_after_s
+        self._pace = pace or Pace()
         self._arrived_s: dict[int, float] = {}  # track id -> start of the wait for its first step
         self._begun: dict[int, Track] = {}  # unfinished turns; one for each frame between two steps of a face
+
+    @property
+    def reset_after_s(self) -> float:
+        """Seconds without a step after which a state is reset."""
+        return self._pace.at_least(self._reset_after_s)
 
     def choose(self, due: list[Track], now_s: float, period_s: float) -> list[Track]:
         """At most ``most`` tracks of ``due``; ``period_s`` is the time between two steps of a face."""
@@ -39,7 +46,7 @@ class Turns:
         self._arrived_s = {t.id: arrived_s.get(t.id, now_s) for t in due if t.last_step_s is None}
         by_size = sorted(due, key=lambda track: track.face.box_xyxy[0] - track.face.box_xyxy[2])
         largest, rest = by_size[: self._most - 1], by_size[self._most - 1 :]
-        lasting = len(rest) * period_s > _MARGIN * self._reset_after_s
+        lasting = len(rest) * period_s > _MARGIN * self.reset_after_s
         return [*largest, self._turn(rest, now_s, lasting)]
 
     def _turn(self, rest: Sequence[Track], now_s: float, lasting: bool) -> Track:
@@ -52,7 +59,7 @@ class Turns:
 
     def _is_warming(self, track: Track, now_s: float) -> bool:
         last_s = -inf if track.last_step_s is None else track.last_step_s
-        return track.steps < self._warm_steps and now_s - last_s <= self._reset_after_s
+        return track.steps < self._warm_steps and now_s - last_s <= self.reset_after_s
 
     def _since(self, track: Track) -> tuple[float, bool, int]:
         # New faces queue behind older ones; otherwise a stream of new faces would starve those.

@@ -156,10 +156,11 @@ def test_ids_rise_are_never_reused_and_each_face_is_used_once(story: list) -> No
         tracks = tracker.update(faces, now)
         seen = [track.id for track in tracks]
         assert seen == sorted(set(seen))
+        limit_s = tracker._pace.at_least(0.7) + 1e-5
         if faces is not None:
             seen_s.update(dict.fromkeys(seen, now))
         for track in tracks:
-            assert now - seen_s[track.id] <= 0.7 + 1e-5
+            assert now - seen_s[track.id] <= limit_s
             assert track.id not in gone, f"id {track.id} came back from the dead"
             assert track.id in before or track.id > highest, f"id {track.id} is not new"
         if faces is not None:
@@ -167,7 +168,7 @@ def test_ids_rise_are_never_reused_and_each_face_is_used_once(story: list) -> No
             assert len(set(used)) == len(used), "two tracks share one face"
             assert set(used) <= {id(f) for f in faces}
         before.update({track.id: track for track in tracks})
-        gone |= {i for i in before if now - seen_s[i] > 0.7 + 1e-5}
+        gone |= {i for i in before if now - seen_s[i] > limit_s}
         highest = max([highest, *seen])
 
 

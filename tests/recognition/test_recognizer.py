@@ -69,6 +69,25 @@ def test_a_gap_resets_the_state(recognizer: Recognizer) -> None:
     np.testing.assert_allclose(one.state[0], [0.2, 0.2], atol=1e-6)
 
 
+@pytest.mark.parametrize("fps", [0.2, 0.9, 1, 1.1])
+def test_a_slow_source_becomes_warm(recognizer: Recognizer, fps: float) -> None:
+    """One picture a second: the state is not reset between any two of them, be one of them late."""
+    one = track(1)
+    for at in range(10):
+        (last,) = recognizer.update(frame((at + 0.2 * (at % 2)) / fps), [one])
+    assert last.warm
+    assert one.steps == 10
+
+
+def test_more_faces_than_places_become_warm_on_a_slow_source(recognizer: Recognizer) -> None:
+    recognizer._turns._most = 2
+    faces = [track(number) for number in range(5)]
+    warm = set()
+    for at in range(60):
+        warm |= {seen.track_id for seen in recognizer.update(frame(at), faces) if seen.warm and seen.fresh}
+    assert warm == {0, 1, 2, 3, 4}
+
+
 def test_the_largest_faces_come_first_and_no_face_starves(recognizer: Recognizer) -> None:
     """Twelve faces, four places: three for the largest, one that goes round among nine."""
     recognizer._turns._most = 4
