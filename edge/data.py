@@ -22,6 +22,7 @@ class Frame:
     index: int  # 0, 1, 2, ... as the source counts, including dropped frames
     luma_range: Literal["full", "limited"] = "full"  # limited: 16 is black, 235 is white
     drawn: npt.NDArray[np.uint8] | None = None  # (H,W,3) BGR to draw on, taken at the same time, of any size
+    still: bool = False  # the only frame of its source: a photograph
 
 
 @dataclass(frozen=True, slots=True)

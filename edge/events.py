@@ -23,6 +23,7 @@ class EstimateEvent:
     fresh: bool
     utc: str | None = None  # ISO 8601, to the millisecond
     utc_sure: bool | None = None  # False while the wall clock is unreliable
+    still: bool = False  # True for a photograph, fed to the network several times
 
     @classmethod
     def of(cls, frame: Frame, estimate: EmotionEstimate, wall: tuple[str, bool] | None) -> EstimateEvent:
@@ -45,6 +46,7 @@ class EstimateEvent:
             "probabilities": self.probabilities,
             "warm": self.warm,
             "fresh": self.fresh,
+            **({"still": True} if self.still else {}),
             **wall,
         }
 

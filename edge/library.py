@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ import numpy.typing as npt
 from edge import session
 from edge.config import Config
 from edge.config_file import Reader
-from edge.data import EmotionEstimate, Face, Frame, Track
+from edge.data import EmotionEstimate, Face, Frame
 from edge.errors import EdgeError
 from edge.faces.tracker import Tracker
 from edge.system.closing import Closing
 
-STILL_STEPS = 8  # identical steps from the zero state, after which the estimate for a still has settled
 Picture = npt.NDArray[np.uint8]
 
 
@@ -126,13 +124,9 @@ def analyze(
     Each face is fed to the network in 8 identical steps from the zero state. ``image`` is (H,W,3) uint8 BGR
     or (H,W) uint8 gray. For many pictures of one person, as from a camera, use ``ExpressionTracker``.
     """
-    frame = Frame(_checked(image), 0.0, 0)
+    frame = Frame(_checked(image), 0.0, 0, still=True)
     with session.parts(_config(config, bundle, settings)) as parts:
-        recognizer = parts.new_recognizer()
-        tracks = [Track(number, face) for number, face in enumerate(parts.detector.detect(frame), 1)]
-        for _ in range(STILL_STEPS if tracks else 0):
-            recognizer.step(frame, tracks)
-        return [replace(track.estimate, still=True, warm=True) for track in tracks if track.estimate]
+        return parts.new_pipeline().step(frame)
 
 
 def _config(

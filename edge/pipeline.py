@@ -33,12 +33,19 @@ class Pipeline:
 
     def step(self, frame: Frame) -> list[EmotionEstimate]:
         """Pass one frame through all parts and return the estimates for its visible tracks."""
-        tracks = self.tracker.update(self._detect(frame), frame.timestamp_s)
-        estimates = self.recognizer.update(frame, tracks)
+        estimates = self._still(frame) if frame.still else self._moving(frame)
         for sink in self.sinks:
             sink.write(frame, estimates)
         self.steps += 1
         return estimates
+
+    def _moving(self, frame: Frame) -> list[EmotionEstimate]:
+        tracks = self.tracker.update(self._detect(frame), frame.timestamp_s)
+        return self.recognizer.update(frame, tracks)
+
+    def _still(self, frame: Frame) -> list[EmotionEstimate]:
+        self.detections += 1
+        return self.recognizer.still(frame, self.tracker.still(self.detector.detect(frame)))
 
     def _detect(self, frame: Frame) -> list[Face] | None:
         """Faces if the detector runs: it is due, a face appeared or got lost, or tracks would expire."""

@@ -17,6 +17,7 @@ from edge.capture.demo import ACTORS, DemoSource, face_square
 from edge.faces.haar import HaarDetector
 from edge.faces.square import CONVENTIONS
 from edge.faces.tracker import iou
+from edge.sinks.video import VideoSink
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 HAAR = {"detector.kind": "haar"}
@@ -142,6 +143,33 @@ def test_a_still_is_shown_eight_times(frames: list[edge.Frame]) -> None:
     # A face becomes a track at its second sight, so that nine sights are eight steps.
     assert np.allclose(shown[-1][0].probabilities, estimate.probabilities, atol=1e-6)
     assert edge.analyze(np.full((240, 320, 3), 128, np.uint8), settings=HAAR) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "clip"])
+def test_a_source_of_one_picture_gets_what_analyze_says(
+    frames: list[edge.Frame], tmp_path: Path, kind: str
+) -> None:
+    picture = frames[-1].image
+    if kind == "folder":
+        source = tmp_path / "photos"
+        source.mkdir()
+        cv2.imwrite(str(source / "photo.png"), picture)
+    else:
+        source = tmp_path / "photo.mp4"
+        with VideoSink(str(source)) as sink:
+            sink.write(edge.Frame(picture, 0.0, 0), [])
+    outputs = {
+        f"output.{name}": str(tmp_path / f"o.{end}")
+        for name, end in (("jsonl", "jsonl"), ("annotate", "mp4"))
+    }
+    with edge.open(source, settings={**HAAR, **outputs}) as run:
+        ((frame, (estimate,)),) = list(run)
+    (said,) = edge.analyze(frame.image, settings=HAAR)
+    assert estimate.to_dict() == said.to_dict()
+    assert (estimate.still, estimate.warm, estimate.fresh) == (True, True, True)
+    (line,) = (tmp_path / "o.jsonl").read_text().splitlines()
+    assert json.loads(line) == {**said.to_dict(), "frame": 0}
+    assert (tmp_path / "o.mp4").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

@@ -69,6 +69,21 @@ def test_a_single_false_alarm_calls_one_more_look() -> None:
     assert detections(lambda index: index == 5) == [0, 5, 6, 11, 16]
 
 
+def test_a_still_goes_another_way_and_leaves_the_tracks_of_moving_pictures() -> None:
+    class Stills(Recognizer):
+        def still(self, frame, tracks):
+            return [(frame.index, track.id) for track in tracks]
+
+    detector, written = Detector(lambda _: True), []
+    detector.detect = lambda frame, search=None: [FACE, FACE, SMALL, Face(SMALL.box_xyxy * 4, 0.1)]
+    pipeline = Pipeline(detector, Tracker(starts_at=0.5), Stills())
+    pipeline.sinks = [type("Sink", (), {"write": lambda _, *what: written.append(what)})()]
+    still = Frame(np.zeros((96, 128), np.uint8), 0.0, 7, still=True)
+    assert pipeline.step(still) == [(7, 1), (7, 2)], "one for each face that may start a track"
+    assert written == [(still, [(7, 1), (7, 2)])]
+    assert (pipeline.steps, pipeline.detections) == (1, 1)
+
+
 def test_where_the_machine_is_to_be_spared_it_takes_longer_turns() -> None:
     assert detections(lambda index: index % 3 == 0, every=2, sparing=4) == [0, 8, 16]
 

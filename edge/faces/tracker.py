@@ -53,10 +53,11 @@ class Tracker:
     """Gives faces anonymous, increasing ids that are never reused.
 
     ``iou_threshold``: minimum overlap of a face with its track's predicted box; a nearby face of similar size
-    may overlap less. ``lost_s``: seconds after its last detection at which a track ends; of a source that
-    gives few frames it is more, see ``Pace``. ``confirm``: detections, each within ``lost_s`` of the previous
-    one, before a face becomes a track; 2 keeps out the single-frame false positives of a cascade. ``starts_at``: minimum score of a face that starts a track; any
-    score may continue one (Zhang et al., ByteTrack, ECCV 2022).
+    may overlap less. ``lost_s``: seconds after its last detection at which a track ends, or more where the
+    source gives few frames, see ``Pace``. ``confirm``: detections, each within ``lost_s`` of the one before,
+    before a face becomes a track; 2 keeps out the single-frame false positives of a cascade. ``starts_at``:
+    minimum score of a face that starts a track; any score may continue one (Zhang et al., ByteTrack, ECCV
+    2022).
     """
 
     def __init__(
@@ -102,6 +103,11 @@ class Tracker:
             self._match(_without_duplicates(faces), timestamp_s)
         tracks = [c.track for c in self._candidates if c.visible and c.track is not None]
         return sorted(tracks, key=lambda track: track.id)
+
+    def still(self, faces: Sequence[Face]) -> list[Track]:
+        """A track for each face of a single picture, best first: no other frame can confirm it."""
+        distinct = _without_duplicates(faces)
+        return [Track(next(self._ids), face) for face in distinct if face.score >= self._starts_at]
 
     def _match(self, faces: list[Face], timestamp_s: float) -> None:
         pairs = self._pairs(faces, timestamp_s)

@@ -16,6 +16,8 @@ from edge.recognition.decision import Decision
 from edge.recognition.scheduling import Turns, is_due
 from edge.system.pace import Pace
 
+STILL_STEPS = 8  # identical steps from the zero state, after which the estimate for a still has settled
+
 
 class Recognizer:
     """Runs the step graph of ``bundle`` on ``engine``, all due faces in one batch.
@@ -43,6 +45,12 @@ class Recognizer:
             period_s = max(1 / step_hz, self._pace.period_s)
             self.step(frame, self._turns.choose(due, frame.timestamp_s, period_s))
         return [_current(track, frame) for track in tracks if track.estimate is not None]
+
+    def still(self, frame: Frame, tracks: list[Track]) -> list[EmotionEstimate]:
+        """The estimates for the new ``tracks`` of a single picture, after eight identical steps."""
+        for _ in range(STILL_STEPS if tracks else 0):
+            self.step(frame, tracks)
+        return [replace(track.estimate, still=True, warm=True) for track in tracks if track.estimate]
 
     def step(self, frame: Frame, due: list[Track]) -> None:
         """Run one network step for each track in ``due``, in one batch."""

@@ -75,6 +75,8 @@ class TrajectorySink(Closing):
         panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
         for panel, row in zip(panels, sorted(shown, key=lambda row: row.track_id), strict=False):
             self._panel(panel, row)
+        if shown and all(row.estimates == 1 for row in shown):
+            panels[-1].set_xticks([shown[0].first_s])
         if not self._tracks:
             panels[0].text(0.5, 0.5, "no face was tracked", ha="center", va="center")
         panels[-1].set_xlabel("time, seconds")
@@ -92,13 +94,16 @@ class TrajectorySink(Closing):
         times = [estimate.timestamp_s for estimate in rows]
         probabilities = np.stack([estimate.probabilities for estimate in rows], axis=1)
         labels = rows[0].labels
+        if len(rows) == 1:  # a line of a single point has no area
+            times, probabilities = [times[0] - 0.5, times[0] + 0.5], probabilities.repeat(2, axis=1)
         colors = [COLORS[k % len(COLORS)] for k in range(len(labels))]
         panel.stackplot(times, probabilities, labels=labels, colors=colors, alpha=0.85, linewidth=0)
         cold = [estimate.timestamp_s for estimate in rows if not estimate.warm]
         if cold:
             panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor="white", hatch="///", alpha=0.6)
         panel.set(ylim=(0, 1), ylabel="probability", yticks=(0, 0.5, 1))
-        title = f"face {row.track_id}: {row.label}, {row.first_s:.1f} s to {row.last_s:.1f} s"
+        until = f" to {row.last_s:.1f} s" if len(rows) > 1 else ""
+        title = f"face {row.track_id}: {row.label}, {row.first_s:.1f} s{until}"
         panel.set_title(f"{title} (hatched: warming up)" if cold else title, loc="left", fontsize=10)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)

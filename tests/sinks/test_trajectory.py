@@ -36,6 +36,15 @@ def height(path: Path) -> int:
     return int(image.shape[0])
 
 
+def test_a_single_estimate_is_an_area_of_its_colors(tmp_path: Path) -> None:
+    path = tmp_path / "t.png"
+    with TrajectorySink(str(path)) as sink:
+        sink.write(frame(0.0), [estimate(1, 0.0, "happiness", 0.3, 0.6, 0.1)])
+    picture = cv2.imread(str(path)).reshape(-1, 3)
+    hues = [tuple(color) for color in picture[(picture.max(axis=1) - picture.min(axis=1)) > 40]]
+    assert len(hues) > 0.3 * len(picture), "most of the picture is a color of happiness"
+
+
 def test_contract(tmp_path: Path) -> None:
     path = tmp_path / "t.png"
     check_picture_sink(TrajectorySink(str(path)), frame(0), [estimate(1, 0.0, "neutral", 0.8, 0.1, 0.1)])

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from contracts import check_picture_sink
+from full_disk import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,17 +45,6 @@ def read(path: Path) -> tuple[int, float, tuple[int, int]]:
     with av.open(str(path)) as clip:
         frames = [(f.width, f.height) for f in clip.decode(video=0)]
         return len(frames), clip.duration / 1e6, frames[0]
-
-
-@contextmanager
-def full_disk(at_bytes: int) -> Iterator[None]:
-    """Files take no more than this; Python ignores the signal, so that a write fails as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (at_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("shape", [(240, 320, 3), (240, 320), (33, 57, 3), (1, 1, 3)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import takewhile
 
 from edge.capture.orientation import UPRIGHT, Orientation
@@ -73,6 +74,25 @@ class Reader:
         return not self._thread.is_alive()
 
 
+def _with_stills(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The frames, of which an only one is marked as a still."""
+    first = next(frames, None)
+    if first is None:
+        return
+    try:
+        second = next(frames, None)
+    except Exception:  # such as a file that breaks off: its error is raised after the last good frame
+        yield first
+        raise
+    if second is None:
+        yield replace(first, still=True)
+        return
+    yield first
+    yield second
+    del first, second  # or they would be kept to the end
+    yield from frames
+
+
 class NewestFrames(Closing):
     """Iterates over the frames of ``source``, which the caller opens and closes.
 
@@ -111,7 +131,8 @@ class NewestFrames(Closing):
 
     def __iter__(self) -> Iterator[Frame]:
         if self._reader is None:
-            yield from map(self._turn, takewhile(lambda _: not self._closing, self._source.frames()))
+            frames = _with_stills(self._source.frames())
+            yield from map(self._turn, takewhile(lambda _: not self._closing, frames))
             return
         while not self._closing and (frame := self._slot.take(self._reader, None)) is not None:
             yield self._turn(frame)

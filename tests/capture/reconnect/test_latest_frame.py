@@ -52,6 +52,31 @@ def test_a_file_passes_straight_through() -> None:
         assert frames.dropped == 0
 
 
+@pytest.mark.parametrize(
+    ("count", "live", "stills"), [(1, False, [True]), (2, False, [False] * 2), (0, False, [])]
+)
+def test_an_only_frame_is_a_still(count: int, live: bool, stills: list[bool]) -> None:
+    with NewestFrames(FakeSource(count, live)) as frames:
+        assert [frame.still for frame in frames] == stills
+
+
+def test_the_first_frame_of_a_camera_that_ends_is_no_still() -> None:
+    with NewestFrames(FakeSource(1, live=True)) as frames:
+        assert not any(frame.still for frame in frames)
+
+
+def test_a_file_that_breaks_off_after_its_first_frame_is_no_still() -> None:
+    def broken(index: int) -> None:
+        if index == 1:
+            raise SourceError("it breaks off")
+
+    with NewestFrames(FakeSource(5, live=False, before=broken)) as frames:
+        rest = iter(frames)
+        assert not next(rest).still
+        with pytest.raises(SourceError, match="breaks off"):
+            next(rest)
+
+
 def test_only_the_newest_frame_waits() -> None:
     done = threading.Event()
     source = FakeSource(10, live=True, before=lambda i: done.set() if i == 10 else None)
