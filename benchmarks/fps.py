@@ -16,7 +16,8 @@ if not __package__:  # run as a script from a checkout that is not installed
 
 from benchmarks import runner
 from benchmarks.commands import pipeline
-from benchmarks.core.report import Report, write
+from benchmarks.core.report import Report, encoded
+from benchmarks.core.report_files import add_force, report_files
 from edge.system import journal
 from edge.system.command import finish
 from edge.system.process import keep_large_buffers
@@ -28,15 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fps.py", description=__doc__.split("\n")[0])
     pipeline.add_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report, raw samples included")
+    add_force(parser)
     args = parser.parse_args(argv)
 
     def work() -> None:
-        runner.check(args.json)
-        keep_large_buffers()  # as the program itself does
-        report = pipeline.run(args)
-        _show(report)
-        if args.json:
-            write(args.json, report)
+        runner.check()
+        with report_files(args) as files:
+            keep_large_buffers()  # as the program itself does
+            report = pipeline.run(args)
+            _show(report)
+            if "json" in files:
+                files["json"].write(encoded(report))
 
     return finish("fps", work, "nothing was written")
 

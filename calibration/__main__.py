@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     ranges.add_argument(
         "--method", default="minmax", help="minmax, or percentile-99.99 (default: %(default)s)"
     )
+    ranges.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
     ranges.set_defaults(command=_ranges)
     return parser
 
@@ -64,6 +65,7 @@ def _collect(args: argparse.Namespace) -> None:
     from edge.engines.golden import roll
     from edge.engines.ort import OrtEngine
 
+    calibration_set.check_target(args.out, [Path(source) for source in args.sources])
     loaded = bundle.load(args.bundle)
     candidates = []
     with OrtEngine(loaded.model("fp32")) as engine:
@@ -92,8 +94,12 @@ def _ranges(args: argparse.Namespace) -> None:
     from edge import bundle
     from edge.preprocess import normalize_crops
     from edge.system.hashing import sha256
+    from edge.system.output_file import check_writable, refuse_inputs
 
     onnx = require("onnx", "pip install 'emotion-edge[export]'")
+    read = [("a file of the bundle", args.bundle), ("a file of the set", args.set)]
+    refuse_inputs({"--out": args.out}, read)
+    check_writable(args.out, (), args.force)
     loaded = bundle.load(args.bundle)
     sequences, about = calibration_set.read(args.set)
     model = loaded.model("fp32")
@@ -105,7 +111,7 @@ def _ranges(args: argparse.Namespace) -> None:
         "model_sha256": sha256(model),
         "steps": sum(map(len, sequences)),
     }
-    ranges.write(args.out, ranges.summarize(histograms, args.method), facts)
+    ranges.write(args.out, ranges.summarize(histograms, args.method), facts, args.force)
     print(f"wrote {args.out}: {len(histograms)} tensors over {facts['steps']} steps")
 
 

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import EdgeError
+from edge.system.atomic_write import atomic_write
 from edge.system.hashing import sha256
+from edge.system.output_file import refuse_inputs
 
 log = logging.getLogger("calibration")
 Uint8 = npt.NDArray[np.uint8]
+SCHEMA = "emotion-edge-calibration-set/1"
+FILES = ("sequences.npz", "set.json", "preview.png")
 MIN_SEQUENCES, MIN_STEPS, MIN_LENGTH = 8, 256, 8
 ONE_SIDED = 0.8  # share of one class above which a warning is due
 ALIKE = 0.995  # correlation of two sequences' middle faces that makes them duplicates
@@ -89,26 +95,40 @@ def _signature(crops: Uint8) -> npt.NDArray[np.float64]:
     return flat / max(float(np.linalg.norm(flat)), 1e-9)
 
 
-def write(folder: Path, chosen: list[Sequence], consent: str) -> None:
-    """Write the set; the folder must be new or hold a set already."""
+def check_target(folder: Path, sources: Iterable[Path] = ()) -> None:
+    """EdgeError where no set could be written to ``folder``, which must be new or hold a set already.
+
+    ``sources`` are read: none of them may be a file of the set. For use before long work.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise EdgeError(f"{folder} is a file, expected a folder; choose another name")
     if folder.exists() and any(folder.iterdir()) and not (folder / "set.json").is_file():
         raise EdgeError(f"{folder} exists and is not a calibration set; choose another folder")
+    read = [("a source", source) for source in sources]
+    refuse_inputs({"--out": folder, **{f"{name} of --out": folder / name for name in FILES}}, read)
+
+
+def write(folder: Path, chosen: list[Sequence], consent: str) -> None:
+    """Write the set, set.json last: a set that is cut short is told by its hash."""
+    check_target(folder)
     folder.mkdir(parents=True, exist_ok=True)
     lengths = np.array([len(sequence.crops) for sequence in chosen], np.int64)
-    np.savez_compressed(
-        folder / "sequences.npz", crops=np.concatenate([s.crops for s in chosen]), lengths=lengths
-    )
+    content = io.BytesIO()
+    np.savez_compressed(content, crops=np.concatenate([s.crops for s in chosen]), lengths=lengths)
+    archive, about_file, picture = (folder / name for name in FILES)
+    atomic_write(archive, content.getvalue())
+    atomic_write(picture, cv2.imencode(".png", preview(chosen))[1].tobytes())
     about = {
+        "schema": SCHEMA,
         "consent": consent,
         "sources": dict(Counter(sequence.source for sequence in chosen)),
         "sequences": len(chosen),
         "steps": int(lengths.sum()),
         "classes": dict(Counter(sequence.label for sequence in chosen)),
         "brightness": dict(Counter(sequence.brightness for sequence in chosen)),
-        "sha256": sha256(folder / "sequences.npz"),
+        "sha256": sha256(archive),
     }
-    (folder / "set.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
-    cv2.imwrite(str(folder / "preview.png"), preview(chosen))
+    atomic_write(about_file, json.dumps(about, indent=1).encode() + b"\n")
 
 
 def read(folder: Path) -> tuple[list[Uint8], dict[str, Any]]:

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from edge.bundle import StateTensor
 from edge.errors import EdgeError, require
 from edge.system.ort_session import session_options
+from edge.system.output_file import write_output
 
 BINS = 2048  # half of them below zero
-FORMAT = 1
+SCHEMA, FORMAT = "emotion-edge-ranges/1", 1
 _HINT = "pip install 'emotion-edge[export]'"
 _AGAIN = "make it with emotion-calibrate ranges"
 Float32 = npt.NDArray[np.float32]
@@ -112,10 +113,12 @@ def summarize(seen: Mapping[str, Histogram], method: str) -> dict[str, list[floa
     return {name: [h.quantile(1 - share), h.quantile(share)] for name, h in seen.items()}
 
 
-def write(path: Path, ranges: Mapping[str, list[float]], about: Mapping[str, Any]) -> None:
+def write(
+    path: Path, ranges: Mapping[str, list[float]], about: Mapping[str, Any], force: bool = False
+) -> None:
     """Write ranges.json; ``about`` says method, hash of data and model, and how many steps."""
-    document = {"format": FORMAT, **about, "tensors": dict(ranges)}
-    path.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    document = {"schema": SCHEMA, "format": FORMAT, **about, "tensors": dict(ranges)}
+    write_output(path, json.dumps(document, indent=1).encode() + b"\n", force)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.core import stats
-from benchmarks.core.report import SCHEMA, ReportError, columns, read, write
-from edge.system.output_file import check_writable
+from benchmarks.core.report import SCHEMA, ReportError, columns, encoded, read
+from benchmarks.core.report_files import add_force, report_files
 
 HELP = "is the second report slower than the first?"
 ALPHA = 0.01  # probability of one or more false alarms in a report
@@ -52,6 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("after", type=Path, metavar="AFTER.json")
     parser.add_argument("--seed", type=int, default=0, help="of the permutations (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the table")
+    add_force(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,16 +60,15 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ReportError, exit code 2, if a file cannot be read or is not a report.
     """
-    if args.json:
-        check_writable(args.json)
-    before, after = read(args.before), read(args.after)
-    rows = compare(before, after, args.seed)
-    warnings = list(doubts(before, after))
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(table(rows))
-    if args.json:
-        write(args.json, comparison(rows, warnings))
+    with report_files(args) as files:
+        before, after = read(args.before), read(args.after)
+        rows = compare(before, after, args.seed)
+        warnings = list(doubts(before, after))
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(table(rows))
+        if "json" in files:
+            files["json"].write(encoded(comparison(rows, warnings)))
     return int(any(row["judged"] and row["verdict"] == "slower" for row in rows))
 
 
@@ -201,7 +201,7 @@ def _options(fingerprint: dict[str, Any]) -> str:
         if len(name) > 2 and any(option.startswith(name) for option in _OUTPUTS):
             if not equals:
                 next(words, None)
-        else:
+        elif not (len(name) > 3 and "--force".startswith(name)):
             options.append(word)
     return " ".join(options)
 

@@ -17,7 +17,6 @@ from benchmarks.core import stats
 from benchmarks.core.formatting import asked as target_of
 from benchmarks.core.formatting import is_number, plain
 from edge.errors import EdgeError
-from edge.system.atomic_write import atomic_write
 from edge.system.json_schema import problems
 
 SCHEMA = "emotion-bench/1"
@@ -114,9 +113,9 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a report atomically."""
-    atomic_write(path, json.dumps(document, allow_nan=False).encode())
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """A report as it stands in its file."""
+    return json.dumps(document, allow_nan=False).encode() + b"\n"
 
 
 def verdict(entry: Mapping[str, Any]) -> tuple[bool, str] | None:

@@ -47,7 +47,7 @@ def inputs(config: Config) -> Iterator[tuple[str, Path]]:
 
 def _refuse_new_frames(source: Path, paths: Mapping[str, Path]) -> None:
     """Raise ConfigError if an output would be a picture of the source folder in the next run."""
-    if not source.is_dir():
+    if not os.path.isdir(source):  # Path.is_dir raises for a name that is too long
         return
     from edge.capture.images import SUFFIXES  # imports OpenCV
 

@@ -41,11 +41,16 @@ def put_in_place(file: BinaryIO, path: Path) -> None:
     file.close()
     os.replace(file.name, path)
     with suppress(OSError):  # some file systems cannot sync a folder
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or the names of a folder are on disk. Raises OSError, as a full disk does."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def drop_part(file: BinaryIO) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -60,23 +60,25 @@ def _status(path: Path) -> os.stat_result | None:
 def refuse_inputs(outputs: Mapping[str, Path], inputs: Iterable[tuple[str, Path]]) -> None:
     """Raise ConfigError if an output is a file that is read, under any name; ``force`` does not help.
 
-    A folder among the ``inputs`` stands for the files in it.
+    A folder among the ``inputs`` stands for the files in it, but for outputs of earlier runs.
     """
     there = {key: found for key, path in outputs.items() if (found := _status(path))}
     for name, path in inputs if there else ():
-        for read in _files_at(path):
-            for key, found in there.items():
-                if os.path.samestat(found, read):
-                    raise ConfigError(f"{key} is {outputs[key]}, which is also {name}; choose another file")
+        for key, found in there.items():
+            if _is_one_of(found, path) and not (path.is_dir() and is_ours(outputs[key])):
+                raise ConfigError(f"{key} is {outputs[key]}, which is also {name}; choose another file")
 
 
-def _files_at(path: Path) -> Iterator[os.stat_result]:
+def _is_one_of(found: os.stat_result, path: Path) -> bool:
+    """Whether it is the file ``path`` or one in that folder."""
     with suppress(OSError, ValueError):  # no file, such as rtsp://camera
-        yield os.stat(path)
-        if path.is_dir():
-            for name in os.listdir(path):
-                with suppress(OSError):
-                    yield os.stat(path / name)
+        if os.path.samestat(found, os.stat(path)):
+            return True
+        for name in os.listdir(path) if path.is_dir() else ():
+            with suppress(OSError):
+                if os.path.samestat(found, os.stat(path / name)):
+                    return True
+    return False
 
 
 class OutputFile(Closing):
@@ -91,7 +93,7 @@ class OutputFile(Closing):
         """``small``: a document that a pipe or device takes, too. Raises ConfigError; creates nothing."""
         check_writable(path, suffixes, force)
         found = _status(path)
-        self._path, self._force = path, force
+        self.path, self._force = path, force
         self._stream = found is not None and is_stream(found)
         self._target = path if self._stream else Path(os.path.realpath(path))  # a link stays one
         self._lock: LockBeside | None = None
@@ -126,7 +128,7 @@ class OutputFile(Closing):
             if self._stream:
                 write_into(self._target, file)
                 return
-            check_writable(self._path, (), self._force)  # a run may take hours
+            check_writable(self.path, (), self._force)  # a run may take hours
             file.flush()
             written = os.fstat(file.fileno())
             put_in_place(file, self._target)
@@ -176,7 +178,7 @@ class OutputFile(Closing):
     def _fault(self, error: OSError, file: BinaryIO | None = None) -> ConfigError:
         left = f"; what was written is in {file.name}" if file in self._parts and file is not None else ""
         return ConfigError(
-            f"output {self._path} cannot be written ({error.strerror or error}); "
+            f"output {self.path} cannot be written ({error.strerror or error}); "
             f"free space or choose another path{left}"
         )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from edge.bundle import EVALUATION, Bundle, load
 from edge.errors import BundleError
 from edge.manifest import BundleFile, Manifest
+from edge.system.atomic_write import sync
 from edge.system.hashing import sha256
 
 CARD, PICTURE = "model-card.md", "model-card.png"
@@ -24,7 +26,8 @@ def write_bundle(folder: Path, fill: Callable[[Path], Bundle]) -> None:
     """Let ``fill`` put files into an empty folder and return the bundle there; then swap it for ``folder``.
 
     ``fill`` names files by their paths only; hashes are added here, and the record becomes evaluation.json.
-    Either the whole bundle appears at once or the old one stays; BundleError where it is not valid.
+    Either the whole bundle appears at once or the old one stays; BundleError where it is not valid or the
+    disk is full. Files in ``folder`` that are no part of its bundle stay there.
     """
     folder = folder.resolve()  # "." cannot be renamed, and a link should stay one
     fresh = _beside(folder)
@@ -34,7 +37,15 @@ def write_bundle(folder: Path, fill: Callable[[Path], Bundle]) -> None:
         (fresh / "manifest.json").write_text(json.dumps(manifest.to_dict(), indent=2) + "\n", "utf-8")
         load(fresh)
         fresh.chmod(0o755)
+        for path in (*fresh.iterdir(), fresh):
+            sync(path)
+        if folder.exists():
+            _keep_others(folder, fresh)
         _swap(fresh, folder)
+    except OSError as error:
+        raise BundleError(
+            f"{folder} cannot be written ({error.strerror or error}); free space or choose another folder"
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -64,7 +75,7 @@ def draft(bundle: Bundle, folder: Path) -> Bundle:
 
 def _beside(folder: Path) -> Path:
     """A new empty folder on the same file system as ``folder``."""
-    if folder.exists() and not (folder / "manifest.json").is_file():
+    if folder.exists() and not _is_bundle(folder):
         raise BundleError(f"{folder} exists and is not a bundle; choose another folder or remove it")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +84,15 @@ def _beside(folder: Path) -> Path:
         raise BundleError(
             f"cannot write into {folder.parent} ({error.strerror}); make it writable or choose another folder"
         ) from error
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether its manifest.json is one of ours; web pages have a file of that name, too."""
+    try:
+        document = json.loads((folder / "manifest.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"format", "name", "files"} <= document.keys()
 
 
 def _with_record(manifest: Manifest, record: dict[str, Any], folder: Path) -> Manifest:
@@ -102,6 +122,29 @@ def _with_hashes(manifest: Manifest, folder: Path) -> Manifest:
     return replace(manifest, **changes)
 
 
+def _keep_others(folder: Path, fresh: Path) -> None:
+    """Copy what lies in the old folder and is no part of its bundle; moving could lose it at a stop."""
+    parts = {"manifest.json", EVALUATION, CARD, PICTURE, "proof.html", "golden.npz"}
+    parts |= set(_paths_in(json.loads((folder / "manifest.json").read_text("utf-8"))))
+    for path in folder.iterdir():
+        copy = fresh / path.name
+        if path.name in parts or os.path.lexists(copy):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, copy, symlinks=True)
+        else:
+            shutil.copy2(path, copy, follow_symlinks=False)
+
+
+def _paths_in(document: Any) -> Iterator[str]:
+    if isinstance(document, dict):
+        yield from (value for key, value in document.items() if key == "path" and isinstance(value, str))
+        document = list(document.values())
+    if isinstance(document, list):
+        for value in document:
+            yield from _paths_in(value)
+
+
 def _swap(fresh: Path, folder: Path) -> None:
     if not folder.exists():
         fresh.rename(folder)
@@ -110,6 +153,7 @@ def _swap(fresh: Path, folder: Path) -> None:
     try:
         folder.rename(old / "bundle")
         fresh.rename(folder)
+        sync(folder.parent)
     except BaseException:  # Ctrl-C between the two as well
         if not folder.exists():
             (old / "bundle").rename(folder)

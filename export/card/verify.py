@@ -12,6 +12,7 @@ from edge.engines.golden import MAX_LABEL_CHANGES, MIN_COSINE, reproduces
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.system.hashing import sha256
+from edge.system.output_file import OutputFile
 from export.bundle.make import real_faces
 from export.bundle.pages import Check, verified_page
 from export.data.labeled import read_labeled
@@ -26,7 +27,7 @@ _QUANTIZED_TOLERANCE = 1e-3  # integer sums are exact, their float tail is not
 
 
 def verify(
-    folder: Path, reference: Path | None, data: str, page: Path | None, budgets: Budgets | None = None
+    folder: Path, reference: Path | None, data: str, page: OutputFile | None, budgets: Budgets | None = None
 ) -> bool:
     """Print one line per check and return whether all hold; ``page`` takes the same as HTML.
 
@@ -50,7 +51,7 @@ def verify(
 
 
 def _report(
-    bundle: Bundle, checks: list[Check], figures: dict[str, dict[str, Any]], page: Path | None
+    bundle: Bundle, checks: list[Check], figures: dict[str, dict[str, Any]], page: OutputFile | None
 ) -> bool:
     for name, row in figures.items():
         print(
@@ -60,11 +61,8 @@ def _report(
     for what, value, allowed, holds in checks:
         print(f"{'holds ' if holds else 'BROKEN'}  {what}: {value} (allowed {allowed})")
     if page:
-        try:
-            page.write_text(verified_page(bundle.manifest.name, checks, figures), "utf-8")
-        except OSError as error:
-            raise EdgeError(f"cannot write {page} ({error.strerror}); pass another --page") from error
-        print(f"wrote {page}")
+        page.write(verified_page(bundle.manifest.name, checks, figures).encode())
+        print(f"wrote {page.path}")
     return all(holds for *_, holds in checks)
 
 

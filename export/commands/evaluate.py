@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 from edge.bundle import REFERENCE
 from edge.errors import EdgeError
+from edge.system.output_file import OutputFile, refuse_inputs
 
+SCHEMA = "emotion-edge-figures/1"
 HELP = "figures on a labeled set, per class and per group"
 
 
@@ -24,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--detector", default="", metavar="FILE", help="a YuNet file (default: the fetched one)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    parser.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -31,11 +35,19 @@ def run(args: argparse.Namespace) -> None:
     from export.card.evaluate import evaluate
     from export.metrics.set_report import table
 
-    if args.json and not args.json.parent.is_dir():  # before hours of work, not after
-        raise EdgeError(f"no folder {args.json.parent}; make it, or pass another --json")
     if args.limit is not None and args.limit < 1:
         raise EdgeError(f"--limit is {args.limit}, expected 1 or more clips")
-    figures = evaluate(args.bundle, args.dataset, args.path, args.limit, args.cropped, args.detector)
-    print(table(figures))
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    with ExitStack() as stack:
+        output = stack.enter_context(_output(args)) if args.json else None  # before hours of work, not after
+        figures = evaluate(args.bundle, args.dataset, args.path, args.limit, args.cropped, args.detector)
+        print(table(figures))
+        if output:
+            output.write(json.dumps({"schema": SCHEMA, **figures}, indent=1).encode() + b"\n")
+
+
+def _output(args: argparse.Namespace) -> OutputFile:
+    read = [("a file of the set", args.path), ("a file of the bundle", args.bundle)]
+    if args.detector:
+        read.append(("the detector", Path(args.detector)))
+    refuse_inputs({"--json": args.json}, read)
+    return OutputFile(args.json, force=args.force, small=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
+
+from edge.system.output_file import OutputFile, refuse_inputs
 
 HELP = "which layer costs how much in INT8, and which to leave in float"
 
@@ -15,6 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dialect", choices=("cpu", "trt"), default="cpu")
     parser.add_argument("--budgets", type=Path, metavar="gate.toml")
     parser.add_argument("--plot", type=Path, metavar="OUT.png")
+    parser.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -22,4 +26,12 @@ def run(args: argparse.Namespace) -> None:
     from export.int8.gate import read_budgets
     from export.int8.sensitivity import run as measure
 
-    measure(args.bundle, args.ranges, args.dialect, args.data, read_budgets(args.budgets), args.plot)
+    with ExitStack() as stack:
+        plot = stack.enter_context(_plot(args)) if args.plot else None
+        measure(args.bundle, args.ranges, args.dialect, args.data, read_budgets(args.budgets), plot)
+
+
+def _plot(args: argparse.Namespace) -> OutputFile:
+    read = [("a file of the bundle", args.bundle), ("a file of --data", args.data), ("--ranges", args.ranges)]
+    refuse_inputs({"--plot": args.plot}, read)
+    return OutputFile(args.plot, (".png",), args.force, small=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
+
+from edge.system.output_file import OutputFile, refuse_inputs
 
 HELP = "repeat from disk what was proven of a bundle"
 
@@ -14,6 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="demo", metavar="SET", help="real sequences (default: %(default)s)")
     parser.add_argument("--budgets", type=Path, metavar="gate.toml", help="what a quantized file may lose")
     parser.add_argument("--page", type=Path, help="write the result as an HTML page, too")
+    parser.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -22,5 +26,14 @@ def run(args: argparse.Namespace) -> None:
     from export.int8.gate import read_budgets
 
     budgets = read_budgets(args.budgets) if args.budgets else None
-    if not verify(args.bundle, args.reference, args.data, args.page, budgets):
-        raise SystemExit(1)
+    with ExitStack() as stack:
+        page = stack.enter_context(_page(args)) if args.page else None
+        if not verify(args.bundle, args.reference, args.data, page, budgets):
+            raise SystemExit(1)
+
+
+def _page(args: argparse.Namespace) -> OutputFile:
+    read = [("a file of the bundle", args.bundle), ("a file of --data", Path(args.data))]
+    read += [("an input", path) for path in (args.reference, args.budgets) if path]
+    refuse_inputs({"--page": args.page}, read)
+    return OutputFile(args.page, force=args.force, small=True)

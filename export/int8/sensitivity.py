@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from edge.bundle import Bundle, load
 from edge.engines import golden
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError, require
+from edge.system.marks import SOFTWARE
+from edge.system.output_file import OutputFile
 from export.data.labeled import Labeled, need_labeled
 from export.int8 import qdq
 from export.int8.gate import Budgets, figures, streams
@@ -79,7 +82,9 @@ def choose_float(probe: Probe, alone: list[Cost], budgets: Budgets) -> tuple[lis
     raise EdgeError("no layer can be in INT8 within the budgets; measure the ranges on more sequences")
 
 
-def run(folder: Path, table: Path, dialect: str, data: Path, budgets: Budgets, plot: Path | None) -> None:
+def run(
+    folder: Path, table: Path, dialect: str, data: Path, budgets: Budgets, plot: OutputFile | None
+) -> None:
     """Print the tables and the choice; ``plot`` takes a PNG."""
     bundle = load(folder)
     labeled = need_labeled(data, bundle, choosing=True)
@@ -98,11 +103,11 @@ def run(folder: Path, table: Path, dialect: str, data: Path, budgets: Budgets, p
         f"accuracy lost {cost.accuracy_loss:.2%}"
     )
     if plot:
-        _draw(plot, alone, upto, bundle.manifest.name)
-        print(f"wrote {plot}")
+        plot.write(_draw(alone, upto, bundle.manifest.name))
+        print(f"wrote {plot.path}")
 
 
-def _draw(path: Path, alone: list[Cost], upto: list[Cost], name: str) -> None:
+def _draw(alone: list[Cost], upto: list[Cost], name: str) -> bytes:
     require("matplotlib", "pip install 'emotion-edge[demo]'")
     from matplotlib.figure import Figure
 
@@ -117,4 +122,6 @@ def _draw(path: Path, alone: list[Cost], upto: list[Cost], name: str) -> None:
     axes.set_title(f"{name}: what each convolution costs in INT8", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120, format="png", metadata={"Software": SOFTWARE})
+    return picture.getvalue()

@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from calibration import __main__ as command
 from calibration import calibration_set
@@ -66,6 +67,23 @@ def test_another_folder_is_not_overwritten(tmp_path) -> None:
     (tmp_path / "a.txt").write_text("mine")
     with pytest.raises(EdgeError, match="not a calibration set"):
         calibration_set.write(tmp_path, [sequence(0)], "x")
+
+
+def test_a_source_is_no_file_of_the_set(tmp_path) -> None:
+    calibration_set.write(tmp_path / "set", [sequence(0)], "x")
+    with pytest.raises(EdgeError, match=r"sequences\.npz of --out is .*, which is also a source"):
+        calibration_set.check_target(tmp_path / "set", [tmp_path / "set/sequences.npz"])
+    with pytest.raises(EdgeError, match="is a file, expected a folder"):
+        calibration_set.check_target(tmp_path / "set/set.json")
+
+
+def test_on_a_full_disk_the_old_set_stays(tmp_path) -> None:
+    folder = tmp_path / "set"
+    calibration_set.write(folder, [sequence(0)], "x")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with full_disk(100), pytest.raises(EdgeError, match=r"cannot write .*sequences\.npz"):
+        calibration_set.write(folder, [sequence(1)], "x")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_the_command_collects_and_measures(tmp_path, capsys) -> None:

@@ -88,6 +88,19 @@ def test_what_was_written_is_read(tmp_path) -> None:
     assert json.loads(path.read_text())["method"] == "minmax"
 
 
+def test_a_second_file_replaces_the_first_but_no_foreign_one(tmp_path) -> None:
+    path = tmp_path / "ranges.json"
+    for high in (1.0, 2.0):
+        ranges.write(path, {"a": [-1.0, high]}, {"method": "minmax"})
+    assert ranges.read(path)["tensors"] == {"a": [-1.0, 2.0]}
+    path.write_text("precious")
+    with pytest.raises(EdgeError, match="was not written by emotion-edge"):
+        ranges.write(path, {}, {})
+    assert path.read_text() == "precious"
+    ranges.write(path, {}, {}, force=True)
+    assert ranges.read(path)["tensors"] == {}
+
+
 def test_methods() -> None:
     seen = {"x": ranges.Histogram()}
     seen["x"].add(np.linspace(0, 1, 10_001, dtype=np.float32))

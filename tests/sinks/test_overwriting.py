@@ -14,7 +14,7 @@ from edge.config_file import load
 from edge.errors import ConfigError
 from edge.sinks.overwriting import refuse_overwriting
 
-LINE = '{"schema": "emotion-edge/1"}\n'  # ours by its mark, which does not help an input
+LINE = '{"schema": "emotion-edge/1"}\n'
 
 
 def test_two_outputs_on_one_file_are_refused(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_no_input_is_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     }
     for path in files.values():
         path.parent.mkdir(exist_ok=True)
-        path.write_text("" if name == "settings" else LINE)
+        path.write_text("precious")
     files["settings"].write_text("[output]\nforce = true\n")
     out = files[name]
     if way != "itself":
@@ -53,6 +53,15 @@ def test_no_input_is_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     config = load(files["settings"], [f"source.address={source}", *(f"{k}={v}" for k, v in named.items())])
     with pytest.raises(ConfigError, match=r"output\.jsonl is .*, which is also .*; choose another file"):
         refuse_overwriting(config)
+
+
+def test_an_earlier_output_in_a_folder_that_is_read_is_none_of_its_inputs(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((8, 8), np.uint8))
+    (tmp_path / "out.jsonl").write_text(LINE)
+    words = [f"source.address={tmp_path}", f"bundle.path={tmp_path}", f"output.jsonl={tmp_path}/out.jsonl"]
+    refuse_overwriting(load(None, words))
+    with pytest.raises(ConfigError, match=r"1\.png, which is also the source"):
+        refuse_overwriting(load(None, [*words[:2], f"output.jsonl={tmp_path}/1.png"]))
 
 
 def test_a_picture_in_the_source_folder_would_be_a_frame_of_the_next_run(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from full_disk import full_disk
 
 from edge import bundle
 from edge.errors import BundleError
@@ -93,6 +94,37 @@ def test_a_folder_that_is_no_bundle_is_not_overwritten(tmp_path) -> None:
         write_bundle(tmp_path / "photos", fill)
     assert (tmp_path / "photos" / "a.jpg").read_bytes() == b"x"
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_web_page_has_a_manifest_too(tmp_path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "manifest.json").write_text('{"name": "my site", "icons": []}')
+    with pytest.raises(BundleError, match="is not a bundle"):
+        write_bundle(tmp_path / "site", fill)
+    assert "my site" in (tmp_path / "site" / "manifest.json").read_text()
+
+
+def test_what_lies_beside_a_bundle_stays_and_its_own_files_go(tmp_path) -> None:
+    target = tmp_path / "b"
+    write_bundle(target, fill)
+    (target / "golden.npz").write_bytes(b"of the old bundle")
+    (target / "notes.txt").write_text("mine")
+    (target / "runs").mkdir()
+    (target / "runs" / "link").symlink_to("nowhere")
+    write_bundle(target, lambda folder: fill(folder, version="2"))
+    assert bundle.load(target).manifest.version == "2"
+    assert (target / "notes.txt").read_text() == "mine"
+    assert (target / "runs" / "link").is_symlink()
+    assert not (target / "golden.npz").exists()
+
+
+def test_on_a_full_disk_the_old_bundle_stays(tmp_path) -> None:
+    target = tmp_path / "b"
+    write_bundle(target, fill)
+    with full_disk(100), pytest.raises(BundleError, match=r"b cannot be written \(.*\); free space"):
+        write_bundle(target, lambda folder: fill(folder, version="2"))
+    assert bundle.load(target).manifest.version == "1"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
 @pytest.mark.export

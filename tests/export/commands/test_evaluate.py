@@ -47,6 +47,9 @@ def test_clips_through_the_shipped_command(tmp_path) -> None:
     told = evaluate(tmp_path / "set", "--dataset", "crema-d", "--json", out)
     assert told.returncode == 0, told.stderr
     found = json.loads(out.read_text())
+    assert out.read_text().startswith('{\n "schema": "emotion-edge-figures/1"'), (
+        "a second call may replace it"
+    )
     assert (found["clips"], found["without_a_face"]) == (3, 2)
     assert found["bundle"]["name"] == "reference"
     assert found["detector"] in ("YuNetDetector", "HaarDetector")
@@ -140,7 +143,7 @@ def test_the_published_tables_of_ferplus(tmp_path) -> None:
     ("extra", "words"),
     [(["--dataset", "imagenet"], "unknown dataset"),
      (["--dataset", "folder", "--limit", "0"], "--limit is 0"),
-     (["--dataset", "folder", "--json", "no/where.json"], "no folder"),
+     (["--dataset", "folder", "--json", "no/where.json"], "does not exist"),
      (["--dataset", "ferplus", "--detector", "a.onnx"], "leave --detector out"),
      (["--dataset", "folder", "--cropped", "--detector", "a.onnx"], "leave --detector out"),
      (["--dataset", "ferplus", "--cropped"], "leave --cropped out")],
