@@ -14,7 +14,7 @@ PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick test-runtime test-boards test-faults test-keras judge gstreamer docs dist lint format clean python
+.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-keras judge gstreamer docs dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -37,6 +37,9 @@ test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64,
 
 test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FULL=1 for the full counts
 	.venv/bin/python tests/faults.py $(if $(FULL),--full)
+
+test-signals: .venv/$(STAMP) ## 1,000 ending signals at random moments, an hour; COUNT=100 for fewer
+	.venv/bin/python tests/helpers/random_signals.py $(if $(COUNT),--count $(COUNT))
 
 gstreamer: .venv/$(STAMP) ## GStreamer's Python bindings, for the tests of CSI cameras; built in a minute
 	.venv/bin/python $(PIP_INSTALL) pygobject==3.50.0 pycairo==1.29.2

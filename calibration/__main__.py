@@ -1,118 +1,19 @@
-"""The command line of the calibration stage. A fault is one line and exit code 2."""
+"""Start of ``emotion-calibrate``, which takes over the signals before the large imports."""
 
 from __future__ import annotations
 
-import argparse
-import logging
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
-from edge.errors import require
-from edge.system.command import finish
-
-MAX_LENGTH = 96  # steps; a longer track is cut, so that one face does not fill the set
+from edge.system import start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0 done, 2 a fault the user can mend, 130 interrupted."""
-    logging.basicConfig(format="emotion-calibrate: %(levelname)s: %(message)s", level=logging.INFO)
-    args = _parser().parse_args(argv)
+    """Run one command and return its exit code, see calibration.program."""
+    start.program()
+    from calibration.program import main
 
-    def work() -> None:
-        require("cv2", "pip install 'emotion-edge[cpu]'")
-        args.command(args)
-
-    return finish("emotion-calibrate", work, "nothing was written")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="emotion-calibrate", description="Real face sequences, and ranges of tensors for INT8."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    collect = commands.add_parser(
-        "collect", help="collect face sequences from videos, folders, archives or a camera"
-    )
-    collect.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="what emotion-edge run takes, or an .npz"
-    )
-    collect.add_argument("-o", "--out", type=Path, required=True, metavar="SET")
-    collect.add_argument("--consent", required=True, help="who agreed to what, or the license of the source")
-    collect.add_argument("--bundle", type=Path, help="network that predicts the classes (default: reference)")
-    collect.add_argument("--detector", default="", metavar="FILE", help="a YuNet file")
-    collect.add_argument("--max-frames", type=int, metavar="N", help="of each source; needed for a camera")
-    collect.add_argument("--per-cell", type=int, default=12, help="sequences per class and brightness")
-    collect.set_defaults(command=_collect)
-
-    ranges = commands.add_parser("ranges", help="measure the ranges of a bundle's tensors over a set")
-    ranges.add_argument("bundle", type=Path, metavar="BUNDLE")
-    ranges.add_argument("set", type=Path, metavar="SET")
-    ranges.add_argument("-o", "--out", type=Path, default=Path("ranges.json"))
-    ranges.add_argument(
-        "--method", default="minmax", help="minmax, or percentile-99.99 (default: %(default)s)"
-    )
-    ranges.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
-    ranges.set_defaults(command=_ranges)
-    return parser
-
-
-def _collect(args: argparse.Namespace) -> None:
-    from calibration import calibration_set
-    from calibration.collect import load_sequences_of
-    from edge import bundle
-    from edge.engines.golden import roll
-    from edge.engines.ort import OrtEngine
-
-    calibration_set.check_target(args.out, [Path(source) for source in args.sources])
-    loaded = bundle.load(args.bundle)
-    candidates = []
-    with OrtEngine(loaded.model("fp32")) as engine:
-        for source in args.sources:
-            for crops in load_sequences_of(source, loaded.manifest, args.detector, args.max_frames):
-                for start in range(0, len(crops) - calibration_set.MIN_LENGTH + 1, MAX_LENGTH):
-                    part = crops[start : start + MAX_LENGTH]
-                    classes = roll(engine, loaded, part[None])[0].argmax(-1)
-                    label = loaded.labels[Counter(classes.tolist()).most_common(1)[0][0]]
-                    candidates.append(calibration_set.Sequence(part, label, _name(source)))
-    chosen = calibration_set.choose(candidates, args.per_cell)
-    calibration_set.write(args.out, chosen, args.consent)
-    steps = sum(len(sequence.crops) for sequence in chosen)
-    print(f"wrote {args.out}: {len(chosen)} of {len(candidates)} sequences, {steps} steps; see preview.png")
-
-
-def _name(source: str) -> str:
-    """What the set says of where a sequence comes from."""
-    from edge.capture.addresses import without_password
-
-    return without_password(source) if "://" in source else Path(source).name
-
-
-def _ranges(args: argparse.Namespace) -> None:
-    from calibration import calibration_set, ranges
-    from edge import bundle
-    from edge.preprocess import normalize_crops
-    from edge.system.hashing import sha256
-    from edge.system.output_file import check_writable, refuse_inputs
-
-    onnx = require("onnx", "pip install 'emotion-edge[export]'")
-    read = [("a file of the bundle", args.bundle), ("a file of the set", args.set)]
-    refuse_inputs({"--out": args.out}, read)
-    check_writable(args.out, (), args.force)
-    loaded = bundle.load(args.bundle)
-    sequences, about = calibration_set.read(args.set)
-    model = loaded.model("fp32")
-    faces = (normalize_crops(crops, loaded.manifest) for crops in sequences)
-    histograms = ranges.observe(onnx.load(str(model)), loaded.state, faces)
-    facts = {
-        "method": args.method,
-        "data_sha256": about["sha256"],
-        "model_sha256": sha256(model),
-        "steps": sum(map(len, sequences)),
-    }
-    ranges.write(args.out, ranges.summarize(histograms, args.method), facts, args.force)
-    print(f"wrote {args.out}: {len(histograms)} tensors over {facts['steps']} steps")
+    return main(argv)
 
 
 if __name__ == "__main__":

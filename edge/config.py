@@ -153,6 +153,7 @@ class OutputConfig:
     every_frame: bool = setting(False, "also write estimates for the frames between two steps")
     max_frames: int | None = setting(None, "stop after this many", "frames", 1, 10**9, "no limit")
     health: str = setting("", "health figures: a JSON file, or a port on 127.0.0.1", empty="none")
+    summary: str = setting("text", "what a run did, at its end: text in the log, or json on standard output")
     pictures: bool = setting(False, "allow a service to write pictures and clips")
     force: bool = setting(False, "replace files that emotion-edge did not write")
     # Output name -> its settings, which edge.sinks.outputs checks when the run starts.

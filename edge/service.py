@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge import session
 from edge.bundle import Bundle
@@ -22,8 +20,10 @@ from edge.health import endpoint
 from edge.health.load_governor import LoadGovernor, hottest
 from edge.health.metrics import Health
 from edge.health.restart import before_restart, restarts_here
+from edge.health.summary import Summary, check_form
 from edge.protocols import PictureSink
 from edge.sinks.outputs import options_text
+from edge.system import signals
 from edge.system.notify import Supervisor
 from edge.system.progress import with_progress
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # imported only by a run that draws trajectories
     from edge.sinks.trajectory import TrackSummary
 
 log = logging.getLogger("edge")
+T = TypeVar("T")
 PROOF = 30  # frames after which new settings count as working; a clip's writer opens at the twelfth
 
 
@@ -39,15 +40,28 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> list[Trac
 
     Under a supervisor, SIGHUP reads the configuration again through ``reread`` and starts over with it. If it
     cannot be read, opened or used for its first frames, the previous one stays in force. Returns the summary
-    of each track if output.trajectory is set, else an empty list.
+    of each track if output.trajectory is set, else an empty list. KeyboardInterrupt, as other ends, closes
+    every output first.
     """
-    with _hangup() as reload_requested:
-        service = _Service(config, reread, reload_requested)
-        try:
+    service = _Service(config, reread)
+    try:
+        with signals.held():
             return service.run()
-        except RestartNeeded as error:
-            before_restart(service.config.recovery.reboot, str(error))
-            raise
+    except RestartNeeded as error:
+        before_restart(service.config.recovery.reboot, str(error))
+        raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(service.left) from None
+    finally:
+        service.summarize()
+
+
+class _Parts(ExitStack):
+    """The open parts of a job. No signal disturbs their closing, which completes the outputs."""
+
+    def __exit__(self, *error: Any) -> None:
+        with signals.held(inf):
+            super().__exit__(*error)
 
 
 class _Job:
@@ -60,6 +74,8 @@ class _Job:
         self._parts = parts = stack.enter_context(session.parts(config, self._alive, improving=True))
         _log_license(parts.bundle)
         self._health = Health(parts.live)
+        self._started_s: float | None = None  # monotonic, when the loop began
+        check_form(config.output.summary)
         self._endpoint = stack.enter_context(
             endpoint.endpoint(config.output.health, self._health, config.output.force)
         )
@@ -88,19 +104,25 @@ class _Job:
 
     def work(self) -> list[TrackSummary]:
         """Process frames until the source ends or the loop is told to leave it."""
-        frames, pipeline, started = self._parts.frames, self._pipeline, time.monotonic()
+        frames, pipeline = self._parts.frames, self._pipeline
+        self._started_s = time.monotonic()
         try:
             limited = islice(frames, self._parts.config.output.max_frames)
-            for frame in with_progress(limited, frames.frame_count):
+            for frame in _interruptible(with_progress(limited, frames.frame_count)):
                 self._health.frame(frame, pipeline.step(frame))
                 pipeline.spare(self._governor.adjust())
                 self._improve()
                 self._alive()
         except SinkClosed as closed:
             log.info("%s; stopping", closed)
-        finally:
-            _log_speed(pipeline.steps, frames.dropped, time.monotonic() - started)
         return _summaries(pipeline.sinks) if "trajectory" in self._parts.config.output.sinks else []
+
+    def summary(self) -> Summary | None:
+        """What it did so far; None before its first frame."""
+        if self._started_s is None or not self._pipeline.steps:
+            return None
+        run_s = time.monotonic() - self._started_s
+        return Summary.of(self._health, self._parts.frames.dropped, run_s, self._parts.engine.serves)
 
     def _improve(self) -> None:
         """Change to a faster engine if one was found meanwhile, and say what serves."""
@@ -119,18 +141,17 @@ class _Job:
 class _Service:
     """Runs a job, and a new one after each SIGHUP; ``config`` is that of the current job."""
 
-    def __init__(
-        self, config: Config, reread: Callable[[], Config] | None, reload_requested: threading.Event
-    ) -> None:
+    def __init__(self, config: Config, reread: Callable[[], Config] | None) -> None:
         self.config = config
+        self._job: _Job | None = None
         self._previous: Config | None = None  # to return to until the current job is proven
         self._next: Config | None = None  # read at SIGHUP; replaces ``config`` when the frame loop ends
-        self._reread, self._reload_requested = reread, reload_requested
+        self._reread = reread
         self._supervisor = Supervisor()
 
     def run(self) -> list[TrackSummary]:
         """Run jobs until one ends by itself."""
-        with ExitStack() as parts:
+        with _Parts() as parts:
             job = self._start(self.config, parts)
             self._supervisor.ready(job.status)
             while True:
@@ -147,6 +168,19 @@ class _Service:
                     self._supervisor.stopping()
                     return rows
                 job = self._reload(self._next, parts)
+
+    @property
+    def left(self) -> str:
+        """What an interrupted run has left."""
+        if self._job is None or self._job.summary() is None:
+            return "no frame was processed"
+        return "the output so far has been written"
+
+    def summarize(self) -> None:
+        """Report what the last job did, if it processed a frame."""
+        summary = self._job.summary() if self._job is not None else None
+        if summary is not None:
+            summary.report(self.config.output.summary)
 
     def _reload(self, config: Config, parts: ExitStack) -> _Job:
         """A job with the new ``config``, or with the previous one if the new one cannot be opened."""
@@ -175,13 +209,14 @@ class _Service:
         with ExitStack() as stack:
             job = _Job(config, self._beat, self._supervisor.status, stack)
             parts.push(stack.pop_all())
+            self._job = job
             return job
 
     def _beat(self) -> bool:
         """Send a heartbeat; True if the loop is to end because another configuration waits."""
         self._supervisor.progress()
-        if self._reload_requested.is_set() and self._reread is not None:
-            self._reload_requested.clear()
+        signals.check()
+        if self._reread is not None and signals.reload_requested():
             try:
                 self._next = self._reread()
             except EdgeError as error:  # without losing a frame
@@ -195,26 +230,16 @@ def _summaries(sinks: Sequence[PictureSink]) -> list[TrackSummary]:
     return [row for sink in sinks if isinstance(sink, TrajectorySink) for row in sink.summary()]
 
 
-@contextmanager
-def _hangup() -> Iterator[threading.Event]:
-    """An event that SIGHUP sets under a supervisor; elsewhere a closed terminal still ends the run."""
-    received = threading.Event()
-    if "NOTIFY_SOCKET" not in os.environ:
-        yield received
-        return
-    before = signal.signal(signal.SIGHUP, lambda *_: received.set())
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def _interruptible(frames: Iterator[T]) -> Iterator[T]:
+    """``frames``; only the wait for the next one may be ended by a signal, not the work on it."""
+    while True:
+        with signals.released():
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
 
 
 def _log_license(bundle: Bundle) -> None:
     manifest = bundle.manifest
     log.info("bundle %s %s; license of its weights: %s", manifest.name, manifest.version, manifest.license)
-
-
-def _log_speed(frames: int, dropped: int, seconds: float) -> None:
-    log.info("%d frames in %.1f s (%.0f per second)", frames, seconds, frames / max(seconds, 1e-9))
-    if dropped:
-        log.info("%d frames dropped in favor of newer ones", dropped)

@@ -21,6 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def empty_cache(tmp_path_factory):
@@ -36,12 +38,13 @@ def empty_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def log_and_signals():
-    """A command line that runs in this process sets up the log and SIGTERM for itself."""
+    """A command line that runs in this process sets up the log and the signals for itself."""
     root = logging.getLogger()
-    level, on_term = root.level, signal.getsignal(signal.SIGTERM)
+    level, handlers = root.level, {number: signal.getsignal(number) for number in SIGNALS}
     yield
     root.setLevel(level)
-    signal.signal(signal.SIGTERM, on_term)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     for handler in root.handlers[:]:
         if type(handler).__name__ in ("StreamHandler", "JournalHandler"):
             root.removeHandler(handler)

@@ -72,7 +72,7 @@ def test_a_run_imports_no_part_that_it_does_not_use() -> None:
             "importlib.metadata",
         ],
     ]
-    script = "import sys, edge.__main__, edge.service; print(*(set(sys.argv[1:]) & set(sys.modules)))"
+    script = "import sys, edge.cli.program, edge.service; print(*(set(sys.argv[1:]) & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script, *unused], cwd=ROOT, capture_output=True, text=True, timeout=120
     )

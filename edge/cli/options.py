@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.config_file import Reader
 from edge.sinks.outputs import SINKS
 
-_OUTPUTS = ("max_frames", "every_frame", "health", "force", *(part.name for part in SINKS))
+_OUTPUTS = ("max_frames", "every_frame", "summary", "health", "force", *(part.name for part in SINKS))
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,9 @@ class Health:
     def __init__(self, live: bool, now: Callable[[], float] = time.monotonic) -> None:
         self.parts: dict[str, Callable[[], Any]] = {}
         self._live, self._now, self._started_s = live, now, now()
-        self._counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()  # frames, faces, estimates, uncertain
+        self._first_s: float | None = None  # time of the first frame
+        self._last_s = 0.0  # and of the last one
         self._done_s: deque[float] = deque(maxlen=WINDOW)
         self._ages_s: deque[float] = deque(maxlen=WINDOW)
 
@@ -28,11 +30,20 @@ class Health:
         """Count one processed frame; its age is the time since its capture."""
         now = self._now()
         self._done_s.append(now)
-        self._counts["frames"] += 1
-        self._counts["estimates"] += sum(estimate.fresh for estimate in estimates)
-        self._counts["uncertain"] += sum(e.fresh and e.label == "uncertain" for e in estimates)
+        self.counts["frames"] += 1
+        self._first_s = frame.timestamp_s if self._first_s is None else self._first_s
+        self._last_s = frame.timestamp_s
+        # Ids are given in order and never reused.
+        self.counts["faces"] = max([self.counts["faces"], *(e.track_id for e in estimates)])
+        self.counts["estimates"] += sum(estimate.fresh for estimate in estimates)
+        self.counts["uncertain"] += sum(e.fresh and e.label == "uncertain" for e in estimates)
         if self._live:
             self._ages_s.append(now - frame.timestamp_s)
+
+    @property
+    def source_s(self) -> float:
+        """Seconds from the first frame to the last one, on the source's clock."""
+        return 0.0 if self._first_s is None else self._last_s - self._first_s
 
     def snapshot(self) -> dict[str, Any]:
         """All figures, ready for JSON; ages and times in seconds, rates per second."""
@@ -43,7 +54,7 @@ class Health:
             "up_s": round(now - self._started_s, 1),
             "fps": round((len(self._done_s) - 1) / span, 2) if span > 0 else 0.0,
             "last_frame_s": round(now - self._done_s[-1], 2) if self._done_s else None,
-            **{name: self._counts[name] for name in ("frames", "estimates", "uncertain")},
+            **{name: self.counts[name] for name in ("frames", "estimates", "uncertain")},
         }
         if self._ages_s:
             p50, p99 = np.quantile(self._ages_s, [0.5, 0.99])

@@ -1,17 +1,18 @@
-"""Error handling and exit codes shared by all commands.
+"""Start, error handling and exit codes of all programs.
 
-0 done, 2 an error the user can fix, 75 request for a restart (EX_TEMPFAIL of sysexits.h), 130 interrupted.
+0 done, 2 an error the user can fix, 75 request for a restart (EX_TEMPFAIL of sysexits.h), 130 interrupted by
+Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from edge.errors import EdgeError
-from edge.system import journal
+from edge.system import journal, signals, streams
 
 log = logging.getLogger("edge")
 
@@ -19,20 +20,34 @@ log = logging.getLogger("edge")
 def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
     """Run ``work`` and return the exit code; an error is one line on stderr, never a traceback.
 
-    SIGTERM from a service manager ends a command like Ctrl-C, with everything closed.
+    ``interrupted`` says what an interrupted command has left. An interrupt that was noted when the work was
+    already done counts, too.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        work()
+        with signals.raising():
+            work()
     except EdgeError as error:
         mark = journal.prefix(logging.ERROR) if journal.to_journal(sys.stderr) else ""
-        print(f"{mark}{name}: error: {error}", file=sys.stderr)
+        _say(f"{mark}{name}: error: {error}")
         return error.exit_code
+    except BrokenPipeError:  # such as `emotion-edge config print | head`
+        standard_streams.forget_stdout()
+        return 0
     except OSError as error:  # such as a full disk or a read-only folder
         log.debug("operating system error", exc_info=True)
-        print(f"{name}: error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        _say(f"{name}: error: {error.filename or 'a file'}: {error.strerror or error}")
         return 2
-    except KeyboardInterrupt:
-        print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
-        return 130
-    return 0
+    except KeyboardInterrupt as error:
+        return _interrupted(name, str(error) or interrupted)
+    return _interrupted(name, interrupted) if signals.pending() else 0
+
+
+def _interrupted(name: str, left: str) -> int:
+    _say(f"\n{name}: interrupted; {left}")
+    return 130
+
+
+def _say(text: str) -> None:
+    """Write a line to standard error, whose reader may have gone."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

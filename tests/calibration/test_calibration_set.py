@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from full_disk import full_disk
 
-from calibration import __main__ as command
 from calibration import calibration_set
+from calibration import program as command
 from calibration.calibration_set import Sequence, choose
 from edge.errors import EdgeError
 

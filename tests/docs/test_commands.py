@@ -19,10 +19,10 @@ from edge import bundle
 from edge.capture.demo import DemoSource
 
 PROGRAMS = {
-    "emotion-edge": "edge.__main__",
-    "emotion-export": "export.__main__",
-    "emotion-calibrate": "calibration.__main__",
-    "emotion-bench": "benchmarks.__main__",
+    "emotion-edge": "edge.cli.program",
+    "emotion-export": "export.program",
+    "emotion-calibrate": "calibration.program",
+    "emotion-bench": "benchmarks.program",
 }
 # What belongs to Linux or to other projects: a word that is neither here nor ours is a typing error.
 FOREIGN = {

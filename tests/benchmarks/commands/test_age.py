@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 
-from benchmarks import __main__ as command
+from benchmarks import program as command
 from benchmarks.commands import age
 from benchmarks.core import harness
 from benchmarks.scenes import paced

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny
 
-from benchmarks import __main__ as command
+from benchmarks import program as command
 from benchmarks.commands import pipeline
 from benchmarks.core.report import schema
 from benchmarks.scenes import frames as scenes

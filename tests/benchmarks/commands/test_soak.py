@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from benchmarks import __main__ as command
+from benchmarks import program as command
 from benchmarks.commands import soak
 from edge.errors import EdgeError
 

@@ -232,7 +232,7 @@ def test_a_setting_out_of_bounds_is_one_line(arguments, words: str, capsys) -> N
 
 
 def test_the_help_names_the_defaults_of_the_recipe(capsys) -> None:
-    from export.__main__ import _parser
+    from export.program import _parser
     from export.train.batches import FrameRecipe
 
     with pytest.raises(SystemExit):

@@ -1,0 +1,63 @@
+"""What a run did: one line for people, or one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+
+from edge.errors import ConfigError
+from edge.health.metrics import Health
+
+log = logging.getLogger("edge")
+SCHEMA = "emotion-edge-summary/1"
+FORMS = ("text", "json")
+_TRY = (
+    "no face was found; try source.rotate if the picture does not stand upright, a larger "
+    "detector.input_width for small faces, or a lower detector.score_threshold"
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts of one run; times in seconds."""
+
+    frames: int
+    dropped: int  # in favor of newer ones; a camera only
+    run_s: float  # duration of the run
+    source_s: float  # from the first frame's time to the last one's
+    faces: int  # tracks that got an estimate
+    estimates: int  # network steps
+    uncertain: float  # share of the estimates, 0..1
+    serves: str  # precision and library
+
+    @classmethod
+    def of(cls, health: Health, dropped: int, run_s: float, serves: str) -> Summary:
+        """The summary of the run that ``health`` has counted."""
+        counts = health.counts
+        share = counts["uncertain"] / max(counts["estimates"], 1)
+        return cls(
+            counts["frames"], dropped, round(run_s, 2), round(health.source_s, 3), counts["faces"],
+            counts["estimates"], round(share, 4), serves,
+        )  # fmt: skip
+
+    def report(self, form: str) -> None:
+        """Log it as text, or print it to standard output as ``json``."""
+        if form == "json":
+            print(json.dumps({"schema": SCHEMA, **asdict(self)}), flush=True)
+            return
+        rate = self.frames / max(self.run_s, 1e-9)
+        log.info(
+            "%d frames in %.1f s (%.0f per second); faces tracked: %d; estimates: %d, uncertain: %.0f %%",
+            self.frames, self.run_s, rate, self.faces, self.estimates, 100 * self.uncertain,
+        )  # fmt: skip
+        if self.dropped:
+            log.info("%d frames dropped in favor of newer ones", self.dropped)
+        if not self.faces:
+            log.warning(_TRY)
+
+
+def check_form(form: str) -> None:
+    """Raise ConfigError for an unknown form."""
+    if form not in FORMS:
+        raise ConfigError(f"output.summary is {form!r}, expected {' or '.join(FORMS)}")

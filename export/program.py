@@ -1,0 +1,51 @@
+"""The command line of the export stage. A fault is one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from edge.cli import engine
+from edge.errors import require
+from edge.system.command import finish
+from export import INSTALL
+from export.commands import (
+    bundle,
+    card,
+    compare_encoders,
+    evaluate,
+    inspect_bundle,
+    quantize,
+    sensitivity,
+    train,
+    upgrade,
+    verify,
+)
+
+_COMMANDS = {
+    "train": train, "card": card, "bundle": bundle, "quantize": quantize, "sensitivity": sensitivity,
+    "engine": engine, "verify": verify, "evaluate": evaluate, "inspect": inspect_bundle,
+    "upgrade": upgrade, "compare-encoders": compare_encoders,
+}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    args = _parser().parse_args(argv)
+
+    def work() -> None:
+        for module in ("cv2", "torch", "onnx", "onnxruntime", "jinja2", "scipy"):
+            require(module, INSTALL)
+        args.command(args)
+
+    return finish("emotion-export", work, "nothing is half-written; training resumes after its last epoch")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="emotion-export", description="Train and export streaming bundles.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, module in _COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP)
+        module.add_options(command)
+        command.set_defaults(command=module.run)
+    return parser

@@ -1,0 +1,136 @@
+"""Ending signals at random moments, and in every kind of wait: nothing is lost, and the word is true."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+import random_signals
+from random_signals import faces_clip, started
+
+from edge.system import signals
+
+
+def test_random_moments_of_start_run_and_end():
+    faults = random_signals.many(200 if os.environ.get("FULL") else 8, seed=int(time.time()))
+    assert not faults, "\n".join(faults)
+
+
+def ended(words, number, after_s=0.5, **options):
+    """Run the program, send ``number`` and return its exit code and what it said."""
+    command = [sys.executable, "-m", "edge", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
+    assert started(process)
+    time.sleep(after_s)
+    process.send_signal(number)
+    try:
+        _, told = process.communicate(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return process.returncode, told
+
+
+def test_a_wait_for_a_reader_ends(tmp_path):
+    clip = faces_clip(tmp_path / "clip.mp4", 4.0)
+    reader, writer = os.pipe()  # nobody reads it
+    fcntl.fcntl(writer, 1031, 4096)  # F_SETPIPE_SZ: the smallest, so that it is full at once
+    try:
+        words = ["run", str(clip), "--jsonl", "-", "--every-frame", "--precision", "fp32"]
+        code, told = ended(words, signal.SIGTERM, after_s=4.0, stdout=writer)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert (code, "Traceback" in told) == (130, False), told
+
+
+def test_a_background_job_that_ignores_a_signal_goes_on(tmp_path):
+    clip = faces_clip(tmp_path / "clip.mp4", 2.0)
+    ignoring = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731, as nohup(1) does
+    words = ["run", str(clip), "--jsonl", str(tmp_path / "o.jsonl"), "--precision", "fp32"]
+    code, told = ended(words, signal.SIGHUP, preexec_fn=ignoring)
+    assert (code, "interrupted" in told) == (0, False), told
+
+
+@pytest.fixture
+def raised():
+    """Call a function as a program would, and return whether it raised KeyboardInterrupt."""
+    signals.install()
+
+    def call(work):
+        try:
+            with signals.raising():
+                work()
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    yield call
+    signals.install()
+
+
+def test_a_signal_within_held_work_is_raised_after_it(raised):
+    done = []
+
+    def work():
+        with signals.held():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("the work")
+        done.append("what comes after it")
+
+    assert raised(work)
+    assert done == ["the work"]
+
+
+def test_hung_work_is_interrupted(raised):
+    def work():
+        with signals.held(patience_s=0.2):
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(60)
+
+    assert raised(work)
+
+
+def test_a_wait_within_held_work_is_interrupted_at_once(raised):
+    def work():
+        with signals.held(60.0), signals.released():
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("it went on")
+
+    assert raised(work)
+
+
+def test_an_import_is_never_interrupted(raised, tmp_path, monkeypatch):
+    lines = "import os, signal", "os.kill(os.getpid(), signal.SIGINT)", "whole = [0 for _ in range(1000)]"
+    (tmp_path / "interrupted_module.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+
+    def work():
+        import interrupted_module
+
+        found.append(interrupted_module.whole)
+        time.sleep(60)
+
+    assert raised(work)
+    assert found
+
+
+def test_a_lost_exception_is_raised_by_the_next_check(raised):
+    def work():
+        with suppress(KeyboardInterrupt):  # as within __del__, whose exceptions Python drops
+            signal.raise_signal(signal.SIGINT)
+        signals.check()
+
+    assert raised(work)
+
+
+def test_a_signal_before_the_work_keeps_it_from_starting(raised):
+    signal.raise_signal(signal.SIGHUP)
+    assert signals.pending()
+    assert raised(lambda: pytest.fail("it began"))
