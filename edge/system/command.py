@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge.errors import EdgeError
-from edge.system import journal, signals, streams
+from edge.system import journal, signals, start, streams
 
 log = logging.getLogger("edge")
 
@@ -23,6 +23,8 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
     ``interrupted`` says what an interrupted command has left. An interrupt that was noted when the work was
     already done counts, too.
     """
+    if not signals.installed():
+        start.program()
     try:
         with signals.raising():
             work()

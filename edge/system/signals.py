@@ -54,6 +54,11 @@ def install() -> None:
     signal.signal(signal.SIGALRM, _deliver)
 
 
+def installed() -> bool:
+    """Whether this process has called ``install``."""
+    return signal.getsignal(signal.SIGALRM) is _deliver
+
+
 def pending() -> bool:
     """Whether an ending signal has arrived."""
     return _state.noted_s < inf

@@ -1,0 +1,53 @@
+"""The summary at the end of a run, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge", "run", *map(str, words), "--precision", "fp32"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_for_programs(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    done = run("demo", "--max-frames", 120, "--jsonl", lines, "--summary", "json")
+    found = json.loads(done.stdout)
+    written = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert found["schema"] == "emotion-edge-summary/1"
+    assert (found["frames"], found["dropped"]) == (120, 0)
+    assert found["source_s"] == pytest.approx(119 / 15, abs=0.01)
+    assert found["estimates"] == len(written) > 0
+    assert found["faces"] == len({line["track_id"] for line in written}) == 2
+    assert found["uncertain"] == pytest.approx(
+        sum(line["label"] == "uncertain" for line in written) / len(written), abs=1e-3
+    )
+    assert "frames in" not in done.stderr
+
+
+@pytest.mark.parametrize(("frames", "tells"), [(6, True), (60, False)])
+def test_for_people_it_says_what_to_try_without_a_face(frames: int, tells: bool) -> None:
+    done = run("demo", "--max-frames", frames, "--jsonl", "/dev/null")
+    assert f"{frames} frames in " in done.stderr
+    assert ("no face was found; try source.rotate" in done.stderr) == tells
+    assert done.returncode == 0
+
+
+def test_no_summary_before_the_error_of_a_source(tmp_path: Path) -> None:
+    done = run(tmp_path / "none.mp4")
+    assert done.returncode == 2
+    assert "frames in" not in done.stderr
+
+
+def test_an_unknown_form() -> None:
+    done = run("demo", "--set", "output.summary=yaml")
+    assert done.returncode == 2
+    assert "output.summary is 'yaml', expected text or json" in done.stderr
