@@ -16,6 +16,7 @@ from edge.events import Event
 from edge.system.closing import Closing
 from edge.system.growing_file import open_growing
 from edge.system.output_file import check_writable
+from edge.system.standard_streams import forget_stdout, stdout_is_closed
 
 
 class JsonlSink(Closing):
@@ -33,6 +34,8 @@ class JsonlSink(Closing):
         self._file: io.FileIO | None = None  # None: standard output
         if self._path != "-":
             check_writable(Path(self._path), (), force)
+        elif stdout_is_closed():
+            raise ConfigError("output.jsonl is -, but standard output is closed; give a file")
 
     def __enter__(self) -> JsonlSink:
         if self._path != "-":
@@ -74,8 +77,12 @@ class JsonlSink(Closing):
                 _whole(self._file, text.encode())
         except BrokenPipeError as error:
             if self._file is None:
-                _forget_stdout()
+                forget_stdout()
             raise SinkClosed(f"the reader of {self._path} has gone") from error
+        except KeyboardInterrupt:  # the reader took nothing for seconds, and will not at the end
+            if self._file is None:
+                forget_stdout()
+            raise
         except OSError as error:
             raise ConfigError(
                 f"output {self._path} cannot be written ({error.strerror}); free space or choose another path"
@@ -102,11 +109,3 @@ def _ends_in_mid_line(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() != b"\n"
-
-
-def _forget_stdout() -> None:
-    # The interpreter flushes stdout once more at exit, which would fail on the same pipe.
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)

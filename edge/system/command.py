@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge.errors import EdgeError
-from edge.system import journal, signals, start, streams
+from edge.system import journal, signals, start
 
 log = logging.getLogger("edge")
 

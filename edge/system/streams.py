@@ -12,6 +12,7 @@ from select import PIPE_BUF
 from typing import BinaryIO
 
 from edge.errors import ConfigError
+from edge.system import signals
 
 log = logging.getLogger("edge")
 _POLL_S = 0.1  # between two looks whether a pipe has a reader
@@ -36,7 +37,8 @@ def open_waiting(path: Path) -> int:
         if not waited:
             log.info("output %s waits for a reader", path)
         waited = True
-        time.sleep(_POLL_S)
+        with signals.released():
+            time.sleep(_POLL_S)
 
 
 def write_into(path: Path, document: BinaryIO) -> None:
