@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge.errors import EdgeError
-from edge.system import journal, signals, start
+from edge.system import journal, signals, standard_streams, start
 
 log = logging.getLogger("edge")
 
