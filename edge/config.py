@@ -48,7 +48,7 @@ class SourceConfig:
         "requested from a camera; rate of a folder of images, or of a video file without a clock",
         "frames/s", 0.01, 1000, "its own, or 10 for images",
     )  # fmt: skip
-    rotate: int = setting(0, "clockwise turn of every frame: 0, 90, 180 or 270", "degrees", 0, 270)
+    rotate: int = setting(0, "clockwise turn of every frame", "degrees", choices=(0, 90, 180, 270))
     mirror: bool = setting(False, "exchange left and right, after the turn")
     exposure: float | str | None = setting(
         None, "of a camera; a longer one blurs", "ms", 0.01, 10_000, "the camera's own", choices=("auto",)
@@ -153,7 +153,9 @@ class OutputConfig:
     every_frame: bool = setting(False, "also write estimates for the frames between two steps")
     max_frames: int | None = setting(None, "stop after this many", "frames", 1, 10**9, "no limit")
     health: str = setting("", "health figures: a JSON file, or a port on 127.0.0.1", empty="none")
-    summary: str = setting("text", "what a run did, at its end: text in the log, or json on standard output")
+    summary: str = setting(
+        "text", "what a run did, at its end: in the log, or on standard output", choices=("text", "json")
+    )
     pictures: bool = setting(False, "allow a service to write pictures and clips")
     force: bool = setting(False, "replace files that emotion-edge did not write")
     # Output name -> its settings, which edge.sinks.outputs checks when the run starts.

@@ -20,7 +20,7 @@ from edge.health import endpoint
 from edge.health.load_governor import LoadGovernor, hottest
 from edge.health.metrics import Health
 from edge.health.restart import before_restart, restarts_here
-from edge.health.summary import Summary, check_form
+from edge.health.summary import Summary
 from edge.protocols import PictureSink
 from edge.sinks.outputs import options_text
 from edge.system import signals
@@ -75,7 +75,6 @@ class _Job:
         _log_license(parts.bundle)
         self._health = Health(parts.live)
         self._started_s: float | None = None  # monotonic, when the loop began
-        check_form(config.output.summary)
         self._endpoint = stack.enter_context(
             endpoint.endpoint(config.output.health, self._health, config.output.force)
         )

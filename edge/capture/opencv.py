@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 
@@ -30,8 +29,8 @@ class OpenCVSource(Closing):
     (pixels) and ``fps`` are requests; the log names what it delivers instead. Its frames are luma (H,W),
     taken from its data without conversion, unless ``color`` asks for BGR (H,W,3) or its format has no luma
     plane. A frame that cannot be decoded, such as a broken JPEG, is yielded as a 1 x 1 picture.
-    ``controls`` set its exposure. Raises SourceError if the camera cannot be opened, and from ``frames`` if it
-    stops.
+    ``controls`` set its exposure.
+    Raises SourceError if the camera cannot be opened, and from ``frames`` if it stops.
     """
 
     live = True

@@ -7,7 +7,6 @@ import argparse
 from edge.capture.sources import help_text
 from edge.cli import options
 from edge.config import Config
-from edge.health.summary import FORMS
 from edge.sinks.outputs import SINKS
 
 HELP = "read a camera or file and write estimates"
@@ -21,7 +20,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{part.name}", metavar=part.metavar, help=part.good_for)
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--every-frame", action="store_true", help="also write JSON lines between two steps")
-    parser.add_argument("--summary", choices=FORMS, help="what the run did: text in the log, json on stdout")
+    parser.add_argument(
+        "--summary", choices=("text", "json"), help="what the run did: text in the log, json on stdout"
+    )
     parser.add_argument("--health", metavar="PATH|PORT", help="health as JSON: a file or a local port")
     options.add_force(parser)
 

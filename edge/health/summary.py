@@ -6,12 +6,10 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 
-from edge.errors import ConfigError
 from edge.health.metrics import Health
 
 log = logging.getLogger("edge")
 SCHEMA = "emotion-edge-summary/1"
-FORMS = ("text", "json")
 _TRY = (
     "no face was found; try source.rotate if the picture does not stand upright, a larger "
     "detector.input_width for small faces, or a lower detector.score_threshold"
@@ -55,9 +53,3 @@ class Summary:
             log.info("%d frames dropped in favor of newer ones", self.dropped)
         if not self.faces:
             log.warning(_TRY)
-
-
-def check_form(form: str) -> None:
-    """Raise ConfigError for an unknown form."""
-    if form not in FORMS:
-        raise ConfigError(f"output.summary is {form!r}, expected {' or '.join(FORMS)}")

@@ -49,7 +49,7 @@ def _refuse_new_frames(source: Path, paths: Mapping[str, Path]) -> None:
     """Raise ConfigError if an output would be a picture of the source folder in the next run."""
     if not os.path.isdir(source):  # Path.is_dir raises for a name that is too long
         return
-    from edge.capture.images import SUFFIXES  # imports OpenCV
+    from edge.capture.picture_headers import SUFFIXES
 
     for key, path in paths.items():
         if path.suffix.lower() in SUFFIXES and path.parent.is_dir() and source.samefile(path.parent):
