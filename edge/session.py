@@ -30,6 +30,7 @@ from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 from edge.sinks import outputs
 from edge.sinks.overwriting import refuse_overwriting
+from edge.system.pace import PERIODS
 
 T = TypeVar("T")
 
@@ -146,6 +147,8 @@ def _source(config: Config) -> SourceConfig:
 
 def _camera_frames(config: Config, idle: Callable[[], None], turned: Orientation) -> Recovering:
     settings = config.recovery
+    if config.source.fps:  # a camera that was asked for few frames is not silent between two of them
+        settings = replace(settings, stall_s=max(settings.stall_s, PERIODS / config.source.fps))
     camera = Followed(_source(config))
 
     def in_process() -> Source:

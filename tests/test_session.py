@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from edge import session
+from edge.capture.orientation import UPRIGHT
 from edge.capture.sources import open_source
-from edge.config import Config, OutputConfig, SourceConfig
+from edge.config import Config, OutputConfig, RecoveryConfig, SourceConfig
 from edge.data import Frame
 from edge.errors import ConfigError
 
@@ -61,3 +62,15 @@ def test_a_wrong_angle_is_told_before_anything_is_opened() -> None:
         session.parts(Config(source=SourceConfig("/none", rotate=45))),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("fps", "stall_s", "limit_s"), [(None, 2.0, 2.0), (30, 2.0, 2.0), (0.2, 2.0, 12.5), (0.2, 60.0, 60.0)]
+)
+def test_a_camera_asked_for_few_frames_is_given_time_for_them(
+    fps: float | None, stall_s: float, limit_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
+    monkeypatch.setenv("NOTIFY_SOCKET", "none")  # a service waits for a camera that is not there yet
+    config = Config(source=SourceConfig("/dev/video9", fps=fps), recovery=RecoveryConfig(stall_s=stall_s))
+    assert session._camera_frames(config, lambda: None, UPRIGHT)._timeouts.stall_s == limit_s

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from edge.data import EmotionEstimate, Frame
 from edge.errors import ConfigError, require
@@ -56,7 +57,7 @@ class VideoSink(Closing):
         """Finish the clip, read it again and give it its name. Raises ConfigError."""
         try:
             with self._faults():
-                if self._first is not None:
+                if self._first is not None and self._encoder is None:
                     self._start(self._first[1] + _ONLY_FRAME_S)
                 if self._encoder is not None and self._part is not None:
                     self._finish(self._encoder, self._part)
@@ -67,10 +68,10 @@ class VideoSink(Closing):
     def _start(self, next_s: float) -> ClipEncoder:
         """The encoder, with the first picture; ``next_s`` is the time of the second, in seconds."""
         assert self._first is not None
-        (picture, stamp_s), self._first = self._first, None
+        picture, stamp_s = self._first
         self._part = self._output.part()
         size = (picture.shape[1], picture.shape[0])
-        self._encoder = encoder = ClipEncoder(self._part, size, next_s - stamp_s)
+        encoder = ClipEncoder(self._part, size, next_s - stamp_s)
         if encoder.codec == "mpeg4":
             log.warning(
                 "FFmpeg has no encoder for H.264 here: %s becomes MPEG-4 video, which browsers do not play; "
@@ -78,6 +79,7 @@ class VideoSink(Closing):
                 self._path,
             )
         encoder.add(picture, stamp_s)
+        self._encoder, self._first = encoder, None
         return encoder
 
     def _finish(self, encoder: ClipEncoder, part: BinaryIO) -> None:
@@ -102,9 +104,13 @@ class VideoSink(Closing):
         try:
             yield
         except (OSError, ValueError, self._av.error.FFmpegError) as error:
-            self._encoder = None  # its file stays as it is
+            self._encoder = self._first = None  # the part stays as it is
             reason = getattr(error, "strerror", None) or error
-            left = f"; what was written is in {self._part.name}" if self._part is not None else ""
+            left = f"; what was written is in {self._part.name}" if _holds_data(self._part) else ""
             raise ConfigError(
                 f"output {self._path} cannot be written ({reason}); free space or choose another path{left}"
             ) from error
+
+
+def _holds_data(file: BinaryIO | None) -> TypeGuard[BinaryIO]:
+    return file is not None and os.fstat(file.fileno()).st_size > 0

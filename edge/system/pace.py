@@ -6,7 +6,7 @@ from collections import deque
 
 _RECENT = 15  # gaps
 _STALLS = 3  # of these may be as long as they like
-_PERIODS = 2.5  # a frame may be missed, and the next one may be late
+PERIODS = 2.5  # a frame may be missed, and the next one may be late
 
 
 class Pace:
@@ -34,4 +34,4 @@ class Pace:
 
     def at_least(self, limit_s: float) -> float:
         """``limit_s``, or two and a half periods if that is more."""
-        return max(limit_s, _PERIODS * self.period_s)
+        return max(limit_s, PERIODS * self.period_s)
