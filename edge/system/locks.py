@@ -12,6 +12,7 @@ from edge.errors import ConfigError
 from edge.system.atomic_write import hidden_name
 
 _LOCKS = Path("/proc/locks")
+_TRIES = 100
 
 
 def lock(descriptor: int, path: Path) -> None:
@@ -36,7 +37,7 @@ class LockBeside:
     def __init__(self, path: Path) -> None:
         """Raises ConfigError if another run has the lock, or no lock file can be made."""
         self._name = hidden_name(path, "lock")
-        while True:
+        for _ in range(_TRIES):
             self._descriptor = self._open(path)
             try:
                 lock(self._descriptor, path)
@@ -46,6 +47,7 @@ class LockBeside:
                 os.close(self._descriptor)
                 raise
             os.close(self._descriptor)  # its owner removed it between our two calls
+        raise ConfigError(f"output {path} cannot be locked: other runs come and go; choose another")
 
     def release(self) -> None:
         """Remove the lock file if it is the one that we opened and empty, as ours are; then unlock."""
