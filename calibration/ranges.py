@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edge.bundle import StateTensor
 from edge.errors import EdgeError, require
-from edge.system.ort_session import session_options
+from edge.system.ort_session import onnxruntime, session_options
 from edge.system.output_file import write_output
 
 BINS = 2048  # half of them below zero
@@ -90,7 +90,7 @@ def _float_tensors(model: Any) -> list[str]:
 
 
 def _session_with(model: Any, names: list[str]) -> Any:
-    onnx, ort = require("onnx", _HINT), require("onnxruntime", "pip install onnxruntime")
+    onnx, ort = require("onnx", _HINT), onnxruntime()
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     known = {value.name for value in whole.graph.output}

@@ -5,6 +5,7 @@ The names below are the public API. Each is imported on first use, which keeps `
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from edge.events import EstimateEvent
     from edge.faces.square import face_square
     from edge.library import ExpressionTracker, Run, analyze, open
+
+# ONNX Runtime 1.31 and later for Linux look up a telemetry host and keep an id of the device. They read this
+# once, when they are imported; child processes inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _MODULES = {
     "analyze": "library", "open": "library", "ExpressionTracker": "library", "Run": "library",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmarks.core.formatting import plain
+from edge.system.drawing import new_figure
 
 Drawn = Iterator[tuple[str, Any]]  # titles and matplotlib figures
 
@@ -37,9 +38,7 @@ _METADATA = ("Date", "Creator", "Format", "Type")  # which matplotlib writes by 
 
 def panels(height: int, rows: int = 1) -> tuple[Any, Any]:
     """A figure as wide as the page, and its vertically stacked axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_WIDTH / 72, height / 72), layout="constrained")
+    figure = new_figure(figsize=(_WIDTH / 72, height / 72), layout="constrained")
     return figure, figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
 
 

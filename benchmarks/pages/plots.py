@@ -13,10 +13,12 @@ import numpy as np
 
 from benchmarks.core.formatting import asked, plain, short, value_of
 from benchmarks.pages import canvas, timelines
+from edge.system.drawing import matplotlib
 
 
 def plots(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Title and SVG of every plot that the report has data for."""
+    matplotlib()
     from matplotlib import style
 
     with style.context(["default", canvas.STYLE]), warnings.catch_warnings():

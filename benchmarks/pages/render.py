@@ -10,6 +10,7 @@ from benchmarks.core.report import verdict
 from benchmarks.pages.plots import plots
 from edge.errors import require
 from edge.report.page import HINT, render
+from edge.system.drawing import matplotlib
 
 _TITLES = {
     "model": "The model alone",
@@ -26,7 +27,7 @@ _TITLES = {
 
 def requirements() -> None:
     """Raise DependencyError where a library for ``page`` is missing."""
-    require("matplotlib", "pip install 'emotion-edge[demo]'")
+    matplotlib()
     require("jinja2", HINT)
 
 

@@ -20,9 +20,10 @@ from edge import __version__
 from edge.bundle import Bundle
 from edge.engines.golden import Verdict
 from edge.engines.measure import Choice
-from edge.errors import EdgeError
+from edge.errors import DependencyError, EdgeError
 from edge.system.atomic_write import atomic_write
 from edge.system.cache import cache_folder
+from edge.system.ort_session import onnxruntime
 
 log = logging.getLogger("edge")
 
@@ -106,7 +107,6 @@ def _processor(*keys: str) -> str:
 
 def _engine_version() -> str:
     try:
-        import onnxruntime
-    except ImportError:
+        return str(onnxruntime().__version__)
+    except DependencyError:
         return "none"
-    return str(onnxruntime.__version__)

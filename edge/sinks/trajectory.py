@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
-from edge.errors import require
 from edge.system.closing import Closing
+from edge.system.drawing import matplotlib, new_figure
 from edge.system.marks import SOFTWARE
 from edge.system.output_file import OutputFile
 
@@ -40,7 +40,7 @@ class TrajectorySink(Closing):
     def __init__(self, path: str, force: bool = False) -> None:
         """Raises ConfigError if the path may not be written. ``force``: even a file that is not ours."""
         self._output = OutputFile(Path(path), (".png",), force, small=True)
-        require("matplotlib", "pip install 'emotion-edge[demo]'")
+        matplotlib()
         self._tracks: dict[int, list[EmotionEstimate]] = {}
 
     def __enter__(self) -> TrajectorySink:
@@ -65,13 +65,9 @@ class TrajectorySink(Closing):
         return [_summary(track_id, self._tracks[track_id]) for track_id in sorted(self._tracks)]
 
     def _draw(self) -> bytes:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
         shown = sorted(self.summary(), key=lambda row: -row.estimates)[:_PANELS]
         count = max(len(shown), 1)
-        figure = Figure(figsize=(10, 1.0 + 2.1 * count), dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = new_figure(figsize=(10, 1.0 + 2.1 * count), dpi=110, layout="constrained")
         panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
         for panel, row in zip(panels, sorted(shown, key=lambda row: row.track_id), strict=False):
             self._panel(panel, row)

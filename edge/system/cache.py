@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from edge.errors import EdgeError
+
+
+def keep_in_cache(variable: str, name: str) -> None:
+    """Have a library that reads the environment ``variable`` keep its own cache at ``name`` in the folder.
+
+    A value of the user's stays.
+    """
+    with suppress(EdgeError):
+        os.environ.setdefault(variable, str(cache_folder() / name))
 
 
 def cache_folder() -> Path:

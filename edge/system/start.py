@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import os
+import sys
 
 from edge.system import signals, standard_streams
 
 
 def program() -> None:
-    """Take over the ending signals and open what is closed of the standard streams."""
+    """Take over the ending signals, open what is closed of the standard streams, write no bytecode."""
     signals.install()
     atexit.register(signals.ignore)
     standard_streams.keep_open()
+    # A program leaves nothing beside its outputs and its cache. pip has compiled the modules.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # of its children

@@ -7,17 +7,17 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from edge.system.drawing import new_figure
+
 _COLUMNS = 5
 
 
 def draw(figures: Mapping[str, Any], path: Path) -> None:
     """Draw the curves of a bundle's figures into a PNG."""
-    from matplotlib.figure import Figure
-
     faults, conditions = figures["robustness"], figures["over_time"]
     count = len(faults) + len(conditions) + 1
     rows = -(-count // _COLUMNS)
-    sheet = Figure(figsize=(3.2 * _COLUMNS, 2.9 * rows), layout="constrained")
+    sheet = new_figure(figsize=(3.2 * _COLUMNS, 2.9 * rows), layout="constrained")
     axes = sheet.subplots(rows, _COLUMNS).flatten()
     for axis in axes[count:]:
         axis.set_visible(False)

@@ -13,8 +13,8 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
 from onnx.reference import ReferenceEvaluator
 
-from edge.errors import EdgeError, require
-from edge.system.ort_session import session_options
+from edge.errors import EdgeError
+from edge.system.ort_session import onnxruntime, session_options
 from export.graph.axes import label
 from export.graph.keras_loop import loops_to_gru
 
@@ -193,7 +193,7 @@ def run_all(window: Window, faces: npt.NDArray[np.float32]) -> dict[str, npt.NDA
 
 def session(model: ModelProto, outputs: Collection[str] = ()) -> Any:
     """ONNX Runtime session of a model in memory, one thread, with its outputs or the tensors ``outputs``."""
-    ort, options = require("onnxruntime", "pip install 'emotion-edge[cpu]'"), session_options()
+    ort, options = onnxruntime(), session_options()
     if outputs:
         copy = ModelProto()
         copy.CopyFrom(model)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
-from edge.errors import require
+from edge.system.ort_session import onnxruntime
 from export.graph.axes import attribute, label
 from export.int8.qdq import ACTIVATIONS, DIALECTS
 
@@ -89,7 +89,7 @@ class _Rules:
 
 def fused_convolutions(path: Path) -> tuple[int, int]:
     """(QLinearConv, all convolutions) in the graph as ONNX Runtime optimizes it."""
-    ort = require("onnxruntime", "pip install 'emotion-edge[export]'")
+    ort = onnxruntime()
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.log_severity_level = 3

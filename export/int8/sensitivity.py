@@ -17,7 +17,8 @@ from calibration import ranges
 from edge.bundle import Bundle, load
 from edge.engines import golden
 from edge.engines.ort import OrtEngine
-from edge.errors import EdgeError, require
+from edge.errors import EdgeError
+from edge.system.drawing import new_figure
 from edge.system.marks import SOFTWARE
 from edge.system.output_file import OutputFile
 from export.data.labeled import Labeled, need_labeled
@@ -108,10 +109,7 @@ def run(
 
 
 def _draw(alone: list[Cost], upto: list[Cost], name: str) -> bytes:
-    require("matplotlib", "pip install 'emotion-edge[demo]'")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 1.2 + 0.35 * len(alone)), layout="constrained")
+    figure = new_figure(figsize=(8, 1.2 + 0.35 * len(alone)), layout="constrained")
     axes: Any = figure.subplots()
     at = np.arange(len(alone))
     axes.barh(at - 0.2, [cost.error for cost in alone], 0.4, label="this layer alone", color="#4c72b0")

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import nn
 
@@ -23,6 +22,7 @@ from edge.manifest import BundleFile, Explanation, Manifest
 from edge.preprocess import normalize
 from edge.system.atomic_write import atomic_write
 from edge.system.hashing import sha256
+from edge.system.ort_session import onnxruntime
 from edge.system.process import keep_large_buffers
 from edge.version import __version__
 from export.bundle.golden import add_golden
@@ -51,7 +51,7 @@ LICENSE = (
 VERSION = "0.2.0"  # of the reference model: another one for every network that ships
 PER_FRAME = "per-frame.npz"
 _CALIBRATION_SEQUENCES = 24
-_MADE_WITH: Any = (torch, np, onnx, onnxruntime)
+_MADE_WITH: Any = (torch, np, onnx, onnxruntime())
 
 
 def train(

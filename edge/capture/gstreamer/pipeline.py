@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from edge.capture.addresses import without_password
 from edge.capture.controls import Controls, argus
 from edge.errors import DependencyError, SourceError, require
+from edge.system.cache import keep_in_cache
 
 _HINT = "sudo apt install python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
 _PACKAGES = "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
@@ -48,6 +49,7 @@ class Libraries(NamedTuple):
 def load() -> Libraries:
     """Import and initialize GStreamer; DependencyError if it is not installed."""
     _keep_unwinder()
+    keep_in_cache("GST_REGISTRY", "gstreamer-registry.bin")
     try:
         for name in ("Gst", "GstApp", "GstVideo"):
             require("gi", _HINT).require_version(name, "1.0")

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edge.data import Float32
 from edge.errors import EdgeError, require
+from edge.system.cache import keep_in_cache
 
 HINT = "build its wheel once on the board: pip wheel pycuda -w wheels, then pip install wheels/pycuda*.whl"
 _THREADS = 128
@@ -80,6 +81,7 @@ class Device:
     """
 
     def __init__(self) -> None:
+        keep_in_cache("CUDA_CACHE_PATH", "cuda")  # of the kernels that the driver compiles
         self._cuda = require("pycuda.driver", HINT)
         with self.faults("start the GPU"):
             self._cuda.init()

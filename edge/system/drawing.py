@@ -1,0 +1,70 @@
+"""matplotlib, imported on demand, with its settings and its list of fonts in this project's own cache."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edge.errors import EdgeError, require
+from edge.system.cache import cache_folder
+
+HINT = "pip install 'emotion-edge[demo]'"
+_FOLDER = "MPLCONFIGDIR"
+
+
+def matplotlib() -> ModuleType:
+    """The module; DependencyError if it is not installed.
+
+    By itself it writes to ``~/.config/matplotlib`` and ``~/.cache/matplotlib``. A folder that the user named,
+    or a matplotlib that the caller imported before, stays as it is.
+    """
+    if not os.environ.get(_FOLDER) and "matplotlib" not in sys.modules:
+        os.environ[_FOLDER] = str(_own_folder())
+    return require("matplotlib", HINT)
+
+
+def new_figure(**options: Any) -> Any:
+    """A ``matplotlib.figure.Figure``; DependencyError if matplotlib is not installed."""
+    matplotlib()
+    with _without_programs():
+        return require("matplotlib.figure", HINT).Figure(**options)
+
+
+def _own_folder() -> Path:
+    """A folder in the cache; one that is removed at the end if the cache cannot be written."""
+    try:
+        folder = cache_folder() / "matplotlib"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    except (OSError, EdgeError):
+        pass
+    # matplotlib would do the same, with a warning of three lines.
+    temporary = tempfile.mkdtemp(prefix="emotion-edge-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    return Path(temporary)
+
+
+@contextmanager
+def _without_programs() -> Iterator[None]:
+    """No program on PATH: to list the fonts, matplotlib calls ``fc-list``, which writes caches of its own.
+
+    It finds the fonts without it as well, and all figures use the font that comes with matplotlib.
+    """
+    before = os.environ.get("PATH")
+    os.environ["PATH"] = os.devnull
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PATH"]
+        else:
+            os.environ["PATH"] = before
