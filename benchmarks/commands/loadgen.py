@@ -27,6 +27,7 @@ from edge.engines import golden
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError, require
 from edge.protocols import Engine
+from edge.system.cache import writable_cache
 from edge.system.progress import Bar
 
 HELP = "LoadGen SingleStream, MultiStream and Offline, unofficial: clips through the network"
@@ -56,7 +57,7 @@ def play(engine: Engine, clips: Clips, name: str, mode: str, seconds: float) -> 
     """LoadGen's log and the milliseconds of each batch; ``mode`` is PerformanceOnly or AccuracyOnly."""
     lg: Any = require("mlperf_loadgen", "pip install 'emotion-edge[loadgen]'")
     system, log = System(lg, engine, clips, SCENARIOS[name].batch), Log()
-    with TemporaryDirectory() as folder, system.guarded():
+    with TemporaryDirectory(dir=writable_cache("tmp")) as folder, system.guarded():
         for _ in range(5):
             system.answer([at % len(clips) for at in range(SCENARIOS[name].batch)])
         if system.fault is None:

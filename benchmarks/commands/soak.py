@@ -28,6 +28,7 @@ from edge.capture.reconnect.reconnect import Recovering
 from edge.cli.options import add_settings
 from edge.data import Frame
 from edge.errors import EdgeError
+from edge.system.cache import writable_cache
 from edge.system.closing import Closing
 
 Samples = list[dict[str, Any]]
@@ -126,7 +127,7 @@ class _Spool(Closing, list[dict[str, Any]]):
 
     def __init__(self) -> None:
         # Line by line, so that there is no backlog.
-        self._file = tempfile.TemporaryFile("w+", 1, "utf-8")  # noqa: SIM115
+        self._file = tempfile.TemporaryFile("w+", 1, "utf-8", dir=writable_cache("tmp"))  # noqa: SIM115
 
     def close(self) -> None:
         """Delete the file."""

@@ -24,6 +24,7 @@ from edge import session
 from edge.capture.cv_capture import codec_name, silence_opencv
 from edge.cli.options import add_settings
 from edge.errors import EdgeError
+from edge.system.cache import writable_cache
 from edge.system.progress import with_progress
 
 HELP = "time from the start of the process to the first estimate, and its peak memory"
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> Report:
     options = [word for name, value in given if value for word in (name, str(value))]
     times: dict[str, list[list[float]]] = {"first estimate": [], "libraries alone": []}
     sizes: list[float | None] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         clip = args.video or _clip(Path(folder))
         note = _describe(clip)
         program = ["-m", "edge", "run", str(clip), "--jsonl", "-", "--max-frames", str(FRAMES), *options]

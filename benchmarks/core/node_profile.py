@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import require
+from edge.system.cache import writable_cache
 from edge.system.ort_session import onnxruntime, session_options
 
 WARM_UP, RUNS = 20, 200
@@ -22,7 +23,7 @@ _PRODUCTS = ("Gemm", "MatMul")
 def recurrent_share(model: Path, threads: int, feeds: Mapping[str, Any], state: set[str]) -> float | None:
     """Share 0..1 of the kernels' time in the nodes of ``recurrent``; DependencyError without onnx."""
     ort, onnx = onnxruntime(), require("onnx", "pip install onnx")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         options = session_options(threads)
         options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")

@@ -35,3 +35,17 @@ def cache_folder() -> Path:
         raise EdgeError(
             f"no home folder for the cache ({error}); set XDG_CACHE_HOME to an absolute path"
         ) from error
+
+
+def writable_cache(name: str) -> Path | None:
+    """The folder ``name`` in the cache, made if it is missing; None if it cannot be written.
+
+    Temporary files go to the one named "tmp", with ``tempfile`` and ``dir=``: a program leaves nothing in
+    ``$TMPDIR``, which others can read. None makes ``tempfile`` take ``$TMPDIR``.
+    """
+    try:
+        folder = cache_folder() / name
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, EdgeError):
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edge.errors import EdgeError, require
-from edge.system.cache import cache_folder
+from edge.errors import require
+from edge.system.cache import writable_cache
 
 HINT = "pip install 'emotion-edge[demo]'"
 _FOLDER = "MPLCONFIGDIR"
@@ -40,13 +40,8 @@ def new_figure(**options: Any) -> Any:
 
 def _own_folder() -> Path:
     """A folder in the cache; one that is removed at the end if the cache cannot be written."""
-    try:
-        folder = cache_folder() / "matplotlib"
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    except (OSError, EdgeError):
-        pass
+    if folder := writable_cache("matplotlib"):
+        return folder
     # matplotlib would do the same, with a warning of three lines.
     temporary = tempfile.mkdtemp(prefix="emotion-edge-")
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)

@@ -20,6 +20,7 @@ from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.manifest import BundleFile, CropGeometry, FaceInput, Manifest
 from edge.preprocess import normalize_crops
+from edge.system.cache import writable_cache
 from edge.system.hashing import sha256
 from export.bundle.golden import add_golden
 from export.bundle.pages import proof_page
@@ -113,7 +114,7 @@ def bundle_window_module(model: nn.Module, out: Path, options: Options) -> None:
     if options.window is None:
         raise EdgeError("the network works on windows: pass --window T, the length it was trained on")
     frames = torch.zeros(2, options.window, options.channels, options.size, options.size)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         path = Path(folder) / "window.onnx"
         onnx.save_model(to_onnx(model, (frames,), ["window"], ["logits"]), str(path))
         bundle_onnx(path, out, options, origin=model)
@@ -171,7 +172,7 @@ def _finish(folder: Path, manifest: Manifest, engine: OrtEngine, rows: list[dict
 
 def _agreement(frames: Window, logits: WindowLogits, faces: Float32) -> list[dict[str, Any]]:
     engines = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         for reset in RESETS:
             step = rewrite(frames, reset)
             engines[reset] = (_save(step, Path(folder) / f"{reset}.onnx"), step.state)

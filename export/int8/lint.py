@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
+from edge.system.cache import writable_cache
 from edge.system.ort_session import onnxruntime
 from export.graph.axes import attribute, label
 from export.int8.qdq import ACTIVATIONS, DIALECTS
@@ -90,7 +91,7 @@ class _Rules:
 def fused_convolutions(path: Path) -> tuple[int, int]:
     """(QLinearConv, all convolutions) in the graph as ONNX Runtime optimizes it."""
     ort = onnxruntime()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from edge.bundle import Bundle
 from edge.engines.ort import OrtEngine
 from edge.protocols import Engine
+from edge.system.cache import writable_cache
 
 
 def reference_engine(path: Path, precision: str, threads: int = 2) -> OrtEngine:
@@ -22,7 +23,7 @@ def reference_engine(path: Path, precision: str, threads: int = 2) -> OrtEngine:
     """
     if precision != "int8-trt":
         return OrtEngine(path, threads)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         rounded = Path(folder) / path.name
         onnx.save_model(quantized_from_float32(onnx.load(str(path))), str(rounded))
         return OrtEngine(rounded, threads, optimize=False)

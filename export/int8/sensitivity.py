@@ -18,6 +18,7 @@ from edge.bundle import Bundle, load
 from edge.engines import golden
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
+from edge.system.cache import writable_cache
 from edge.system.drawing import new_figure
 from edge.system.marks import SOFTWARE
 from edge.system.output_file import OutputFile
@@ -54,7 +55,7 @@ class Probe:
         """The cost of exactly these layers in INT8."""
         keep = [layer for layer in self.layers if layer not in int8]
         model = qdq.quantize(self._model, self._table, self._dialect, keep_float=keep)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
             path = Path(folder) / "trial.onnx"
             onnx.save_model(model, str(path))
             engine = OrtEngine(path, threads=2)

@@ -16,7 +16,7 @@ DRAW = "from edge.system.drawing import new_figure; new_figure().subplots().figu
 
 
 def draw(folder: Path, cache: Path, before: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-    """Draw in a process with an empty home, and a program ``fc-list`` that leaves a file when it is called."""
+    """Draw in an empty home, beside a program ``fc-list`` that leaves a file when it is called."""
     for name in ("home", "tmp", "bin"):
         (folder / name).mkdir(exist_ok=True)
     program = folder / "bin" / "fc-list"
