@@ -88,6 +88,7 @@ SAME_PYTHON := -c 'import pip, sys; sys.exit("%d.%d" % sys.version_info[:2] != "
 	@echo "Installing [$(EXTRAS)] into $(@D) for Python $(VERSION); the first time takes minutes"
 	@$(@D)/bin/python $(SAME_PYTHON) 2>/dev/null || { rm -rf $(@D) && $(PYTHON) -m venv $(@D); }
 	@$(@D)/bin/python $(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	@$(@D)/bin/python -m compileall -q edge export calibration benchmarks # the programs write no bytecode
 	@touch $@
 
 python:

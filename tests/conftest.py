@@ -17,6 +17,9 @@ settings.load_profile("budget")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests that import ONNX Runtime before edge send nothing either.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # A shell's background job ignores Ctrl-C, and so would every program that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

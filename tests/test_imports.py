@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,29 @@ def test_import_arrows(package: str, forbidden: set[str]) -> None:
         if name.partition(".")[0] in forbidden
     ]
     assert not backwards, "export -> calibration -> edge, never backwards:\n" + "\n".join(backwards)
+
+
+def test_onnxruntime_has_one_door() -> None:
+    """``import edge`` switches its telemetry off; a module that imported it by itself could come before."""
+    others = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for package in ("edge", "calibration", "export", "benchmarks")
+        for path in (ROOT / package).rglob("*.py")
+        for line, name in imported(path)
+        if name.partition(".")[0] == "onnxruntime"
+    ]
+    assert not others, f"use edge.system.ort_session.onnxruntime(): {others}"
+
+
+def test_telemetry_is_off_once_edge_is_imported() -> None:
+    """Whatever the environment says: a program that must not send cannot be made to by a leftover."""
+    script = "import edge, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    for before in ({}, {"ORT_DISABLE_TELEMETRY": "0"}):
+        environ = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"} | before
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
+        )
+        assert done.stdout == "1\n", done.stderr
 
 
 def test_no_file_bears_the_name_of_a_library() -> None:

@@ -79,6 +79,16 @@ def test_a_health_port_opens_loopback_alone(tmp_path: Path, capsys) -> None:
     assert "PrivateNetwork=yes" in capsys.readouterr().out
 
 
+def test_no_unit_sends_telemetry_or_leaves_bytecode(tmp_path: Path, capsys) -> None:
+    root = image(tmp_path / "root", jetson=True)
+    command("install", "csi://0", "--root", root)
+    texts = installed(root)
+    for name in (units.SERVICE, units.ENGINE):
+        text = texts[f"etc/systemd/system/{name}"]
+        assert "ORT_DISABLE_TELEMETRY=1" in text
+        assert "PYTHONDONTWRITEBYTECODE=1" in text
+
+
 def test_no_network_is_waited_for(tmp_path: Path, capsys) -> None:
     command("print-unit", "rtsp://10.0.0.1/1", "--root", image(tmp_path / "root"))
     assert ".target" not in capsys.readouterr().out.replace("multi-user.target", "")

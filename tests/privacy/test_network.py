@@ -71,9 +71,12 @@ PROGRAMS = {
         *["--json", "o.json", "--html", "o.html"],
     ],
 }
-NEEDS = {"demo": ["skimage", "matplotlib"], "file": ["skimage", "matplotlib"], "camera": ["skimage", "matplotlib"],
-         "check": ["skimage", "matplotlib"], "bundle": ["torch", "onnx", "jinja2", "scipy"],
-         "bench": ["scipy", "jinja2", "matplotlib"]}  # fmt: skip
+PHOTOGRAPHS = ["skimage", "matplotlib"]
+NEEDS = {
+    **dict.fromkeys(("demo", "file", "camera", "check"), PHOTOGRAPHS),
+    "bundle": ["torch", "onnx", "jinja2", "scipy"],
+    "bench": ["scipy", "jinja2", "matplotlib"],
+}
 
 
 class Seen:
@@ -106,8 +109,12 @@ class Seen:
 
     def kill(self) -> None:
         if self._run.poll() is None:
-            self._run.kill()
+            self._run.terminate()  # a killed strace would leave the program behind
             self._run.wait()
+
+
+def available(name: str) -> bool:
+    return all(map(find_spec, NEEDS[name]))
 
 
 def write_inputs(folder: Path) -> None:
@@ -118,7 +125,7 @@ def write_inputs(folder: Path) -> None:
     assert compileall.compile_dir(folder / "installed", quiet=1)
     for made in ("file", "bundle", "bench"):
         (folder / made).mkdir()
-    if find_spec("skimage") and find_spec("matplotlib"):
+    if available("file"):
         clip = cv2.VideoWriter(
             str(folder / "file" / "clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 15, (640, 480)
         )
@@ -126,7 +133,7 @@ def write_inputs(folder: Path) -> None:
             clip.write(frame.image)
         clip.release()
     tiny.write(folder / "bench" / "tiny")
-    if find_spec("onnx") and find_spec("torch"):
+    if available("bundle"):
         import onnx
         from windows import Recipe, build
 
@@ -141,7 +148,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, See
     """All at once, since they mostly wait."""
     folder = tmp_path_factory.mktemp("programs")
     write_inputs(folder)
-    here = [name for name in PROGRAMS if all(map(find_spec, NEEDS[name]))]
+    here = [name for name in PROGRAMS if available(name)]
     started = {name: Seen(name, folder / name) for name in here}
     yield started
     for seen in started.values():
