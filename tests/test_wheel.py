@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ROOT, copy, ignore=shutil.ignore_patterns(".*", "tests", "out", "work", "dist", "build", "*.egg-info")
     )
     call(sys.executable, "-m", "build", "--no-isolation", "--outdir", copy / "dist", cwd=copy)
-    assert len(list((copy / "dist").glob("emotion_edge-*.tar.gz"))) == 1
+    (archive,) = (copy / "dist").glob("emotion_edge-*.tar.gz")
+    with tarfile.open(archive) as source:
+        assert f"{archive.name.removesuffix('.tar.gz')}/constraints.txt" in source.getnames()
     (found,) = (copy / "dist").glob("*.whl")
     return found
 
