@@ -1,7 +1,8 @@
-"""Intervals of 95 %: of draws, and of a share."""
+"""Intervals of 95 %: of draws, of a share, and of a mean of shares."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import erf, sqrt
 
 import numpy as np
@@ -24,3 +25,12 @@ def wilson(right: float, n: int) -> list[float]:
     """95 % interval of the share ``right / n``; Wilson, J. Am. Stat. Assoc. 22 (1927)."""
     test = require("scipy.stats", INSTALL).binomtest(round(right), n)
     return [round(float(end), 4) for end in test.proportion_ci(_LEVEL, method="wilson")]
+
+
+def wilson_of_mean(share: float, counts: Sequence[int]) -> list[float]:
+    """95 % interval of the mean of shares that all are ``share``, 0 or 1, of ``counts`` trials each.
+
+    The mean of the single intervals: wider than need be, while draws would show no uncertainty at all.
+    """
+    ends = np.mean([wilson(share * count, count) for count in counts], axis=0)
+    return [round(float(end), 4) for end in ends]

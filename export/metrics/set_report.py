@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from export.data.datasets import Clip
 from export.metrics.accuracy import uar
-from export.metrics.intervals import RESAMPLES, middle, wilson
+from export.metrics.intervals import RESAMPLES, middle, wilson_of_mean
 
 MIN_GROUP = 30  # clips under which a group's figure is left out of the gap
 MIN_PEOPLE = 5  # with fewer, there is no interval
@@ -52,11 +52,16 @@ class Answers:
         """
         value, people = self.value(kind), len(np.unique(self.subject))
         bounds: list[float] | None = None
-        if people >= MIN_PEOPLE and kind == "war" and value in (0.0, 1.0):
-            bounds = wilson(value * people, people)
+        if people >= MIN_PEOPLE and value in (0.0, 1.0):
+            bounds = wilson_of_mean(value, self._people(kind))
         elif people >= MIN_PEOPLE:
             bounds = middle(self.draws(kind, np.random.default_rng(0)))
         return {"n": len(self.right), "value": round(value, 4), "interval_95": bounds}
+
+    def _people(self, kind: str) -> list[int]:
+        """The number of subjects, for "uar" in each class."""
+        classes = [self.wanted == k for k in np.unique(self.wanted)] if kind == "uar" else [slice(None)]
+        return [len(np.unique(self.subject[rows])) for rows in classes]
 
     def draws(self, kind: str, rng: np.random.Generator) -> npt.NDArray[np.float64]:
         """The figure (RESAMPLES,) of as many draws of whole subjects."""
@@ -110,7 +115,11 @@ def _groups(answers: Answers, members: Mapping[str, list[int]]) -> dict[str, Any
         rng = np.random.default_rng(0)  # one for both groups: equal draws would hide how they scatter
         high, low = (one.draws("war", rng) for one in pair)
         difference = pair[0].value("war") - pair[1].value("war")
-        gap = {"value": round(difference, 4), "interval_95": middle(high - low)}
+        bounds = middle(high - low)
+        if bounds[0] == bounds[1]:  # no draw differs, which is no certainty
+            (low_a, high_a), (low_b, high_b) = (one.interval()["interval_95"] for one in pair)
+            bounds = [round(low_a - high_b, 4), round(high_a - low_b, 4)]
+        gap = {"value": round(difference, 4), "interval_95": bounds}
     return {"values": rows, "worst_gap": gap}
 
 
@@ -118,8 +127,8 @@ def share(value: float, interval_95: Sequence[float] | None) -> str:
     """A figure as text, with its interval where there is one."""
     if interval_95 is None:
         return f"{value:.1%}"
-    low, high = interval_95
-    return f"{value:.1%} ({low:.1%} to {high:.1%})"
+    low, high = (f"{end:.1%}" for end in interval_95)
+    return f"{value:.1%} ({low} to {high})" if low != high else f"{value:.1%} (within 0.1 points)"
 
 
 def table(figures: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from export.data.ferplus import LABELS, FerPlus, majority
-from export.metrics.intervals import RESAMPLES, middle, wilson
+from export.metrics.intervals import RESAMPLES, middle, wilson_of_mean
 from export.metrics.set_report import FIGURES
 from export.train.batches import FrameRecipe
 from export.train.frames import accuracy
@@ -71,10 +71,11 @@ def _interval(right: npt.NDArray[np.bool_], wanted: npt.NDArray[np.int64], kind:
         drawn.append(np.mean([figure(right[k][at], wanted[at]) for k in chosen]))
     each = [figure(row, wanted) for row in right]
     mean = float(np.mean(each))
-    certain = kind == "war" and mean in (0.0, 1.0)  # no draw differs, which is no certainty
+    certain = mean in (0.0, 1.0)  # no draw differs, which is no certainty
+    counts = np.unique(wanted, return_counts=True)[1].tolist() if kind == "uar" else [faces]
     return {
         "n": faces,
         "each": [round(value, 4) for value in each],
         "mean": round(mean, 4),
-        "interval_95": wilson(mean * faces, faces) if certain else middle(np.array(drawn, np.float64)),
+        "interval_95": wilson_of_mean(mean, counts) if certain else middle(np.array(drawn, np.float64)),
     }

@@ -5,7 +5,7 @@ import pytest
 
 pytestmark = pytest.mark.export
 
-from export.metrics.intervals import middle, wilson  # noqa: E402
+from export.metrics.intervals import middle, wilson, wilson_of_mean  # noqa: E402
 
 
 def test_wilson() -> None:
@@ -26,3 +26,10 @@ def test_wilson_by_its_formula(n: int) -> None:
 
 def test_middle() -> None:
     assert middle(np.linspace(0, 1, 1001)) == [0.025, 0.975]
+
+
+def test_a_mean_of_shares_is_as_uncertain_as_its_shares() -> None:
+    assert wilson_of_mean(1.0, [20]) == wilson(20, 20)
+    ends = wilson_of_mean(1.0, [10, 40])
+    assert ends == pytest.approx([(wilson(10, 10)[0] + wilson(40, 40)[0]) / 2, 1.0], abs=1e-4)
+    assert wilson_of_mean(0.0, [10])[1] == pytest.approx(1 - wilson(10, 10)[0], abs=1e-4)

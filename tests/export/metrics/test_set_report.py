@@ -9,7 +9,7 @@ pytestmark = pytest.mark.export
 pytest.importorskip("torch")
 
 from export.data.datasets import Clip  # noqa: E402
-from export.metrics.set_report import report  # noqa: E402
+from export.metrics.set_report import report, share  # noqa: E402
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 
@@ -55,3 +55,30 @@ def test_two_equal_groups_may_have_no_gap() -> None:
     assert gap["value"] == pytest.approx(abs(shares[0] - shares[1]), abs=1e-4)
     low, high = gap["interval_95"]
     assert low < 0 < high
+
+
+def test_a_set_that_is_all_right_is_not_taken_for_certain() -> None:
+    """No draw of it differs: "100.0% (100.0% to 100.0%)" would claim what twelve people cannot show."""
+    clips = [Clip(Path("c"), ("anger", "fear")[i % 2], f"p{i}", {"sex": "mf"[i // 2 % 2]}) for i in range(80)]
+    p = np.full((80, 8), 0.05, np.float32)
+    for at, clip in enumerate(clips):
+        p[at, LABELS.index(clip.label)] = 0.6
+    found = report(p, clips, LABELS)
+    for figure in (found["war"], found["uar"], found["groups"]["sex"]["values"]["m"]):
+        low, high = figure["interval_95"]
+        assert (figure["value"], high) == (1.0, 1.0)
+        assert 0.8 < low < 0.97
+    assert found["uar"]["interval_95"][0] < found["war"]["interval_95"][0], (
+        "each class has half of the people"
+    )
+    gap = found["groups"]["sex"]["worst_gap"]
+    low, high = gap["interval_95"]
+    assert gap["value"] == 0
+    assert low < -0.05
+    assert high > 0.05
+
+
+def test_an_interval_narrower_than_its_digits_says_so() -> None:
+    assert share(1.0, [0.998, 1.0]) == "100.0% (99.8% to 100.0%)"
+    assert share(1.0, [0.9999, 1.0]) == "100.0% (within 0.1 points)"
+    assert share(0.5, None) == "50.0%"
