@@ -131,11 +131,12 @@ def _report(
     p99 = {k: None if v is None else v / period_ms for k, v in ages["summary"]["p99"].items()}
     note = f"{1e3 / period_ms:.0f} fps, {args.busy} busy processes"
     if p99["high"] is None:
-        note += f"; {ages['summary']['n']} estimates are too few for the upper bound, raise --seconds"
+        what = "a p99" if p99["value"] is None else "the upper bound"
+        note += f"; {ages['summary']['n']} estimates are too few for {what}, raise --seconds"
     phases, count = turns(fingerprint["setup"]["detector_every"])
     return report(
         "age", fingerprint, [ages, measurement("jitter", jitter, group="jitter")],
-        [figure("p99 of age", p99, "frame periods", "<= 1.5", note)],
+        [figure("p99 of age", p99, "frame periods", note=note)],
         counts=dict(counts),
         series=[{
             "name": "age", "unit": "ms",

@@ -120,8 +120,10 @@ class _Camera(PacedCamera):
             yield frame
 
 
-def _error(name: str, measured_ms: float, true_ms: float) -> dict[str, Any]:
+def _error(name: str, measured_ms: float | None, true_ms: float) -> dict[str, Any]:
     """The error of a figure as a share of the allowed error, 1 % or 20 us, whichever is more."""
+    if measured_ms is None:
+        return figure(name, None, "of the allowed error", "<= 1", "too few samples; raise --seconds")
     allowed = max(0.01 * true_ms, 0.02)
     note = f"{measured_ms:.4f} ms measured, {true_ms:g} ms true; 1 is 1 % or 20 us"
     return figure(name, abs(measured_ms - true_ms) / allowed, "of the allowed error", "<= 1", note)

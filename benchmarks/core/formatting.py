@@ -1,8 +1,9 @@
-"""Texts of a report: fitting them on one line, formatting numbers, and parsing what was asked of a figure."""
+"""Texts of a report: fitting them on one line, formatting numbers, and parsing the limit of a figure."""
 
 from __future__ import annotations
 
 import re
+from math import nan
 from typing import Any
 
 _ASKED = re.compile(r"\s*([<>]=)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
@@ -20,7 +21,7 @@ def short(value: float) -> str:
 
 
 def asked(figure: dict[str, Any]) -> tuple[str, float] | None:
-    """Sign and value of the target of a figure, such as ">= 3" or "<= 1 %"; None for any other wording."""
+    """Sign and value of the limit of a figure, such as ">= 3" or "<= 1 %"; None for any other wording."""
     match = _ASKED.fullmatch(figure["asked"])
     if match and match[3] in ("", figure["unit"]):
         return match[1], float(match[2])
@@ -33,5 +34,6 @@ def is_number(value: Any) -> bool:
 
 
 def value_of(entry: Any) -> float:
-    """The value of a summary's entry, with or without an interval."""
-    return float(entry["value"] if isinstance(entry, dict) else entry)
+    """The value of a summary's entry, with or without an interval; NaN if there are too few samples."""
+    value = entry["value"] if isinstance(entry, dict) else entry
+    return nan if value is None else float(value)

@@ -57,7 +57,11 @@ def figure(
     asked: str = "",
     note: str = "",
 ) -> dict[str, Any]:
-    """A derived figure: a number, or value, low and high of a 95 % interval; None means not available."""
+    """A derived figure: a number, or value, low and high of a 95 % interval; None means not available.
+
+    ``asked`` is a limit without which the measurement or its answers are wrong, never how fast something
+    should be: that is for the reader to say.
+    """
     parts = value if isinstance(value, Mapping) else {"value": value}
     return {"name": name, "unit": unit, "asked": asked, "note": note, **parts}
 
@@ -119,18 +123,18 @@ def encoded(document: Mapping[str, Any]) -> bytes:
 
 
 def verdict(entry: Mapping[str, Any]) -> tuple[bool, str] | None:
-    """Whether a figure meets its target, and the verdict in words; None without a target or a value."""
+    """Whether a figure keeps its limit, and the verdict in words; None without a limit or a value."""
     target = target_of(dict(entry))
     if target is None or not is_number(entry["value"]):
         return None
     sign, limit = target
     parts: list[Any] = [entry.get(name) for name in ("value", "low", "high")]
     met = [part >= limit if sign == ">=" else part <= limit for part in parts if is_number(part)]
-    return met[0], ("met" if met[0] else "missed") + ("" if len(set(met)) == 1 else ", uncertain")
+    return met[0], ("kept" if met[0] else "not kept") + ("" if len(set(met)) == 1 else ", uncertain")
 
 
 def missed(report: Report) -> list[str]:
-    """Names of the figures that miss their target."""
+    """Names of the figures that do not keep their limit."""
     verdicts = ((entry["name"], verdict(entry)) for entry in report["figures"])
     return [name for name, result in verdicts if result is not None and not result[0]]
 
@@ -159,7 +163,8 @@ def columns(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[s
 def _summary_row(entry: dict[str, Any]) -> list[str]:
     summary = entry["summary"]
     values = [summary["mean"], *(summary[name]["value"] for name in stats.QUANTILES), summary["max"]]
-    return [f"{entry['name']}, {entry['unit']}", str(summary["n"]), *(f"{value:.3f}" for value in values)]
+    cells = ("-" if value is None else f"{value:.3f}" for value in values)  # None: of too few samples
+    return [f"{entry['name']}, {entry['unit']}", str(summary["n"]), *cells]
 
 
 def _figure_row(entry: dict[str, Any]) -> list[str]:
@@ -167,6 +172,6 @@ def _figure_row(entry: dict[str, Any]) -> list[str]:
     if entry["value"] is not None and entry.get("low") is not None and entry.get("high") is not None:
         value += f" [{entry['low']:.4g}, {entry['high']:.4g}]"
     result = verdict(entry)
-    asked = f"asked {entry['asked']}{f': {result[1]}' if result else ''}" if entry["asked"] else ""
+    limit = f"limit {entry['asked']}{f': {result[1]}' if result else ''}" if entry["asked"] else ""
     note = f"({entry['note']})" if entry["note"] else ""
-    return [entry["name"], f"{value} {entry['unit']}".rstrip(), asked, note]
+    return [entry["name"], f"{value} {entry['unit']}".rstrip(), limit, note]

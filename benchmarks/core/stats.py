@@ -35,6 +35,7 @@ def scipy_stats() -> Any:
 def summary(samples: ArrayLike) -> dict[str, Any]:
     """``n``, ``mean``, ``max``, and ``value``, ``low`` and ``high`` for each of QUANTILES.
 
+    A value is None if no sample lies beyond it: p99 needs 100 samples, p99.9 a thousand.
     The 95 % intervals are distribution-free: they run from one order statistic to another (Hahn & Meeker,
     *Statistical Intervals*, 1991, section 5.2). A bound is None if there are too few samples for it.
     They assume independent samples of one distribution, so they are too narrow where samples are correlated.
@@ -50,6 +51,8 @@ def summary(samples: ArrayLike) -> dict[str, Any]:
 
 def _quantile(ordered: Floats, share: float) -> dict[str, float | None]:
     low, high = (None if rank is None else float(ordered[rank - 1]) for rank in ranks(len(ordered), share))
+    if share > 0.5 and round(len(ordered) * (1 - share), 6) < 1:
+        return {"value": None, "low": low, "high": None}
     value = float(np.quantile(ordered, share))
     # Between very few samples the interpolated value can lie outside its bounds.
     value = min(max(value, -inf if low is None else low), inf if high is None else high)

@@ -5,15 +5,18 @@ Plots over time are in ``timelines``, drawing helpers in ``canvas``.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from typing import Any
 
 import numpy as np
 
-from benchmarks.core.formatting import asked, plain, short, value_of
+from benchmarks.core.formatting import plain, short, value_of
 from benchmarks.pages import canvas, timelines
 from edge.system.drawing import matplotlib
+
+MARKED = {"p50": 0.5, "p99": 0.99}  # the dots on a distribution
 
 
 def plots(report: dict[str, Any]) -> list[tuple[str, str]]:
@@ -48,8 +51,9 @@ def _cdf(entries: list[dict[str, Any]], unit: str) -> Any:
         samples = np.sort(np.concatenate([np.asarray(part, float) for part in entry["rounds"]]))
         shown = _evenly(len(samples))
         shown = shown[samples[shown] > 0]  # a log axis cannot show others, but the shares count them
-        marks = {share: value_of(entry["summary"][name]) for name, share in (("p50", 0.5), ("p99", 0.99))}
-        label = f"{plain(entry['name'], 34)}: {short(marks[0.5])}, {short(marks[0.99])}"
+        marks = {share: value_of(entry["summary"][name]) for name, share in MARKED.items()}
+        marks = {share: value for share, value in marks.items() if not math.isnan(value)}
+        label = f"{plain(entry['name'], 34)}: {', '.join(map(short, marks.values()))}"
         height = _logit((shown + 0.5) / len(samples))
         axes.plot(samples[shown], height, color=color, label=canvas.shown(label))
         axes.plot(marks.values(), [_logit(share) for share in marks], "o", color=color)
@@ -59,12 +63,12 @@ def _cdf(entries: list[dict[str, Any]], unit: str) -> Any:
     shares = [0.5, *tails, *(1 - share for share in tails)]
     axes.set_yticks([_logit(share) for share in shares], [f"{100 * share:.6g} %" for share in shares])
     axes.set_ylim(_logit(0.4 / (most + 1)), _logit(1 - 0.4 / (most + 1)))
-    for share in (0.5, 0.99):
+    for share in (0.5, 0.99) if most >= 100 else (0.5,):
         axes.axhline(_logit(share), color=canvas.INK, alpha=0.45, linewidth=0.8, linestyle=(0, (4, 3)))
     canvas.log_axis(axes, ends)
     axes.set_xlabel(f"{plain(unit, 20)} (log scale)")
     axes.set_ylabel("share of samples at most")
-    canvas.legend(axes, 2, title="name: median, p99 (the dots)")
+    canvas.legend(axes, 2, title="name: median, p99 of 100 samples or more (the dots)")
     return figure
 
 
@@ -82,7 +86,10 @@ def _stages(report: dict[str, Any]) -> canvas.Drawn:
     for unit, entries in canvas.by_unit(rows).items():
         # Means, because the median of a stage that runs in every third frame is 0.
         middle = np.array([float(entry["summary"]["mean"]) for entry in entries])
-        late = np.array([value_of(entry["summary"]["p99"]) for entry in entries])
+        p99 = [value_of(entry["summary"]["p99"]) for entry in entries]
+        late = np.array(
+            [value_of(e["summary"]["max"]) if math.isnan(v) else v for v, e in zip(p99, entries, strict=True)]
+        )
         figure, (axes,) = canvas.panels(70 + 34 * len(entries))
         at = np.arange(len(entries))
         axes.barh(at, middle, 0.55, color=canvas.COLORS[0])
@@ -91,11 +98,13 @@ def _stages(report: dict[str, Any]) -> canvas.Drawn:
         canvas.rows(axes, [entry["name"] for entry in entries])
         for row, value in enumerate(middle):
             share = f"{100 * value / middle.sum():.0f} %: " if middle.sum() > 0 else ""
-            canvas.beside(axes, row, f"{share}{short(value)}, p99 {short(late[row])}")
-        # One stall must not shrink every bar to a line: its whisker may leave the plot.
-        axes.set_xlim(0, min(1.05 * max(late.max(), middle.max()), 3 * middle.max()) or 1)
+            end = "max" if math.isnan(p99[row]) else "p99"
+            canvas.beside(axes, row, f"{share}{short(value)}, {end} {short(late[row])}")
+        axes.set_xlim(0, 1.05 * max(late.max(), middle.max()) or 1)
         axes.set_xlabel(plain(unit, 20))
-        axes.set_title("bar: mean, and its share of the whole; whisker: p99")
+        axes.set_title(
+            "bar: mean, and its share of the whole; whisker: p99, or the slowest of fewer than 100 samples"
+        )
         yield "Where the time goes", figure
 
 
@@ -156,15 +165,11 @@ def _peers(report: dict[str, Any]) -> canvas.Drawn:
         axes.plot(row["value"], at, "s", color=canvas.COLORS[0])
         canvas.beside(axes, at, f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]")
         ends += [row["low"], row["high"]]
-        goal = asked(row)
-        if goal and goal[1] > 0:
-            axes.plot(goal[1], at, "|", color=canvas.COLORS[1], markersize=20, markeredgewidth=2.4)
-            ends.append(goal[1])
     axes.axvline(1, color=canvas.INK, alpha=0.6, linewidth=0.9, linestyle=(0, (4, 3)))
     canvas.rows(axes, [row["name"] for row in rows])
     canvas.log_axis(axes, ends)
     axes.set_xlabel("ratio (log scale)")
-    axes.set_title("95 % intervals; dashed: no difference; vertical bar: asked")
+    axes.set_title("95 % intervals; dashed: no difference")
     yield "Compared with others", figure
 
 

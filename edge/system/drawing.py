@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import sys
@@ -34,7 +35,7 @@ def matplotlib() -> ModuleType:
 def new_figure(**options: Any) -> Any:
     """A ``matplotlib.figure.Figure``; DependencyError if matplotlib is not installed."""
     matplotlib()
-    with _without_programs():
+    with _quietly(), _without_programs():
         return require("matplotlib.figure", HINT).Figure(**options)
 
 
@@ -46,6 +47,18 @@ def _own_folder() -> Path:
     temporary = tempfile.mkdtemp(prefix="emotion-edge-")
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     return Path(temporary)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No line of the log that says that a list of fonts was made."""
+    fonts = logging.getLogger("matplotlib.font_manager")
+    before = fonts.level
+    fonts.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        fonts.setLevel(before)
 
 
 @contextmanager

@@ -40,7 +40,10 @@ def draw(folder: Path, cache: Path, before: str = "", **more: str) -> subprocess
 
 
 def test_the_list_of_fonts_stands_in_our_cache(tmp_path: Path) -> None:
-    assert draw(tmp_path, tmp_path / "cache").stderr == ""
+    told = draw(
+        tmp_path, tmp_path / "cache", before="import logging; logging.basicConfig(level='INFO'); "
+    ).stderr
+    assert told == ""
     assert list((tmp_path / "cache/emotion-edge/matplotlib").glob("fontlist*.json"))
     assert not [*(tmp_path / "home").iterdir(), *(tmp_path / "tmp").iterdir()]
     assert not (tmp_path / "fc-list-was-called").exists()
