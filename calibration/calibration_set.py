@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, reason
 from edge.system.atomic_write import atomic_write
 from edge.system.hashing import sha256
 from edge.system.output_file import refuse_inputs
@@ -138,8 +138,10 @@ def read(folder: Path) -> tuple[list[Uint8], dict[str, Any]]:
         with np.load(folder / "sequences.npz") as archive:
             crops, lengths = archive["crops"], archive["lengths"]
     except (OSError, ValueError, KeyError) as error:
+        missing = [name for name in ("set.json", "sequences.npz") if not (folder / name).is_file()]
+        fault = f"it has no {missing[0]}" if missing else reason(error)
         raise EdgeError(
-            f"{folder} is not a calibration set ({error}); make one with emotion-calibrate collect"
+            f"{folder} is not a calibration set ({fault}); make one with emotion-calibrate collect"
         ) from error
     if about.get("sha256") != sha256(folder / "sequences.npz"):
         raise EdgeError(f"{folder}/sequences.npz is not the file that set.json describes; collect again")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.errors import require
+from edge.errors import EdgeError, require
 from edge.system.command import finish
 
 MAX_LENGTH = 96  # steps; a longer track is cut, so that one face does not fill the set
@@ -65,6 +65,8 @@ def _collect(args: argparse.Namespace) -> None:
     from edge.engines.ort import OrtEngine
 
     calibration_set.check_target(args.out, [Path(source) for source in args.sources])
+    if not args.consent.strip():
+        raise EdgeError("--consent is empty; write who agreed to what, or the license of the source")
     loaded = bundle.load(args.bundle)
     candidates = []
     with OrtEngine(loaded.model("fp32")) as engine:

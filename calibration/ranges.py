@@ -125,6 +125,8 @@ def read(path: Path) -> dict[str, Any]:
     """Read ranges.json; EdgeError where it is not one, or a range is not finite or upside down."""
     try:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if not isinstance(document, dict) or "tensors" not in document:
+            raise EdgeError(f"{path} is not a ranges file: it has no tensors; {_AGAIN}")
         tensors = document["tensors"]
         bad = [
             n for n, (low, high) in tensors.items() if not (np.isfinite([low, high]).all() and low <= high)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.errors import BundleError
+from edge.errors import BundleError, reason
 from edge.manifest import Manifest, StateTensor, parse, upgraded
 from edge.system.hashing import sha256
 from edge.system.json_schema import problems
@@ -65,6 +65,8 @@ def load(folder: Path | None = None, unchecked: Collection[str] = ()) -> Bundle:
     """
     folder = REFERENCE if folder is None else Path(folder)
     path = folder / "manifest.json"
+    if folder.is_file():
+        raise BundleError(f"{folder} is a file, expected the folder of a bundle, with its manifest.json")
     if not path.exists():
         raise BundleError(f"no bundle at {folder}: manifest.json is missing; give the folder of a bundle")
     schema = manifest_schema()
@@ -100,4 +102,4 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}); export the bundle again") from error
+        raise BundleError(f"{path} cannot be read ({reason(error)}); export the bundle again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import sys
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ else:
 
 log = logging.getLogger("edge")
 Settings = TypeVar("Settings")
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
 # Deprecated name -> new name: both work until version 0.3.
 RENAMED = {"source.colour": "source.color"}
 
@@ -96,14 +98,22 @@ def fill(kind: type[Settings], values: Mapping[str, Any], table: str) -> Setting
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; ConfigError if it cannot be read."""
+    """The tables of a TOML file, with or without a byte order mark; ConfigError if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        data = path.read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ConfigError(f"{path} is UTF-16, expected UTF-8; save it again as UTF-8 in your editor")
+        return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
     except OSError as error:
         raise ConfigError(
             f"cannot read the configuration {path} ({error.strerror}); check the path and its mode"
         ) from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+    except UnicodeDecodeError as error:
+        line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
+        raise ConfigError(
+            f"{path} is not UTF-8 (byte 0x{byte:02x} in line {line}); save it again as UTF-8"
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -114,6 +124,11 @@ def _parse(text: str) -> Any:
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return value if isinstance(value, str | int | float | list | dict) else text  # a date may be a file name
+
+
+def _toml(value: Any) -> str:
+    """A value as it is written in the file, where true is not True."""
+    return str(value).lower() if isinstance(value, bool) else f"{value!r:.60}"
 
 
 def _keys(kind: type) -> dict[str, Any]:
@@ -142,8 +157,8 @@ def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
     if str in allowed and type(value) is int:
         value = str(value)  # a camera number
     if type(value) not in allowed:
-        choices = " or ".join(kind.__name__ for kind in allowed if kind is not type(None))
-        raise ConfigError(f"{table}.{key} is {value!r} ({type(value).__name__}), expected {choices}")
+        choices = " or ".join(_WORDS.get(kind, kind.__name__) for kind in allowed if kind is not type(None))
+        raise ConfigError(f"{table}.{key} is {_toml(value)}, expected {choices}")
     metadata = type(section).__dataclass_fields__[key].metadata  # type: ignore[attr-defined]
     low, high = metadata.get("low", -inf), metadata.get("high", inf)  # other packages may leave them out
     choices = metadata.get("choices", ())

@@ -49,6 +49,12 @@ class SinkClosed(Exception):
     """
 
 
+def reason(error: BaseException) -> str:
+    """Why the system or a library failed, in one line without the number and path of an ``OSError``."""
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return told.splitlines()[0] if told else type(error).__name__
+
+
 def require(module: str, hint: str) -> ModuleType:
     """Import an optional library, or raise a DependencyError with the command that installs it."""
     try:

@@ -24,10 +24,15 @@ def build_model(entry: str, weights: Path) -> nn.Module:
     """
     module_name, colon, function = entry.partition(":")
     if not (colon and module_name and function):
-        raise EdgeError(f"--model {entry!r} is not of the form package.module:function")
+        raise EdgeError(f"--model {entry!r} is not of the form package.module:function, such as net:build")
     sys.path.insert(0, "")  # the user's own module lies in the current folder more often than not
     try:
         model = getattr(importlib.import_module(module_name), function)()
+    except ModuleNotFoundError as error:
+        raise EdgeError(
+            f"--model {entry}: there is no module {error.name!r}; call from the folder that it lies in, or "
+            "install it"
+        ) from error
     except Exception as error:  # the user's code may raise anything
         raise EdgeError(f"--model {entry}: {type(error).__name__}: {error}") from error
     finally:

@@ -95,3 +95,9 @@ def test_the_record_beside_the_manifest_has_a_hash_of_its_own(tmp_path: Path) ->
 
 def test_the_manifest_that_ships_is_short() -> None:
     assert len((bundle.REFERENCE / "manifest.json").read_text().splitlines()) <= 120
+
+
+def test_a_file_in_place_of_a_bundle_is_called_a_file(tmp_path: Path) -> None:
+    manifest = tiny.write(tmp_path / "b") / "manifest.json"
+    with pytest.raises(BundleError, match=r"manifest\.json is a file, expected the folder of a bundle"):
+        bundle.load(manifest)

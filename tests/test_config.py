@@ -1,5 +1,6 @@
 """Settings: files, overrides and errors that name the key."""
 
+import codecs
 import contextlib
 from dataclasses import fields
 from pathlib import Path
@@ -26,10 +27,10 @@ def test_file_then_overrides(tmp_path: Path) -> None:
     [
         ("detectr.every=2", "unknown table 'detectr', expected one of source, detector"),
         ("detector.evry=2", r"unknown key detector.evry; \[detector\] has kind, model"),
-        ("detector.every=often", r"detector.every is 'often' \(str\), expected int"),
-        ("detector.every=true", r"detector.every is True \(bool\), expected int"),
-        ("output.every_frame=1", r"output.every_frame is 1 \(int\), expected bool"),
-        ("source.width=1.5", r"source.width is 1.5 \(float\), expected int"),
+        ("detector.every=often", r"detector.every is 'often', expected a whole number"),
+        ("detector.every=true", r"detector.every is true, expected a whole number"),
+        ("output.every_frame=1", r"output.every_frame is 1, expected true or false"),
+        ("source.width=1.5", r"source.width is 1.5, expected a whole number"),
         ("detector", "write table.key=value"),
     ],
 )
@@ -45,12 +46,31 @@ def test_broken_files(tmp_path: Path) -> None:
     path.write_text("[source\n")
     with pytest.raises(ConfigError, match="not valid TOML"):
         config_file.load(path)
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not valid TOML"):
+    path.write_bytes(b'[source]\naddress = "\xe4"\n')
+    with pytest.raises(ConfigError, match=r"not UTF-8 \(byte 0xe4 in line 2\); save it again as UTF-8"):
         config_file.load(path)
+    for encoding in ("utf-16", "utf-16-be"):
+        path.write_bytes('\ufeff[source]\naddress = "0"\n'.encode(encoding))
+        with pytest.raises(ConfigError, match="is UTF-16, expected UTF-8; save it again as UTF-8"):
+            config_file.load(path)
     path.write_text("address = 1\n")
     with pytest.raises(ConfigError, match="outside a table"):
         config_file.load(path)
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_file_of_a_windows_editor_is_read(mark: bytes, end: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_bytes(mark + end.join([b"# a comment", b"[source]", b'address = "0"', b"fps = 15", b""]))
+    assert config_file.load(path).source == config.SourceConfig(address="0", fps=15.0)
+
+
+@pytest.mark.parametrize("key", ["output.max_frames", "source.width", "budget.cpu_percent"])
+def test_bounds_are_written_out(key: str) -> None:
+    """Not as 1 to 1e+09."""
+    with pytest.raises(ConfigError, match=r"is 99999999999(?:\.0)?, expected [\d.]+ to [\d,]+$"):
+        config_file.load(None, [f"{key}=99999999999"])
 
 
 TABLES = [(table.name, fields(table.default_factory)) for table in fields(config.Config)]

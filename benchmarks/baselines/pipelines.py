@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from benchmarks.baselines.networks import session
-from edge.errors import BundleError, ConfigError, EdgeError
+from edge.errors import BundleError, ConfigError, EdgeError, reason
 from edge.faces.haar import load_cascade
 
 INTERVAL, PEER_WIDTH = 5, 320  # frames between detections; pixels
@@ -99,12 +99,14 @@ class MiniXception:
     """Arriaga et al., "Real-time Convolutional Neural Networks for Emotion and Gender ..." (2017)."""
 
     def __init__(self, model: Path) -> None:
+        if not model.is_file():
+            raise ConfigError(f"--peer {model} is no file; give the ONNX file of mini-XCEPTION")
         try:
             self._session = session(str(model))
         except EdgeError:
             raise
         except Exception as error:  # ONNX Runtime has a class per status and no common base
-            raise BundleError(f"{model} is not a usable ONNX file ({str(error).splitlines()[0]})") from error
+            raise BundleError(f"--peer {model} does not run ({reason(error)}); give another one") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or list(inputs[0].shape[1:]) != [1, 64, 64]:
             shapes = ", ".join(str(tensor.shape) for tensor in inputs)

@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def faces(text: str) -> int:
     """Option type: a number of faces, 0 to MOST_FACES."""
-    value = int(text)
+    value = harness.whole(text)
     if not 0 <= value <= MOST_FACES:
         raise argparse.ArgumentTypeError(f"{text} is not 0 to {MOST_FACES}")
     return value

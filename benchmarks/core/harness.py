@@ -39,9 +39,12 @@ TURN = round(FPS * FULL_SEARCH_S)  # frames in which the detector does everythin
 
 def positive(text: str) -> float:
     """Option type: a finite number above 0."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
 
 
@@ -56,10 +59,18 @@ def none_or_more(text: str) -> int:
 
 
 def _at_least(least: int, text: str) -> int:
-    value = int(text)
+    value = whole(text)
     if value < least:
         raise argparse.ArgumentTypeError(f"{text} is not {least} or more")
     return value
+
+
+def whole(text: str) -> int:
+    """Option type: an integer. argparse itself would name the function of our source."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number") from None
 
 
 def settings(args: argparse.Namespace) -> Config:

@@ -94,11 +94,15 @@ def read(path: Path) -> Report:
             path.read_text("utf-8"), parse_constant=_finite, parse_float=_finite, parse_int=_integer
         )
     except OSError as error:
-        raise ReportError(f"{path} cannot be read: {error.strerror}; give a report") from error
+        raise ReportError(
+            f"{path} cannot be read ({error.strerror}); give a report of emotion-bench"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not JSON; give a report that emotion-bench wrote") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        version = document.get("schema") if isinstance(document, dict) else type(document).__name__
+        version = document.get("schema") if isinstance(document, dict) else None
+        if version is None:
+            raise ReportError(f"{path} is not a report; give a file that emotion-bench wrote with --json")
         raise ReportError(f"{path} has schema {version!r:.60}, expected {SCHEMA!r}; measure again")
     fault = next(problems(document, schema(), schema()), None)
     if fault:

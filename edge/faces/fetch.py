@@ -10,7 +10,7 @@ import logging
 import os
 from pathlib import Path
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, reason
 from edge.system import hashing
 from edge.system.cache import cache_folder
 
@@ -118,9 +118,10 @@ def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it keeps the connection open
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        told = reason(cause) if isinstance(cause, Exception) else cause
         raise EdgeError(
-            f"the face detector cannot be fetched from {url} ({reason or type(error).__name__}); "
+            f"the face detector cannot be fetched from {url} ({told or type(error).__name__}); "
             + _by_hand(path)
         ) from error
     if not left:

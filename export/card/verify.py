@@ -36,6 +36,7 @@ def verify(
     bundle = load(folder)
     if reference is not None and not reference.is_file():
         raise EdgeError(f"no file {reference}; --reference is the window graph that the bundle was made from")
+    original = _original(bundle, reference) if reference else None  # before hours of checks
     labeled = read_labeled(Path(data), bundle)
     if budgets and (labeled is None or reference):
         raise EdgeError("--budgets needs --data with labeled faces, and no --reference")
@@ -45,8 +46,8 @@ def verify(
     checks: list[Check] = [("all hashes", "right", "right", True)]
     for precision in bundle.precisions:
         checks += _of_precision(bundle, precision, faces)
-    if reference:
-        checks.append(_against(bundle, reference, faces))
+    if reference and original:
+        checks.append(_against(bundle, reference, original, faces))
     return _report(bundle, checks, {}, page)
 
 
@@ -84,13 +85,20 @@ def _of_precision(bundle: Bundle, precision: str, faces: proof.Float32) -> list[
     return [(f"{precision}, {what}", value, allowed, holds) for what, value, allowed, holds in checks]
 
 
-def _against(bundle: Bundle, reference: Path, faces: proof.Float32) -> Check:
-    """The bundle's fp32 step against the window graph it was made from."""
-    about, steps = bundle.manifest.proof, bundle.manifest.trained_window
-    reset, known = about.get("reset", "never"), about.get("source_sha256")
+def _original(bundle: Bundle, reference: Path) -> window.Window:
+    """The window graph that the bundle was made from; EdgeError if ``reference`` is another file."""
+    about = bundle.manifest.proof
+    known = about.get("source_sha256")
     if known and known != sha256(reference):
-        raise EdgeError(f"{reference} is not the file that {bundle.folder} was made from (sha256 differs)")
-    frames = window.load(reference, steps, about.get("time_first", False))
+        raise EdgeError(
+            f"{reference} is not the file that {bundle.folder} was made from (sha256 differs); pass that one"
+        )
+    return window.load(reference, bundle.manifest.trained_window, about.get("time_first", False))
+
+
+def _against(bundle: Bundle, reference: Path, frames: window.Window, faces: proof.Float32) -> Check:
+    """The bundle's fp32 step against the window graph it was made from."""
+    steps, reset = bundle.manifest.trained_window, bundle.manifest.proof.get("reset", "never")
     step = rewrite(frames, reset)
     engine, logits = OrtEngine(bundle.model("fp32")), references.window_logits(frames, step)
     at, expected = references.of_window(frames, step, reset, logits)(faces[:, : proof.STEPS])

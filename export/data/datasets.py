@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from edge.capture.picture_headers import SUFFIXES
-from edge.errors import EdgeError
+from edge.errors import EdgeError, reason
 
 log = logging.getLogger("export")
 VIDEOS = (".mp4", ".avi", ".flv", ".mov", ".mkv", ".webm")
@@ -60,16 +60,18 @@ def read(kind: str, root: Path, cropped: bool = False) -> list[Clip]:
     if kind not in LAYOUTS:
         raise EdgeError(f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}")
     if not root.is_dir():
-        raise EdgeError(f"no folder {root}; pass the folder that holds {kind}")
+        fault = "is a file" if root.is_file() else "does not exist"
+        raise EdgeError(f"{root} {fault}, expected a folder with {LAYOUTS[kind][1]}")
     layout, expected = LAYOUTS[kind]
     if cropped and kind == "dfew":
         layout = partial(_dfew, kinds=_DFEW_CROPS)
     try:
         clips = sorted(layout(root), key=lambda clip: str(clip.path))
     except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:  # a table of another form
-        raise EdgeError(f"{root} does not read as {kind} ({error!r}); expected {expected}") from error
+        fault = f"a table lacks {error}" if isinstance(error, KeyError) else reason(error)
+        raise EdgeError(f"{root} cannot be read as {kind} ({fault}); expected {expected}") from error
     if not clips:
-        raise EdgeError(f"{root} holds no clip of {kind}; expected {expected}")
+        raise EdgeError(f"{root} has no clip with a label; for --dataset {kind} expected {expected}")
     return clips
 
 

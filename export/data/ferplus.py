@@ -48,7 +48,8 @@ def load(path: Path, trial: bool = False) -> FerPlus:
     twins by that rule: see ``lookalikes``. In a ``trial`` figures come from the development fold.
     """
     if not path.is_file():
-        raise BundleError(f"no data file {path}: pass --data the path of ferplus_webp.npz")
+        fault = "is a folder" if path.is_dir() else "does not exist"
+        raise BundleError(f"{path} {fault}; pass --data the path of ferplus_webp.npz")
     try:
         with path.open("rb") as file, np.load(file) as archive:
             data = {name: archive[name] for name in _ARRAYS}
@@ -92,8 +93,9 @@ def public_test(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uin
             faces, counts = zip(*public, strict=True)
             return np.stack(faces).reshape(-1, 48, 48), np.array(counts, np.uint8).reshape(-1, 10)
         except (KeyError, ValueError, AttributeError, csv.Error) as error:
+            fault = f"a table lacks {error}" if isinstance(error, KeyError) else str(error)
             raise BundleError(
-                f"{folder} does not read as FER+ ({error!r}); download both tables again"
+                f"{folder} cannot be read as FER+ ({fault}); download both tables again"
             ) from error
 
 

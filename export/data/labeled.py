@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import Bundle
-from edge.errors import EdgeError
+from edge.errors import EdgeError, reason
 from export.data import ferplus
 from export.data.datasets import canonical
 
@@ -41,7 +41,9 @@ def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled 
             if {"images", "labels"} <= names:
                 return _labeled(path, archive["images"], archive["labels"], len(bundle.labels))
     except (OSError, ValueError, BadZipFile) as error:
-        raise EdgeError(f"{path} cannot be read ({error})") from error
+        raise EdgeError(
+            f"{path} cannot be read ({reason(error)}); pass an .npz with 'images' and 'labels'"
+        ) from error
     if "webp" not in names:
         return None
     data = ferplus.load(path)
@@ -51,6 +53,8 @@ def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled 
 
 def need_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled:
     """As ``read_labeled``; EdgeError where there are no labels."""
+    if not path.exists():
+        raise EdgeError(f"{path} does not exist; pass an .npz with 'images' and 'labels'")
     data = read_labeled(path, bundle, choosing)
     if data is None:
         raise EdgeError(f"{path} holds no labeled faces; pass an .npz with 'images' and 'labels'")

@@ -13,7 +13,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
 from onnx.reference import ReferenceEvaluator
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, reason
 from edge.system.ort_session import onnxruntime, session_options
 from export.graph.axes import label
 from export.graph.keras_loop import loops_to_gru
@@ -116,9 +116,8 @@ def _read(path: Path) -> ModelProto:
     except EdgeError:
         raise
     except Exception as error:  # protobuf's and the checker's errors have no common base
-        raise EdgeError(
-            f"{path} is not a usable ONNX file ({str(error).splitlines()[0]}); export it again"
-        ) from error
+        fault = "it is empty" if path.is_file() and not path.stat().st_size else reason(error)
+        raise EdgeError(f"{path} is not a usable ONNX file ({fault}); export it again") from error
     model = loops_to_gru(model)
     for node in model.graph.node:
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):

@@ -122,3 +122,24 @@ def test_a_file_of_any_name_is_a_source(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert command.main(["collect", "2024-05-01", "-o", "set", "--consent", "all"]) == 2
     assert "2024-05-01" in capsys.readouterr().err
+
+
+def test_what_is_no_set_is_told_without_error_numbers(tmp_path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "set.json").write_text("{}")
+    for name, missing in (("file", "set.json"), ("nowhere", "set.json"), ("half", "sequences.npz")):
+        with pytest.raises(
+            EdgeError, match=rf"{name} is not a calibration set \(it has no {missing}\); make one"
+        ):
+            calibration_set.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("out", "consent", "told"),
+    [("file", "me", "file exists and is not a calibration set"), ("new", " ", "--consent is empty")],
+)
+def test_a_set_that_could_not_be_kept_is_not_collected(out, consent, told, capsys, tmp_path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert command.main(["collect", "nowhere.mp4", "-o", str(tmp_path / out), "--consent", consent]) == 2
+    assert told in capsys.readouterr().err

@@ -69,6 +69,7 @@ def test_the_command_stays_under_600_mb(tmp_path) -> None:
     ("text", "words"),
     [
         ("{", "not a ranges file"),
+        ("[]", "is not a ranges file: it has no tensors; make it with"),
         ('{"format": 7, "tensors": {}}', "format 7"),
         ('{"format": 1, "tensors": {"a": [1, 0]}}', "'a'"),
         ('{"format": 1, "tensors": {"a": [0, Infinity]}}', "'a'"),

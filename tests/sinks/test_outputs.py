@@ -66,7 +66,7 @@ def test_what_is_set_is_wanted_and_an_empty_path_is_none() -> None:
             "unknown key output.jsnl; .output. has jsonl, annotate, trajectory and every_frame",
         ),
         ("output.annotate=-", "output.annotate is -, but it writes a file only"),
-        ("output.jsonl=[1]", r"output.jsonl.path is \[1\] \(list\), expected str"),
+        ("output.jsonl=[1]", r"output.jsonl.path is \[1\], expected text"),
         ("output.jsonl.pth=a", r"unknown key output.jsonl.pth; \[output.jsonl\] has path"),
     ],
 )

@@ -32,7 +32,9 @@ def test_a_wrong_peer_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--peer takes \(N,1,64,64\) faces"):
         pipelines.MiniXception(tiny.write(tmp_path) / "model.fp32.onnx")
     (tmp_path / "no.onnx").write_bytes(b"no")
-    with pytest.raises(BundleError, match="not a usable ONNX file"):
+    with pytest.raises(BundleError, match=r"no\.onnx does not run .*; give another one"):
         pipelines.MiniXception(tmp_path / "no.onnx")
     with pytest.raises(BundleError, match="not a YuNet file that OpenCV can read"):
         pipelines.YuNet(tmp_path / "no.onnx", 640, 480)
+    with pytest.raises(ConfigError, match=r"nowhere\.onnx is no file"):
+        pipelines.MiniXception(tmp_path / "nowhere.onnx")

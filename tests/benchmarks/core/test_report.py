@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.core.formatting import asked
-from benchmarks.core.report import figure, measurement, report, show, verdict
+from benchmarks.core.report import figure, measurement, read, report, show, verdict
 from edge.errors import EdgeError
 
 
@@ -41,3 +43,16 @@ def test_a_limit_is_a_sign_and_a_number() -> None:
     ):
         assert verdict(none) is None
     assert asked(figure("a", 1, asked="<= -1.5e-3")) == ("<=", -0.0015)
+
+
+def test_a_file_that_is_no_report_says_what_to_give(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for text in ("[]", "{}", "3"):
+        path.write_text(text)
+        with pytest.raises(
+            EdgeError, match="is not a report; give a file that emotion-bench wrote with --json"
+        ):
+            read(path)
+    path.write_text('{"schema": "emotion-bench/9"}')
+    with pytest.raises(EdgeError, match="has schema 'emotion-bench/9', expected 'emotion-bench/1'"):
+        read(path)

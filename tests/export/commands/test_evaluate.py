@@ -133,7 +133,7 @@ def test_the_published_tables_of_ferplus(tmp_path) -> None:
     assert "| recall of anger | 1 |" in told.stdout
     (tmp_path / "fer2013new.csv").write_text(head + "\n".join(rows[:2]) + "\n")
     told = evaluate(tmp_path, "--dataset", "ferplus")
-    assert (told.returncode, "does not read as FER+" in told.stderr) == (2, True), told.stderr
+    assert (told.returncode, "cannot be read as FER+" in told.stderr) == (2, True), told.stderr
     (tmp_path / "fer2013.csv").unlink()
     told = evaluate(tmp_path, "--dataset", "ferplus")
     assert (told.returncode, "fer2013.csv" in told.stderr) == (2, True), told.stderr

@@ -97,7 +97,7 @@ def test_another_folder_is_refused_with_what_was_expected(kind: str, tmp_path) -
     (tmp_path / "readme.txt").touch()
     with pytest.raises(EdgeError, match="expected"):
         datasets.read(kind, tmp_path)
-    with pytest.raises(EdgeError, match="no folder"):
+    with pytest.raises(EdgeError, match="nowhere does not exist, expected a folder with "):
         datasets.read(kind, tmp_path / "nowhere")
 
 
@@ -106,7 +106,7 @@ def test_a_table_that_is_not_as_published_is_one_line(tmp_path) -> None:
     table = tmp_path / "EmoLabel_DataSplit" / "test(single-labeled)" / "set_1.csv"
     for text in ("video,label\n1,7\n", "video_name,label\n1,fear\n", "video_name,label\n1\n"):
         table.write_text(text)
-        with pytest.raises(EdgeError, match="does not read as dfew"):
+        with pytest.raises(EdgeError, match=r"cannot be read as dfew \(.+\); expected EmoLabel_DataSplit"):
             datasets.read("dfew", tmp_path)
 
 
