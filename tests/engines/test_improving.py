@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +17,7 @@ import pytest
 from edge import bundle as bundles
 from edge import config_file
 from edge.engines import improving, machine_cache, measure_command, selection
+from edge.engines.backends import BACKENDS
 from edge.engines.improving import Improving
 from edge.engines.measure import Choice
 from edge.engines.ort import OrtEngine
@@ -149,6 +150,7 @@ def test_closing_before_the_change_closes_both() -> None:
 
 
 REFERENCE = bundles.load(bundles.REFERENCE)
+COMMAND = improving.command
 
 
 @pytest.fixture
@@ -177,15 +179,22 @@ def test_a_new_onnx_runtime_is_measured_again(own_cache, monkeypatch) -> None:
     assert isinstance(selection.engine(auto, REFERENCE, improving=True), Improving)
 
 
+def quick(bundle, kind: str) -> list[str]:
+    """The real child with little time to measure, which does not matter here."""
+    *_, folder, kind = COMMAND(bundle, kind)
+    program = "import sys; from edge.engines import measure_command as m; m.BUDGET_S = 0.1; "
+    return [*child(f"{program}sys.exit(m.main(*sys.argv[1:]))"), folder, kind]
+
+
 def test_the_real_child_stores_its_choice_and_the_state_goes_on(own_cache, monkeypatch, log) -> None:
     """int8-cpu or fp32, whatever is faster here; its steps go on from the states of fp32."""
     monkeypatch.setattr(improving, "DELAY_S", 0.0)
     auto = config_file.load(None, ["engine.kind=onnxruntime"])
     face = np.linspace(-1, 1, 48 * 48, dtype=np.float32).reshape(1, 1, 48, 48)
     states = [np.zeros((1, 96), np.float32)] * 2
+    monkeypatch.setattr(improving, "DELAY_S", 0.0)
+    monkeypatch.setattr(improving, "command", quick)
     made = selection.engine(auto, REFERENCE, improving=True)
-    assert isinstance(made, Improving)
-    made._delay_s = 0.0
     with made as engine, OrtEngine(REFERENCE.model("fp32")) as expected:
         end = time.monotonic() + 60
         while "serves now" not in log():
@@ -204,6 +213,25 @@ def test_the_real_child_stores_its_choice_and_the_state_goes_on(own_cache, monke
     assert stored is not None
     assert str(stored) in log()
     assert stored.precision == "fp32" or machine_cache.passed_before(REFERENCE, stored.precision)
+
+
+def test_the_child_rests_for_what_it_used_and_does_not_count_that() -> None:
+    class Slow(Stand):
+        def run(self, feeds):
+            end = time.process_time() + 0.02
+            while time.process_time() < end:
+                pass
+            return super().run(feeds)
+
+    rests = measure_command.Rests()
+    part = rests.of(replace(BACKENDS[0], load=lambda name: Slow(name)))
+    began, counted = time.perf_counter(), rests.clock()
+    with part.load("fp32") as engine:
+        for _ in range(5):
+            assert engine.run({}) == {"by": "fp32"}
+    whole_s, counted_s = time.perf_counter() - began, rests.clock() - counted
+    assert rests.rested_s >= 0.1
+    assert abs(whole_s - counted_s - rests.rested_s) < 0.01
 
 
 def test_the_child_has_the_lowest_priority_and_ends_with_its_parent(monkeypatch, capsys) -> None:
