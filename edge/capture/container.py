@@ -37,8 +37,8 @@ def opened(av: Any, file: WatchedFile, name: str) -> Any:
             return av.open(
                 file,
                 container_options=_OPTIONS,  # PyAV 10 crashes on FLV if they are passed on to streams
-                metadata_errors="replace",
                 buffer_size=_READ_BYTES,
+                **_titles(av),
             )
     except (av.error.FFmpegError, OSError) as error:
         if file.fault is not None:
@@ -50,6 +50,11 @@ def opened(av: Any, file: WatchedFile, name: str) -> Any:
         ) from None
     finally:
         av.logging.set_level(level)
+
+
+def _titles(av: Any) -> dict[str, str]:
+    """How titles and the like are decoded that are no UTF-8; PyAV 19 replaces them by itself."""
+    return {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
 def video_of(container: Any, name: str) -> Any:
@@ -80,7 +85,7 @@ def _is_cover(container: Any, stream: Any) -> bool:
     """Whether it is the picture of an audio file. PyAV 10 has no disposition, but such a stream no rate."""
     disposition = getattr(stream, "disposition", None)
     if disposition is not None:
-        return bool(int(disposition) & 0x400)  # AV_DISPOSITION_ATTACHED_PIC
+        return bool(disposition.value & 0x400)  # AV_DISPOSITION_ATTACHED_PIC
     return bool(container.streams.audio) and not stream.average_rate and _codec(stream) in _PICTURE_CODECS
 
 

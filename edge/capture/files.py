@@ -76,6 +76,7 @@ class FileSource(Closing):
         self._origin_s = origin_s(self._container, self._stream)
         self.frame_count = self._stream.frames or estimated_frames(self._container, self.fps)
         self._of_track = self._orientation_of_track()
+        self._matrix = self._av.sidedata.sidedata.Type["DISPLAYMATRIX"]
 
     def close(self) -> None:
         """Close the file; frames that were read stay valid."""
@@ -96,7 +97,8 @@ class FileSource(Closing):
         index, last_s = 0, None
         for decoded in self._decoded():
             time_s = container_time(self._time_s(decoded, index), last_s, self.fps)
-            orientation = self._of_track if (own := _matrix(decoded)) is None else from_matrix(own)
+            own = decoded.side_data.get(self._matrix)
+            orientation = self._of_track if own is None else from_matrix(bytes(own))
             yield orientation.turn_frame(self._pictures.frame(decoded, time_s, index))
             index, last_s, self._faulty = index + 1, time_s, self._faulty + decoded.is_corrupt
         if not self._closed:
@@ -175,10 +177,3 @@ def container_time(position_s: float, last_s: float | None, fps: float) -> float
     if math.isfinite(position_s) and last_s < position_s < last_s + _LONGEST_GAP_S:
         return position_s
     return last_s + 1.0 / fps
-
-
-def _matrix(decoded: Any) -> bytes | None:
-    for data in decoded.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            return bytes(data)
-    return None

@@ -84,6 +84,13 @@ def check_late_video(folder: Path) -> None:
         assert np.allclose(times, 2 + np.arange(12) / 10, atol=0.03), f"{suffix}: {times}"
 
 
+def check_title(folder: Path) -> None:
+    for suffix in ("mkv", "mp4"):
+        path = clips.write(folder / f"title.{suffix}")
+        path.write_bytes(path.read_bytes().replace(b"title", b"caf\xe9\xff"))
+        assert len(read(path)) == 12, "a title of other bytes than UTF-8"
+
+
 def check_bare(folder: Path) -> None:
     for name, muxer, codec in (("b.h264", "h264", "libx264"), ("b.mjpeg", "mjpeg", "mjpeg")):
         options = X264 if codec == "libx264" else {}
@@ -113,19 +120,23 @@ def refusal(path: Path) -> str:
 
 
 def check_refusals(folder: Path) -> None:
-    clips.write(folder / "cut.mp4")
-    whole = (folder / "cut.mp4").read_bytes()
+    whole = clips.write(folder / "cut.mp4").read_bytes()
     (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
-    for name, words in {"cut.mp4": "moov atom not found", "sound.m4a": "audio only: audio aac"}.items():
-        if name == "sound.m4a":
-            clips.write(folder / "sound.mp4", count=0, late_s=1.0).rename(folder / name)
+    clips.write(folder / "sound.mp4", count=0, late_s=1.0)
+    clips.write_song(folder / "song.mp3")
+    words = {
+        "cut.mp4": "(moov atom not found)",
+        "sound.mp4": "has no video stream (audio only: audio aac)",
+        "song.mp3": "has no video stream (audio only: audio mp",
+    }
+    for name, expected in words.items():
         said = refusal(folder / name)
-        assert words in said, f"{name}: {said}"
+        assert expected in said, f"{name}: {said}"
 
 
 if __name__ == "__main__":
     for check in (
-        check_kinds, check_orientations, check_late_video, check_bare, check_drawing, check_refusals,
+        check_kinds, check_orientations, check_late_video, check_title, check_bare, check_drawing, check_refusals,
     ):  # fmt: skip
         work = Path(sys.argv[1]) / check.__name__
         work.mkdir()

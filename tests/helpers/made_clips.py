@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 64, 48
@@ -72,6 +73,7 @@ def write(
     with av.open(
         str(path), "w", format=muxer, options={"movflags": movflags} if movflags else {}
     ) as container:
+        container.metadata["title"] = "title"
         video = container.add_stream(codec, rate=rate)
         video.width, video.height = size
         video.pix_fmt = pix_fmt
@@ -89,6 +91,20 @@ def write(
             frame.time_base = 1 / Fraction(rate)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
+    return path
+
+
+def write_song(path: Path) -> Path:
+    """An MP3 with a cover, a picture that FFmpeg shows as a video stream."""
+    with av.open(str(path), "w", format="mp2") as container:
+        sound = container.add_stream("mp2", rate=48000)
+        sound.layout = "mono"
+        _mux_silence(container, sound, 1.0)
+    cover = cv2.imencode(".png", np.full((HEIGHT, WIDTH, 3), 200, np.uint8))[1].tobytes()
+    content = b"\0image/png\0\x03\0" + cover  # ID3v2.3: encoding, type, front cover, no description
+    frame = b"APIC" + struct.pack(">IH", len(content), 0) + content
+    size = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\3\0\0" + size + frame + path.read_bytes())
     return path
 
 
