@@ -135,9 +135,8 @@ def check_refusals(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for check in (
-        check_kinds, check_orientations, check_late_video, check_title, check_bare, check_drawing, check_refusals,
-    ):  # fmt: skip
+    checks = [check_kinds, check_orientations, check_late_video, check_title, check_bare]
+    for check in (*checks, check_drawing, check_refusals):
         work = Path(sys.argv[1]) / check.__name__
         work.mkdir()
         check(work)
