@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.capture.files import FileSource, container_time
-from edge.errors import SourceError
+from edge.errors import DependencyError, SourceError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "video"
 CLIPS = {  # frames that decode; the headers of the MKV and of no_face.mp4 promise more
@@ -185,6 +185,15 @@ except SourceError:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_without_pyav_the_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = clips.write(tmp_path / "clip.mp4")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(
+        DependencyError, match=r"pip install 'emotion-edge\[files\]'.* apt install python3-av"
+    ):
+        FileSource(path)
 
 
 def test_a_closed_source_says_so(tmp_path: Path) -> None:
