@@ -150,3 +150,9 @@ def test_its_settings_are_checked_and_it_sees_no_pictures(
 
 def test_nothing_is_written_where_nothing_is_set() -> None:
     assert outputs.open_sinks(Config().output, live=False) == []
+
+
+def test_force_reaches_the_outputs_that_know_it() -> None:
+    output = load(None, ["output.force=true", "output.jsonl=a", "output.trajectory={path='b', force=false}"])
+    forced = {part.name: own.force for part, own in outputs.wanted(output.output).items()}
+    assert forced == {"jsonl": True, "trajectory": False}
