@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -145,6 +145,23 @@ def test_a_device_is_written_into_and_a_clip_is_refused_there() -> None:
         write_output(Path("/dev/full"), OURS)
     with pytest.raises(ConfigError, match="no regular file"):
         OutputFile(Path("/dev/full"))
+
+
+@pytest.mark.parametrize(("kind", "numbers"), [(stat.S_IFCHR, (1, 3)), (stat.S_IFBLK, (7, 250))])
+def test_a_node_stays_and_a_disk_is_never_opened(tmp_path: Path, kind: int, numbers: tuple[int, int]) -> None:
+    node = tmp_path / "node"
+    try:
+        os.mknod(node, kind | 0o666, os.makedev(*numbers))
+        os.close(os.open(node, os.O_WRONLY)) if kind == stat.S_IFCHR else None
+    except OSError:
+        pytest.skip("nodes need root and a file system that has them")
+    before = node.lstat()
+    for force in (False, True):
+        with nullcontext() if kind == stat.S_IFCHR else pytest.raises(ConfigError, match="neither a"):
+            write_output(node, OURS, force)
+    assert os.path.samestat(before, node.lstat())
+    assert node.lstat().st_mode == before.st_mode
+    assert names(tmp_path) == ["node"]
 
 
 def test_a_pipe_takes_a_document_if_somebody_reads(tmp_path: Path) -> None:
