@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for kind, module in {**MEASURING, "compare": compare}.items():
-        command = commands.add_parser(kind, help=module.HELP)
+        command = commands.add_parser(kind, help=module.HELP, description=module.HELP)
         module.add_options(command)
         command.set_defaults(command=module.run)
         if kind in MEASURING:

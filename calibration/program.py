@@ -28,29 +28,51 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="emotion-calibrate", description="Real face sequences, and ranges of tensors for INT8."
+        prog="emotion-calibrate",
+        description="Collect sequences of faces, and measure the value ranges of a network for INT8.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     collect = commands.add_parser(
         "collect", help="collect face sequences from videos, folders, archives or a camera"
     )
     collect.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="what emotion-edge run takes, or an .npz"
+        "sources", nargs="+", metavar="SOURCE", help="whatever emotion-edge run takes, or an .npz of faces"
     )
-    collect.add_argument("-o", "--out", type=Path, required=True, metavar="SET")
-    collect.add_argument("--consent", required=True, help="who agreed to what, or the license of the source")
-    collect.add_argument("--bundle", type=Path, help="network that predicts the classes (default: reference)")
-    collect.add_argument("--detector", default="", metavar="FILE", help="a YuNet file")
-    collect.add_argument("--max-frames", type=int, metavar="N", help="of each source; needed for a camera")
-    collect.add_argument("--per-cell", type=int, default=12, help="sequences per class and brightness")
+    collect.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="SET", help="write the set to this folder"
+    )
+    collect.add_argument(
+        "--consent", required=True, metavar="TEXT", help="who agreed to what, or the license of the source"
+    )
+    collect.add_argument("--bundle", type=Path, metavar="DIR", help="bundle that sorts the faces by label")
+    collect.add_argument("--detector", default="", metavar="FILE", help="YuNet file that finds the faces")
+    collect.add_argument(
+        "--max-frames", type=int, metavar="N", help="stop after N frames of each source; needed for a camera"
+    )
+    collect.add_argument(
+        "--per-cell",
+        type=int,
+        default=12,
+        metavar="N",
+        help="most sequences of each label and brightness (default: 12)",
+    )
     collect.set_defaults(command=_collect)
 
-    ranges = commands.add_parser("ranges", help="measure the ranges of a bundle's tensors over a set")
-    ranges.add_argument("bundle", type=Path, metavar="BUNDLE")
-    ranges.add_argument("set", type=Path, metavar="SET")
-    ranges.add_argument("-o", "--out", type=Path, default=Path("ranges.json"))
+    ranges = commands.add_parser("ranges", help="measure the value ranges of a network over a set")
+    ranges.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
+    ranges.add_argument("set", type=Path, metavar="SET", help="folder that emotion-calibrate collect wrote")
     ranges.add_argument(
-        "--method", default="minmax", help="minmax, or percentile-99.99 (default: %(default)s)"
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("ranges.json"),
+        metavar="FILE",
+        help="write to this file (default: %(default)s)",
+    )
+    ranges.add_argument(
+        "--method",
+        default="minmax",
+        help="how a range is chosen: minmax, or percentile-99.99 (default: %(default)s)",
     )
     ranges.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
     ranges.set_defaults(command=_ranges)

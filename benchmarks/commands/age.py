@@ -26,31 +26,43 @@ from benchmarks.core.report import Report, figure, measurement, report
 from benchmarks.scenes import frames as scenes
 from benchmarks.scenes.paced import Camera, PacedCamera, Record, busy, no_estimate, skip_to_tick, watch
 from edge.capture.reconnect.reconnect import Recovering
-from edge.capture.sources import help_text, is_live
+from edge.capture.sources import is_live
 from edge.cli.options import add_settings
 from edge.config import Config
 from edge.errors import ConfigError
 from edge.session import Parts
 
-HELP = "age of each estimate at a camera's rate, jitter and drops"
+HELP = "tell how old each estimate is at a camera's rate, and how many frames are dropped"
 WARM_S = 0.5  # of each round, until the face is tracked and memory is warm
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The camera, the settings, the scene, and the load beside it."""
-    parser.add_argument("source", nargs="?", metavar="CAMERA", help=f"{help_text()} (default: a paced scene)")
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="CAMERA",
+        help="a camera, as emotion-edge run takes it (default: a built-in scene at --fps)",
+    )
     add_settings(parser)
     parser.add_argument(
-        "--fps", type=harness.positive, default=30.0, help="of the paced scene (default: %(default)g)"
+        "--fps",
+        type=harness.positive,
+        default=30.0,
+        help="frames a second of the built-in scene (default: %(default)g)",
     )
     parser.add_argument(
         "--seconds",
         type=harness.positive,
         default=40.0,
-        help="for all rounds together (default: %(default)g)",
+        help="seconds for all rounds together (default: %(default)g)",
     )
     parser.add_argument(
-        "--busy", type=harness.none_or_more, default=0, metavar="N", help="processes that keep N cores busy"
+        "--busy",
+        type=harness.none_or_more,
+        default=0,
+        metavar="N",
+        help="keep N cores busy meanwhile (default: 0)",
     )
     scenes.add_options(parser)
 

@@ -36,7 +36,7 @@ from benchmarks.core import stats
 from benchmarks.core.report import SCHEMA, ReportError, columns, encoded, read
 from benchmarks.core.report_files import add_force, report_files
 
-HELP = "is the second report slower than the first?"
+HELP = "tell whether the second report is slower than the first"
 ALPHA = 0.01  # probability of one or more false alarms in a report
 FLOOR = 3.0  # percent
 JUDGED = ("latency", "age")  # groups of measurements; the others are parts of these
@@ -48,10 +48,12 @@ Pair = tuple[dict[str, Any], dict[str, Any]]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The two reports."""
-    parser.add_argument("before", type=Path, metavar="BEFORE.json")
-    parser.add_argument("after", type=Path, metavar="AFTER.json")
-    parser.add_argument("--seed", type=int, default=0, help="of the permutations (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the table")
+    parser.add_argument("before", type=Path, metavar="BEFORE.json", help="the first report")
+    parser.add_argument("after", type=Path, metavar="AFTER.json", help="the second report")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the random numbers of the test (default: %(default)s)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
     add_force(parser)
 
 

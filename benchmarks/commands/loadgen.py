@@ -30,7 +30,7 @@ from edge.protocols import Engine
 from edge.system.cache import writable_cache
 from edge.system.progress import Bar
 
-HELP = "LoadGen SingleStream, MultiStream and Offline, unofficial: clips through the network"
+HELP = "run MLCommons LoadGen on the network, unofficial: SingleStream, MultiStream, Offline"
 OFFICIAL_SECONDS, SEED = 600, 0
 Log = dict[str, Any]  # LoadGen's own keys
 
@@ -152,12 +152,28 @@ def agreement(name: str, log: Log, expected: Float32) -> list[dict[str, Any]]:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The bundle and the scenarios."""
-    parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: the one that ships")
-    parser.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="default: all")
-    parser.add_argument("--precision", help="one of the bundle's (default: int8-cpu, else fp32)")
-    parser.add_argument("--threads", type=harness.count, default=1, help="of ONNX Runtime (default: 1)")
     parser.add_argument(
-        "--seconds", type=harness.positive, default=10, help="at least (default: 10; official: 600)"
+        "bundle",
+        nargs="?",
+        type=Path,
+        metavar="BUNDLE",
+        help="folder of the bundle (default: the reference bundle)",
+    )
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=list(SCENARIOS),
+        help="scenario to run; may be repeated (default: all)",
+    )
+    parser.add_argument("--precision", help="a precision of the bundle (default: int8-cpu, else fp32)")
+    parser.add_argument(
+        "--threads", type=harness.count, default=1, metavar="N", help="threads of ONNX Runtime (default: 1)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=harness.positive,
+        default=10,
+        help="least seconds for each scenario (default: 10; official results: 600)",
     )
 
 

@@ -16,7 +16,7 @@ from edge import bundle as bundles
 from edge.bundle import Bundle
 from edge.engines.ort import OrtEngine
 
-HELP = "the network's step alone: milliseconds, and the share of the machine's measured peak"
+HELP = "time the network alone, and compare it with the most that this machine can do"
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,37 @@ class Variant:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The bundle and the variants."""
-    parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="default: the one that ships")
     parser.add_argument(
-        "--precision", action="append", help="one of the bundle's (default: fp32 and int8-cpu)"
+        "bundle",
+        nargs="?",
+        type=Path,
+        metavar="BUNDLE",
+        help="folder of the bundle (default: the reference bundle)",
     )
-    parser.add_argument("--threads", type=harness.count, action="append", help="of ONNX Runtime (default: 1)")
     parser.add_argument(
-        "--faces", type=harness.count, action="append", help="in one step (default: 1, 2, 4 and 8)"
+        "--precision",
+        action="append",
+        help="a precision of the bundle; may be repeated (default: fp32 and int8-cpu)",
     )
     parser.add_argument(
-        "--seconds", type=harness.positive, default=0.1, help="per variant and round (default: 0.1)"
+        "--threads",
+        type=harness.count,
+        action="append",
+        metavar="N",
+        help="threads of ONNX Runtime; may be repeated (default: 1)",
+    )
+    parser.add_argument(
+        "--faces",
+        type=harness.count,
+        action="append",
+        metavar="N",
+        help="faces in one step; may be repeated (default: 1, 2, 4 and 8)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=harness.positive,
+        default=0.1,
+        help="seconds for each variant and round (default: 0.1)",
     )
 
 

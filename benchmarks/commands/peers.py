@@ -30,7 +30,7 @@ from edge.faces.tracker import iou
 from edge.pipeline import Pipeline
 from edge.session import Parts
 
-HELP = "the same video through Haar or YuNet with mini-XCEPTION, a window, smoothing, a larger network"
+HELP = "run the same video through other programs: Haar or YuNet with mini-XCEPTION, a larger network"
 OURS, EVERY, STEP = f"ours, detector every {INTERVAL} frames", "ours, detector every frame", "our step, alone"
 MOST_BYTES = 300_000_000  # of decoded frames
 SAME_FACES = 0.05  # of our number of faces, by which a peer's may differ
@@ -39,16 +39,31 @@ Rounds = list[list[float]]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The video, the models of the peers, and the settings."""
-    parser.add_argument("--video", type=Path, metavar="V", help="default: a scene with one moving face")
-    parser.add_argument("--peer", type=Path, metavar="ONNX", help="mini-XCEPTION, input (N,1,64,64)")
-    parser.add_argument("--detector", type=Path, metavar="ONNX", help="YuNet, for us and for the peers")
     parser.add_argument(
-        "--frames", type=harness.count, default=150, help="most frames of the video (default: %(default)s)"
+        "--video", type=Path, metavar="FILE", help="video to run on (default: a scene with one moving face)"
     )
     parser.add_argument(
-        "--seconds", type=harness.positive, default=0.3, help="per peer and round (default: %(default)g)"
+        "--peer", type=Path, metavar="ONNX", help="file of mini-XCEPTION, with input (N,1,64,64)"
     )
-    parser.add_argument("--luma", action="store_true", help="our side gets the luma plane, as from a camera")
+    parser.add_argument("--detector", type=Path, metavar="ONNX", help="file of YuNet, for both sides")
+    parser.add_argument(
+        "--frames",
+        type=harness.count,
+        default=150,
+        metavar="N",
+        help="stop after N frames of the video (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=harness.positive,
+        default=0.3,
+        help="seconds for each program and round (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--luma",
+        action="store_true",
+        help="give this program gray frames, as cameras do; the others get color",
+    )
     add_settings(parser)
 
 

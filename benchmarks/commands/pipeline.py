@@ -22,7 +22,7 @@ from edge.engines.ort import OrtEngine
 from edge.errors import DependencyError
 from edge.session import Parts
 
-HELP = "frames a second from source to sink, with the time of each stage"
+HELP = "count frames a second from camera to output, with the time of each stage"
 OFF = 0.02  # of the whole, by which the sum of the stages may differ
 log = logging.getLogger("edge")
 
@@ -32,9 +32,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="SOURCE", help=f"{help_text()} (default: a moving face)")
     add_settings(parser)
     parser.add_argument(
-        "--frames", type=harness.count, default=1000, help="most frames (default: %(default)s)"
+        "--frames",
+        type=harness.count,
+        default=1000,
+        metavar="N",
+        help="stop after N frames (default: %(default)s)",
     )
-    parser.add_argument("--luma", action="store_true", help="the built-in scene as a camera's luma plane")
+    parser.add_argument("--luma", action="store_true", help="give the built-in scene in gray, as cameras do")
     parser.add_argument(
         "--every-frame", action="store_true", dest="step_every_frame",
         help="run the network in each frame of the built-in scene",

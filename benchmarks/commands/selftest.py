@@ -31,7 +31,7 @@ from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 from edge.system.closing import Closing
 
-HELP = "measure a pipeline with known delays: is the harness accurate on this machine?"
+HELP = "measure a pipeline with known delays: are the measurements right on this machine?"
 DELAYS_MS = (0.05, 0.2, 1.0, 5.0)
 DETECTOR_MS, NETWORK_MS = 2.0, 1.0
 AGE_DETECTOR_MS, AGE_FPS = 4.0, 30.0  # 5 ms with the network, in a frame period of 33
@@ -49,7 +49,10 @@ _BUNDLE = Bundle(
 def add_options(parser: argparse.ArgumentParser) -> None:
     """How long."""
     parser.add_argument(
-        "--seconds", type=harness.positive, default=0.2, help="per delay and round (default: 0.2)"
+        "--seconds",
+        type=harness.positive,
+        default=0.2,
+        help="seconds for each delay and round (default: 0.2)",
     )
 
 

@@ -32,7 +32,7 @@ from edge.system.cache import writable_cache
 from edge.system.closing import Closing
 
 Samples = list[dict[str, Any]]
-HELP = "the same work for minutes: steady state, memory growth, temperature, power"
+HELP = "run for minutes: does it stay as fast, as small and as cool?"
 WINDOW_S, STEADY_CHANGE, CALM_C, CALM_S = 10.0, 0.01, 1.0, 300.0
 WARM_S = 1.0
 
@@ -40,12 +40,21 @@ WARM_S = 1.0
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The settings, the scene, and how long."""
     add_settings(parser)
-    parser.add_argument("--minutes", type=harness.positive, default=10.0, help="(default: %(default)g)")
     parser.add_argument(
-        "--fps", type=harness.positive, default=30.0, help="of the camera (default: %(default)g)"
+        "--minutes", type=harness.positive, default=10.0, help="how long to run (default: %(default)g)"
     )
     parser.add_argument(
-        "--idle", type=harness.none_or_more, default=10, metavar="SECONDS", help="to measure idle power"
+        "--fps",
+        type=harness.positive,
+        default=30.0,
+        help="frames a second of the camera (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--idle",
+        type=harness.none_or_more,
+        default=10,
+        metavar="SECONDS",
+        help="seconds without work before, to measure idle power (default: 10)",
     )
     scenes.add_options(parser)
 

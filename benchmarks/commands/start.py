@@ -27,7 +27,7 @@ from edge.errors import EdgeError
 from edge.system.cache import writable_cache
 from edge.system.progress import with_progress
 
-HELP = "time from the start of the process to the first estimate, and its peak memory"
+HELP = "time the program from its start to the first estimate, with its memory"
 LIBRARIES = "import numpy, cv2, onnxruntime; print()"
 FRAMES = 60  # of the clip, within which a face must appear
 DROP = Path("/proc/sys/vm/drop_caches")
@@ -36,11 +36,20 @@ DROP = Path("/proc/sys/vm/drop_caches")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The settings, the clip, and how often."""
     add_settings(parser)
-    parser.add_argument("--runs", type=harness.count, default=10, help="(default: %(default)s)")
     parser.add_argument(
-        "--video", type=Path, metavar="FILE", help="that begins with a face (default: a scene)"
+        "--runs", type=harness.count, default=10, metavar="N", help="number of starts (default: %(default)s)"
     )
-    parser.add_argument("--cold", action="store_true", help="empty the page cache before each start (root)")
+    parser.add_argument(
+        "--video",
+        type=Path,
+        metavar="FILE",
+        help="video whose first frame has a face (default: a built-in scene)",
+    )
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="before each start, drop what the system keeps of files in memory (root)",
+    )
 
 
 def run(args: argparse.Namespace) -> Report:

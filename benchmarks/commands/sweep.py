@@ -17,7 +17,7 @@ from edge.config import Config
 from edge.data import Frame
 from edge.errors import ConfigError
 
-HELP = "a frame with 0, 1, 4 and 8 faces, in several resolutions, on several threads"
+HELP = "time a frame with 0, 1, 4 and 8 faces, in several sizes, on several threads"
 MOST_FACES = 64  # the limit of budget.faces
 FRAMES = 15  # of each scene: larger than any cache, and all scenes together stay below 300 MB
 
@@ -37,17 +37,33 @@ class Case:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The settings and the cases."""
     add_settings(parser)
-    parser.add_argument("--faces", type=faces, action="append", help="in a frame (default: 0, 1, 4 and 8)")
     parser.add_argument(
-        "--size", action="append", metavar="WxH", help="(default: 320x240, 640x480, 1280x720)"
+        "--faces",
+        type=faces,
+        action="append",
+        metavar="N",
+        help="faces in a frame; may be repeated (default: 0, 1, 4 and 8)",
     )
     parser.add_argument(
-        "--threads", type=harness.count, action="append", help="of ONNX Runtime (default: 1 and 2)"
+        "--size",
+        action="append",
+        metavar="WxH",
+        help="size of a frame; may be repeated (default: 320x240, 640x480, 1280x720)",
     )
     parser.add_argument(
-        "--seconds", type=harness.positive, default=0.1, help="per case and round (default: %(default)g)"
+        "--threads",
+        type=harness.count,
+        action="append",
+        metavar="N",
+        help="threads of ONNX Runtime; may be repeated (default: 1 and 2)",
     )
-    parser.add_argument("--bgr", action="store_true", help="frames in color instead of luma")
+    parser.add_argument(
+        "--seconds",
+        type=harness.positive,
+        default=0.1,
+        help="seconds for each case and round (default: %(default)g)",
+    )
+    parser.add_argument("--bgr", action="store_true", help="give frames in color, not in gray")
 
 
 def faces(text: str) -> int:

@@ -21,8 +21,10 @@ from edge.errors import SourceError
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that ``chosen`` reads."""
-    parser.add_argument("--video", type=Path, metavar="FILE", help="first frames of a file, not the scene")
-    parser.add_argument("--bgr", action="store_true", help="frames in color instead of luma")
+    parser.add_argument(
+        "--video", type=Path, metavar="FILE", help="play the first frames of a video, not the built-in scene"
+    )
+    parser.add_argument("--bgr", action="store_true", help="give frames in color, not in gray")
 
 
 def chosen(args: argparse.Namespace) -> list[Frame]:

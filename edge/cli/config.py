@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``config``."""
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
     printing = actions.add_parser("print", help="the effective settings, and where each value comes from")
-    printing.add_argument("source", nargs="?", metavar="SOURCE")
+    printing.add_argument("source", nargs="?", metavar="SOURCE", help="as in `run`, for source.address")
     options.add_settings(printing)
     actions.add_parser("reference", help="every setting with unit, bounds and default, as Markdown")
 

@@ -13,7 +13,7 @@ _OUTPUTS = ("max_frames", "every_frame", "summary", "health", "force", *(part.na
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add the configuration file, the bundle, its precision and --set."""
-    parser.add_argument("-c", "--config", type=Path, metavar="FILE.toml")
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE.toml", help="file with settings")
     parser.add_argument("--bundle", metavar="DIR", help="bundle to run (default: the reference bundle)")
     parser.add_argument("--precision", help="fp32, int8-cpu, ... (default: auto, the fastest here)")
     parser.add_argument(

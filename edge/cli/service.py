@@ -28,7 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_line)
         action.add_argument("source", nargs="?", metavar="SOURCE", help=help_text())
         action.add_argument("-c", "--config", type=Path, metavar="FILE.toml", help="reloaded on SIGHUP")
-        action.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE")
+        action.add_argument(
+            "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override one setting"
+        )
         action.add_argument("--health", metavar="PATH|PORT", help="as in `run`; a file in /run/emotion-edge")
         action.add_argument(
             "--cpu-quota", type=_percent, default=150, metavar="PERCENT", help="of one core (default: 150%%)"

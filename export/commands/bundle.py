@@ -30,16 +30,31 @@ _RENAMED = {"--normalise": "--normalize", "normalise": "normalize", "standardise
 def add_options(parser: argparse.ArgumentParser) -> None:
     origin = parser.add_mutually_exclusive_group(required=True)
     origin.add_argument(
-        "--onnx", type=Path, metavar="FILE", help="a network over windows, with GRU or LSTM nodes"
+        "--onnx",
+        type=Path,
+        metavar="FILE",
+        help="ONNX file of a network over windows of frames, with GRU or LSTM nodes",
     )
-    origin.add_argument("--model", metavar="PKG.MOD:FUNCTION", help="function that builds a PyTorch network")
-    parser.add_argument("--weights", type=Path, help="of --model: .safetensors or a state dict")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument(
-        "--config", type=Path, metavar="export.toml", help="the options below as keys; and [parts]"
+    origin.add_argument(
+        "--model", metavar="PKG.MOD:FUNCTION", help="Python function that builds a PyTorch network"
     )
     parser.add_argument(
-        "--labels", type=lambda text: [name.strip() for name in text.split(",")], metavar="a,b,c"
+        "--weights", type=Path, metavar="FILE", help="weights of --model: .safetensors or a saved state dict"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="write the bundle to this folder"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="export.toml",
+        help="file with the options below as keys, and a table [parts]",
+    )
+    parser.add_argument(
+        "--labels",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        metavar="a,b,c",
+        help="names of the outputs, in their order",
     )
     normalize: dict[str, Any] = {"choices": NORMALIZATIONS, "dest": "normalize"}
     parser.add_argument(
@@ -52,22 +67,44 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--step-hz", type=float, metavar="HZ", help="frames per second of the training windows"
     )
     parser.add_argument(
-        "--window", type=int, metavar="T", help="frames of a window, where the network leaves it free"
-    )
-    parser.add_argument("--reset", choices=("never", "every-T", "two-phase"), help="when the stream forgets")
-    parser.add_argument(
-        "--time-first", action="store_const", const=True, help="the input is (time, batch, ...)"
+        "--window", type=int, metavar="T", help="number of frames in a window, if the network leaves it free"
     )
     parser.add_argument(
-        "--data", metavar="SET", help="real sequences: .npz with crops, a video, a folder, demo"
+        "--reset",
+        choices=("never", "every-T", "two-phase"),
+        help="when the memory of a face is cleared in a stream",
     )
-    parser.add_argument("--size", type=int, help="side of a PyTorch network's faces (default: 48)")
     parser.add_argument(
-        "--channels", type=int, choices=(1, 3), help="of a PyTorch network's faces (default: 1)"
+        "--time-first",
+        action="store_const",
+        const=True,
+        help="the input is (time, batch, ...), not (batch, time, ...)",
     )
-    parser.add_argument("--align", choices=("eyes", "none"), help="turn the crop until the eyes are level")
-    parser.add_argument("--crop-scale", type=float, help="side of the crop / side of the face square")
-    parser.add_argument("--name", help="of the bundle, lower case")
+    parser.add_argument(
+        "--data", metavar="SET", help="faces to compare on: .npz with crops, a video, a folder or demo"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="side of the faces that a PyTorch network takes (default: 48)",
+    )
+    parser.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        help="channels of the faces that a PyTorch network takes (default: 1)",
+    )
+    parser.add_argument(
+        "--align", choices=("eyes", "none"), help="whether a face is turned until its eyes are level"
+    )
+    parser.add_argument(
+        "--crop-scale",
+        type=float,
+        metavar="X",
+        help="side of the crop divided by the side of the face square",
+    )
+    parser.add_argument("--name", help="name of the bundle, in lower case")
     parser.add_argument("--license", help="what the weights may be used for, in one sentence")
 
 

@@ -11,7 +11,7 @@ HELP = "measure a trained bundle again and renew its model card"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
     add_data(parser)
     add_clips(parser)
 

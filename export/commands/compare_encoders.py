@@ -13,8 +13,8 @@ HELP = "train several encoders briefly and alike, and print a table"
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_work(parser)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("encoders", nargs="*", help="default: all")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs of training for each (default: 4)")
+    parser.add_argument("encoders", nargs="*", metavar="ENCODER", help="names of encoders (default: all)")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -12,21 +12,35 @@ from edge.errors import EdgeError
 from edge.system.output_file import OutputFile, refuse_inputs
 
 SCHEMA = "emotion-edge-figures/1"
-HELP = "figures on a labeled set, per class and per group"
+HELP = "measure how often a bundle is right on labeled videos, by label and by group"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="PATH", help="of the set")
+    parser.add_argument("path", type=Path, metavar="PATH", help="folder or file of the data set")
     parser.add_argument(
-        "--bundle", type=Path, default=REFERENCE, metavar="DIR", help="default: the reference model"
+        "--bundle",
+        type=Path,
+        default=REFERENCE,
+        metavar="DIR",
+        help="folder of the bundle (default: the reference bundle)",
     )
-    parser.add_argument("--dataset", required=True, help="crema-d, ravdess, afew, dfew, ferplus or folder")
-    parser.add_argument("--limit", type=int, metavar="N", help="a random choice of N clips")
-    parser.add_argument("--cropped", action="store_true", help="pictures are faces already: no detector")
     parser.add_argument(
-        "--detector", default="", metavar="FILE", help="a YuNet file (default: the fetched one)"
+        "--dataset",
+        required=True,
+        metavar="NAME",
+        help="its layout: crema-d, ravdess, afew, dfew, ferplus or folder",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on N clips, chosen at random")
+    parser.add_argument(
+        "--cropped", action="store_true", help="the pictures are cut-out faces, so search for none"
+    )
+    parser.add_argument(
+        "--detector",
+        default="",
+        metavar="FILE",
+        help="YuNet file that finds the faces (default: the fetched one)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     parser.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
 
 

@@ -14,13 +14,31 @@ HELP = "add INT8 and float16 files to a bundle"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
-    parser.add_argument("--ranges", type=Path, required=True, help="from emotion-calibrate ranges")
-    parser.add_argument("--data", type=Path, metavar="SET", help="labeled faces: run the gate before listing")
-    parser.add_argument("--budgets", type=Path, metavar="gate.toml", help="what a quantized file may lose")
-    parser.add_argument("--dialect", choices=("cpu", "trt", "both"), default="both")
-    parser.add_argument("--fp16", action="store_true", help="write model.fp16.onnx, too")
-    parser.add_argument("--recurrent", action="store_true", help="quantize the recurrent cell, too")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
+    parser.add_argument(
+        "--ranges",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="ranges.json that emotion-calibrate ranges wrote",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="SET",
+        help="labeled faces; a file that loses too much on them is not listed",
+    )
+    parser.add_argument(
+        "--budgets", type=Path, metavar="gate.toml", help="file that says how much may be lost"
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=("cpu", "trt", "both"),
+        default="both",
+        help="for processors, for TensorRT, or for both (default)",
+    )
+    parser.add_argument("--fp16", action="store_true", help="also write model.fp16.onnx, in half precision")
+    parser.add_argument("--recurrent", action="store_true", help="also quantize the recurrent part")
 
 
 def run(args: argparse.Namespace) -> None:

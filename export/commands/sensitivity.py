@@ -8,16 +8,28 @@ from pathlib import Path
 
 from edge.system.output_file import OutputFile, refuse_inputs
 
-HELP = "which layer costs how much in INT8, and which to leave in float"
+HELP = "tell which layer loses how much in INT8, and which to leave in float"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
-    parser.add_argument("--ranges", type=Path, required=True, help="from emotion-calibrate ranges")
-    parser.add_argument("--data", type=Path, required=True, metavar="SET", help="labeled faces")
-    parser.add_argument("--dialect", choices=("cpu", "trt"), default="cpu")
-    parser.add_argument("--budgets", type=Path, metavar="gate.toml")
-    parser.add_argument("--plot", type=Path, metavar="OUT.png")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
+    parser.add_argument(
+        "--ranges",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="ranges.json that emotion-calibrate ranges wrote",
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="SET", help="labeled faces to measure the loss on"
+    )
+    parser.add_argument(
+        "--dialect", choices=("cpu", "trt"), default="cpu", help="for processors (default) or for TensorRT"
+    )
+    parser.add_argument(
+        "--budgets", type=Path, metavar="gate.toml", help="file that says how much may be lost"
+    )
+    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the costs of all layers")
     parser.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
 
 

@@ -9,18 +9,25 @@ from pathlib import Path
 
 from edge.errors import EdgeError
 
-HELP = "train the reference model and write its bundle; resumes"
+HELP = "train the reference network and write its bundle; goes on where it was stopped"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--out", type=Path, required=True, help="write the bundle to this folder")
     add_work(parser)
-    parser.add_argument("--encoder", help="plain-m (default), plain-strided, ...; an unknown name lists all")
-    parser.add_argument("--family", help="cnn, cnn-gru (default), cnn-lstm, ...; an unknown name lists all")
-    parser.add_argument("--epochs", type=int, help="of the frame stage (default: 40)")
-    parser.add_argument("--seed", type=int, help="the first one (default: 11)")
-    parser.add_argument("--seeds", type=int, default=3, help="networks to train; the best ships (default: 3)")
+    parser.add_argument(
+        "--encoder",
+        help="the convolutional part: plain-m (default), plain-strided, ...; a wrong name lists all",
+    )
+    parser.add_argument(
+        "--family", help="kind of network: cnn, cnn-gru (default), cnn-lstm, ...; a wrong name lists all"
+    )
+    parser.add_argument("--epochs", type=int, help="epochs of training on single pictures (default: 40)")
+    parser.add_argument("--seed", type=int, help="first seed of the random numbers (default: 11)")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="number of networks to train; the best one is kept (default: 3)"
+    )
     parser.add_argument(
         "--together", type=int, default=0, metavar="EPOCHS",
         help="further epochs in which the networks learn the mean answer of all "
@@ -28,22 +35,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--fine-tune", type=int, default=3, metavar="EPOCHS",
-        help="last epochs, of quantization-aware training (default: 3; with 0 INT8 loses more)",
+        help="final epochs that prepare the network for INT8 (default: 3; with 0 INT8 loses more)",
     )  # fmt: skip
     parser.add_argument(
-        "--trial", action="store_true", help="measure on the development fold; PublicTest is for releases"
+        "--trial",
+        action="store_true",
+        help="measure on the faces for development, not on those kept for releases",
     )
     add_clips(parser)
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """--data, the file that every command about the reference model needs."""
-    parser.add_argument("--data", type=Path, required=True, help="ferplus_webp.npz")
+    parser.add_argument("--data", type=Path, required=True, help="the training faces, ferplus_webp.npz")
 
 
 def add_work(parser: argparse.ArgumentParser) -> None:
     """--work, where a training stage keeps its checkpoints."""
-    parser.add_argument("--work", type=Path, default=Path("work"), help="checkpoints (default: %(default)s)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("work"),
+        help="folder for checkpoints; a later call goes on there (default: %(default)s)",
+    )
 
 
 def add_clips(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +68,11 @@ def add_clips(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="VIDEO",
-        help="measure how steady answers are here",
+        help="videos on which to measure how steady the answers are",
     )
-    parser.add_argument("--detector", default="", metavar="FILE", help="a YuNet file, for --clips")
+    parser.add_argument(
+        "--detector", default="", metavar="FILE", help="YuNet file that finds the faces of --clips"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

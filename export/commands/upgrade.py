@@ -11,7 +11,7 @@ HELP = "rewrite a bundle of an older format in today's; its networks stay as the
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
 
 
 def run(args: argparse.Namespace) -> None:

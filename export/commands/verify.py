@@ -8,15 +8,24 @@ from pathlib import Path
 
 from edge.system.output_file import OutputFile, refuse_inputs
 
-HELP = "repeat from disk what was proven of a bundle"
+HELP = "repeat the comparisons that a bundle was made with"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
-    parser.add_argument("--reference", type=Path, metavar="window.onnx", help="the graph it was made from")
-    parser.add_argument("--data", default="demo", metavar="SET", help="real sequences (default: %(default)s)")
-    parser.add_argument("--budgets", type=Path, metavar="gate.toml", help="what a quantized file may lose")
-    parser.add_argument("--page", type=Path, help="write the result as an HTML page, too")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
+    parser.add_argument(
+        "--reference", type=Path, metavar="window.onnx", help="ONNX file that the bundle was made from"
+    )
+    parser.add_argument(
+        "--data",
+        default="demo",
+        metavar="SET",
+        help="faces to compare on: .npz, a video, a folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--budgets", type=Path, metavar="gate.toml", help="file that says how much may be lost"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also write the result as an HTML page")
     parser.add_argument("--force", action="store_true", help="replace a file that emotion-edge did not write")
 
 
