@@ -91,7 +91,7 @@ def read(path: Path) -> Report:
     try:
         # Python accepts NaN, Infinity and 1e999, which are neither JSON nor measurements.
         document = json.loads(
-            path.read_text("utf-8"), parse_constant=_finite, parse_float=_finite, parse_int=_integer
+            path.read_text("utf-8-sig"), parse_constant=_finite, parse_float=_finite, parse_int=_integer
         )
     except OSError as error:
         raise ReportError(

@@ -91,8 +91,9 @@ def broken(**changes: object) -> dict:
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[]", "'list'"),
-        ({}, "None"),
+        ("[]", "is not a report; give a file that emotion-bench wrote"),
+        ({}, "is not a report"),
+        ('\ufeff{"schema": "emotion-bench/2"}', "has schema"),
         ({"schema": "emotion-bench/2"}, "emotion-bench/2"),
         ({"schema": SCHEMA, "kind": "age", "measurements": [], "figures": []}, "fingerprint is missing"),
         ({"schema": SCHEMA, "kind": "age", "fingerprint": {}, "figures": []}, "measurements is missing"),
@@ -118,7 +119,7 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, content: object, fault: str) -
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"b\.json cannot be read: No such file"):
+    with pytest.raises(ReportError, match=r"b\.json cannot be read \(No such file or directory\)"):
         run(tmp_path, pair()[0])
 
 
