@@ -19,6 +19,7 @@ _BARE = {
 # Nothing that a file names may be opened: neither the network nor another file.
 _OPTIONS = {"protocol_whitelist": "none"}
 _READ_BYTES = 1 << 18
+_TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
 _PICTURE_BRANDS = ("avif", "heic", "heix", "mif1")
 _PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp")  # of covers in audio files
 
@@ -123,6 +124,11 @@ def estimated_frames(container: Any, fps: float) -> int | None:
 def is_bare(container: Any) -> bool:
     """Whether it is a stream without a container, and so without a clock."""
     return container.format.name in _BARE
+
+
+def restarts(container: Any) -> bool:
+    """Whether the clock of such a container may begin anew in the middle, as of TS."""
+    return bool(int(container.format.flags) & _TS_DISCONT)
 
 
 def cause_of(error: Exception | None) -> str:

@@ -15,9 +15,11 @@ from edge.capture.container import (
     nominal_rate,
     opened,
     origin_s,
+    restarts,
     video_of,
 )
 from edge.capture.decoded import Pictures
+from edge.capture.file_clock import FileClock
 from edge.capture.file_structure import is_cut, track_matrix
 from edge.capture.orientation import UPRIGHT, from_matrix
 from edge.capture.picture_headers import MAX_PIXELS
@@ -28,7 +30,6 @@ from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
 INSTALL = "pip install 'emotion-edge[files]', or on a board: sudo apt install python3-av"
-_LONGEST_GAP_S = 3600.0  # a container time that jumps ahead by more than this is garbage
 
 
 class FileSource(Closing):
@@ -95,8 +96,9 @@ class FileSource(Closing):
                 self.fps,
             )
         index, last_s = 0, None
+        clock = FileClock(self.fps, restarts(self._container))
         for decoded in self._decoded():
-            time_s = container_time(self._time_s(decoded, index), last_s, self.fps)
+            time_s = clock.time_s(self._time_s(decoded, index))
             own = decoded.side_data.get(self._matrix)
             orientation = self._of_track if own is None else from_matrix(bytes(own))
             yield orientation.turn_frame(self._pictures.frame(decoded, time_s, index))
@@ -168,12 +170,3 @@ class FileSource(Closing):
         if cut:
             total = f" of {self.frame_count}" if (self.frame_count or 0) > read else ""
             _log.warning("%s is truncated after frame %d%s (%.2f s)", self.name, read, total, last_s)
-
-
-def container_time(position_s: float, last_s: float | None, fps: float) -> float:
-    """Seconds of a frame at ``position_s``; ``last_s`` plus one period if that does not increase."""
-    if last_s is None:
-        return position_s if math.isfinite(position_s) and position_s >= 0 else 0.0
-    if math.isfinite(position_s) and last_s < position_s < last_s + _LONGEST_GAP_S:
-        return position_s
-    return last_s + 1.0 / fps

@@ -23,7 +23,7 @@ HINT = "pip install 'emotion-edge[files]', or on a board: sudo apt install pytho
 COMMENT = f"{MARK} {__version__}"  # in our clips, by which they are recognized
 TICKS = 60_000  # a second; MPEG-4 video takes at most 65,535
 KEYFRAME_S = 2.0  # what a power cut loses, and what a seek has to decode
-LONGEST_GAP_S = 3600.0  # MP4 holds durations in 32 bits; a camera that comes back next day does not need more
+LONGEST_GAP_S = 8 * 3600.0  # MP4 holds a duration in 31 bits, 9.9 hours; a camera may come back next day
 
 # Every frame becomes one packet at once: no later frames are waited for, and none is lost at the end.
 _X264 = {"preset": "superfast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.files import FileSource, container_time
+from edge.capture.files import FileSource
 from edge.errors import DependencyError, SourceError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "video"
@@ -241,21 +240,3 @@ def test_a_stream_without_a_clock_says_that_times_are_invented(
     caplog.clear()
     assert check_source(FileSource(path))[1].timestamp_s == pytest.approx(1 / 25)
     assert "at 25 frames per second" in caplog.text
-
-
-@given(st.lists(st.one_of(st.floats(), st.floats(0, 1e5)), max_size=50), st.floats(1, 240))
-def test_times_rise_whatever_the_container_says(positions_s: list[float], fps: float) -> None:
-    last_s: float | None = None
-    for position_s in positions_s:
-        stamp_s = container_time(position_s, last_s, fps)
-        assert math.isfinite(stamp_s)
-        assert stamp_s >= 0
-        assert last_s is None or stamp_s > last_s or last_s > 1e12  # there a period is below one ulp
-        last_s = stamp_s
-
-
-def test_a_silent_container_is_timed_by_its_rate() -> None:
-    last_s = None
-    for i in range(50):
-        last_s = container_time(math.nan, last_s, 25.0)
-        assert last_s == pytest.approx(i / 25)
