@@ -44,6 +44,7 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> list[Trac
     every output first.
     """
     service = _Service(config, reread)
+    broken = False
     try:
         with signals.held():
             return service.run()
@@ -52,16 +53,36 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> list[Trac
         raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(service.left) from None
+    except EdgeError:
+        broken = True
+        raise
     finally:
-        service.summarize()
+        service.summarize(advise=not broken)
 
 
 class _Parts(ExitStack):
     """The open parts of a job. No signal disturbs their closing, which completes the outputs."""
 
     def __exit__(self, *error: Any) -> None:
-        with signals.held(inf):
-            super().__exit__(*error)
+        try:
+            with signals.held(inf):
+                super().__exit__(*error)
+        except EdgeError as last:
+            for fault in _behind(last, error[1]):
+                log.error("%s", fault)
+            raise
+
+
+def _behind(last: EdgeError, first: BaseException | None) -> list[EdgeError]:
+    """The errors since ``first``, which ended the work, that ``last`` hides: each output may have its own."""
+    found: list[EdgeError] = []
+    error: BaseException | None = last
+    while error is not None and error is not first:
+        is_reason = error.__cause__ is error.__context__  # a reason is told in its own error's words
+        error = error.__context__
+        if isinstance(error, EdgeError) and not is_reason:
+            found.insert(0, error)
+    return found
 
 
 class _Job:
@@ -175,11 +196,11 @@ class _Service:
             return "no frame was processed"
         return "the output so far has been written"
 
-    def summarize(self) -> None:
-        """Report what the last job did, if it processed a frame."""
+    def summarize(self, advise: bool) -> None:
+        """Report what the last job did, if it processed a frame; ``advise``: what to try without a face."""
         summary = self._job.summary() if self._job is not None else None
         if summary is not None:
-            summary.report(self.config.output.summary)
+            summary.report(self.config.output.summary, advise)
 
     def _reload(self, config: Config, parts: ExitStack) -> _Job:
         """A job with the new ``config``, or with the previous one if the new one cannot be opened."""

@@ -97,8 +97,11 @@ class Parts:
 
     @cached_property
     def sinks(self) -> list[PictureSink]:
-        """The writers of the outputs in [output]."""
-        return [self._open(sink) for sink in outputs.open_sinks(self.config.output, self.live)]
+        """The writers of the outputs in [output]; files of lines last, because they are emptied at once."""
+        sinks = outputs.open_sinks(self.config.output, self.live)
+        for sink in reversed(sinks):
+            self._open(sink)
+        return sinks
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -39,17 +39,18 @@ class Summary:
             counts["estimates"], round(share, 4), serves,
         )  # fmt: skip
 
-    def report(self, form: str) -> None:
-        """Log it as text, or print it to standard output as ``json``."""
+    def report(self, form: str, advise: bool = True) -> None:
+        """Log it as text, or print it as ``json``; ``advise``: say what to try where no face was found."""
         if form == "json":
             print(json.dumps({"schema": SCHEMA, **asdict(self)}), flush=True)
             return
         rate = self.frames / max(self.run_s, 1e-9)
         log.info(
-            "%d frames in %.1f s (%.0f per second); faces tracked: %d; estimates: %d, uncertain: %.0f %%",
-            self.frames, self.run_s, rate, self.faces, self.estimates, 100 * self.uncertain,
+            "%d frame%s in %.1f s (%.0f per second); faces tracked: %d; estimates: %d, uncertain: %.0f %%",
+            self.frames, "s" * (self.frames != 1), self.run_s, rate, self.faces, self.estimates,
+            100 * self.uncertain,
         )  # fmt: skip
         if self.dropped:
-            log.info("%d frames dropped in favor of newer ones", self.dropped)
-        if not self.faces:
+            log.info("%d frame%s dropped in favor of newer ones", self.dropped, "s" * (self.dropped != 1))
+        if advise and not self.faces:
             log.warning(_TRY)

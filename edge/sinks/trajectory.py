@@ -41,6 +41,7 @@ class TrajectorySink(Closing):
         """Raises ConfigError if the path may not be written. ``force``: even a file that is not ours."""
         self._output = OutputFile(Path(path), (".png",), force, small=True)
         matplotlib()
+        self._began = False
         self._tracks: dict[int, list[EmotionEstimate]] = {}
 
     def __enter__(self) -> TrajectorySink:
@@ -48,14 +49,16 @@ class TrajectorySink(Closing):
         return self
 
     def close(self) -> None:
-        """Draw the picture; ConfigError if it cannot be written."""
+        """Draw the picture, unless no frame came; ConfigError if it cannot be written."""
         try:
-            self._output.write(self._draw())
+            if self._began:
+                self._output.write(self._draw())
         finally:
             self._output.close()
 
     def write(self, frame: Frame, estimates: Sequence[EmotionEstimate]) -> None:
         """Keep the fresh estimates of one frame."""
+        self._began = True
         for estimate in estimates:
             if estimate.fresh:
                 self._tracks.setdefault(estimate.track_id, []).append(estimate)

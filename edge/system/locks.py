@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -61,9 +62,10 @@ class LockBeside:
         try:
             descriptor = os.open(self._name, flags, 0o666)
         except OSError as error:
+            way = "free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "remove that"
             raise ConfigError(
                 f"output {path} cannot be locked: {self._name.name} cannot be opened ({error.strerror}); "
-                "remove that, or choose another folder"
+                f"{way}, or choose another folder"
             ) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

@@ -35,6 +35,8 @@ def check_writable(path: Path, suffixes: tuple[str, ...] = (), force: bool = Fal
     if not path.parent.is_dir():
         raise ConfigError(f"output folder {path.parent} does not exist; run: mkdir -p {path.parent}")
     if not os.access(path if found else path.parent, os.W_OK):
+        if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+            raise ConfigError(f"output {path} lies on a read-only file system; choose another path")
         raise ConfigError(f"output {path} is not writable by this user; choose another path or use chmod")
     if found is None or is_stream(found):
         return
@@ -122,8 +124,11 @@ class OutputFile(Closing):
             raise self._fault(error) from error
         return file
 
-    def commit(self, file: BinaryIO) -> None:
-        """Sync ``file`` and give it the output's name; ConfigError names the path and what is left."""
+    def commit(self, file: BinaryIO, keep: bool = True) -> None:
+        """Sync ``file`` and give it the output's name; ConfigError names the path and what is left.
+
+        ``keep``: whether what was written stays where that fails.
+        """
         try:
             if self._stream:
                 write_into(self._target, file)
@@ -133,7 +138,7 @@ class OutputFile(Closing):
             written = os.fstat(file.fileno())
             put_in_place(file, self._target)
         except OSError as error:
-            raise self._fault(error, file) from error
+            raise self._fault(error, file if keep else None) from error
         self._written = written
         self._parts.remove(file)
         while self._parts:
@@ -146,7 +151,7 @@ class OutputFile(Closing):
             if mode is not None and not self._stream:
                 os.fchmod(file.fileno(), mode)
             file.write(content)
-            self.commit(file)
+            self.commit(file, keep)
         except OSError as error:
             raise self._fault(error, file if keep else None) from error
         finally:
@@ -168,19 +173,30 @@ class OutputFile(Closing):
             file = self._parts.pop()
             with suppress(OSError):
                 file.close()
-            with suppress(OSError):
-                if os.stat(file.name).st_size == 0:
+            if not _holds_data(file):
+                with suppress(OSError):
                     os.unlink(file.name)
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
     def _fault(self, error: OSError, file: BinaryIO | None = None) -> ConfigError:
-        left = f"; what was written is in {file.name}" if file in self._parts and file is not None else ""
+        kept = file is not None and file in self._parts and _holds_data(file)
+        left = f"; what was written is in {file.name}" if file is not None and kept else ""
         return ConfigError(
             f"output {self.path} cannot be written ({error.strerror or error}); "
             f"free space or choose another path{left}"
         )
+
+
+def _holds_data(part: BinaryIO) -> bool:
+    """Whether the part is on disk with anything in it; what a buffer holds may still fail to get there."""
+    with suppress(OSError, ValueError):  # ValueError: it is closed already
+        part.flush()
+    try:
+        return os.stat(part.name).st_size > 0
+    except OSError:
+        return False
 
 
 def write_output(path: Path, content: bytes, force: bool = False) -> None:

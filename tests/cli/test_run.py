@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +15,10 @@ import cv2
 import numpy as np
 import pytest
 import tiny
+
+from edge.data import Frame
+from edge.sinks.trajectory import TrajectorySink
+from edge.system.output_file import OutputFile
 
 ROOT = Path(__file__).parents[2]
 
@@ -199,6 +205,39 @@ def test_check_names_an_absent_camera_before_it_measures() -> None:
     done = edge("check", "/dev/video97")
     check_refusal(done, "/dev/video97 does not exist")
     assert "network" not in done.stdout
+
+
+def test_a_run_that_cannot_open_one_output_leaves_those_of_earlier_runs(
+    tmp_path: Path, fast: list[object]
+) -> None:
+    pytest.importorskip("matplotlib", reason="the picture needs the extra [demo]")
+    clip, lines, picture = write_clip(tmp_path / "clip.mp4"), tmp_path / "a.jsonl", tmp_path / "a.png"
+    outputs = ["--jsonl", lines, "--trajectory", picture, "--annotate", tmp_path / "a.mp4"]
+    lines.write_text('{"schema": "emotion-edge/1"}\n')
+    with TrajectorySink(str(picture)) as sink:
+        sink.write(Frame(np.zeros((48, 64), np.uint8), 0.0, 0), [])
+    before = picture.read_bytes()
+    with OutputFile(tmp_path / "a.mp4"):
+        check_refusal(edge("run", clip, *fast, *outputs), "a.mp4 is being written by another run")
+    assert lines.read_text() == '{"schema": "emotion-edge/1"}\n'
+    assert picture.read_bytes() == before
+
+
+def test_each_output_that_failed_at_the_end_is_told(tmp_path: Path, fast: list[object]) -> None:
+    pytest.importorskip("matplotlib", reason="the picture needs the extra [demo]")
+    clip, small = write_clip(tmp_path / "clip.mp4"), (1024, resource.RLIM_INFINITY)
+    outputs = ["--trajectory", tmp_path / "a.png", "--annotate", tmp_path / "a.mp4"]
+    command = [sys.executable, "-m", "edge", "run", str(clip), *map(str, fast), *map(str, outputs)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, small),
+    )  # fmt: skip
+    assert done.returncode == 2
+    for name in ("a.png", "a.mp4"):
+        assert len(re.findall(rf"{name} cannot be written \(File too large\)", done.stderr)) == 1
+        assert not (tmp_path / name).exists()
+    for part in re.findall(r"what was written is in (.*)", done.stderr):
+        assert Path(part).stat().st_size > 0
 
 
 def test_no_output_overwrites_the_source_or_another_output(tmp_path: Path, fast: list[object]) -> None:

@@ -41,6 +41,13 @@ def test_for_people_it_says_what_to_try_without_a_face(frames: int, tells: bool)
     assert done.returncode == 0
 
 
+def test_a_run_that_broke_off_is_given_no_advice_about_faces() -> None:
+    done = run("demo", "--jsonl", "/dev/full")
+    assert done.returncode == 2
+    assert "cannot be written (No space left on device)" in done.stderr
+    assert "no face was found" not in done.stderr
+
+
 def test_no_summary_before_the_error_of_a_source(tmp_path: Path) -> None:
     done = run(tmp_path / "none.mp4")
     assert done.returncode == 2
@@ -50,4 +57,4 @@ def test_no_summary_before_the_error_of_a_source(tmp_path: Path) -> None:
 def test_an_unknown_form() -> None:
     done = run("demo", "--set", "output.summary=yaml")
     assert done.returncode == 2
-    assert "output.summary is 'yaml', expected text or json" in done.stderr
+    assert "output.summary is yaml, expected text or json" in done.stderr

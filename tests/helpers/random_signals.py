@@ -97,7 +97,7 @@ def _fault(code: int, told: str, outputs: dict[str, Path], folder: Path) -> str:
     missing = [path.name for path in outputs.values() if not path.exists()]
     if missing:
         return f"missing: {missing}; {told[-300:]}"
-    processed = int(re.findall(r"(\d+) frames in ", told)[-1])
+    processed = int(re.findall(r"(\d+) frames? in ", told)[-1])
     last = -1
     for line in outputs["jsonl"].read_text().splitlines(keepends=True):
         if not line.endswith("\n"):

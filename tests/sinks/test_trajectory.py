@@ -55,28 +55,40 @@ def test_contract(tmp_path: Path) -> None:
 def test_the_picture_is_ours_and_a_foreign_one_stays(tmp_path: Path) -> None:
     path, mine = tmp_path / "t.png", tmp_path / "mine.png"
     for _ in range(2):
-        with TrajectorySink(str(path)):
-            pass
+        with TrajectorySink(str(path)) as sink:
+            sink.write(frame(0), [])
     cv2.imwrite(str(mine), np.zeros((8, 8), np.uint8))
     before = mine.read_bytes()
     with pytest.raises(ConfigError, match=r"mine\.png exists and was not written by emotion-edge"):
         TrajectorySink(str(mine))
     assert mine.read_bytes() == before
-    with TrajectorySink(str(mine), force=True):
-        pass
+    with TrajectorySink(str(mine), force=True) as sink:
+        sink.write(frame(0), [])
     assert mine.read_bytes() != before
 
 
 def test_on_a_full_disk_the_file_is_named_and_an_earlier_one_stays(tmp_path: Path) -> None:
     path = tmp_path / "t.png"
-    with TrajectorySink(str(path)):
-        pass
+    with TrajectorySink(str(path)) as sink:
+        sink.write(frame(0), [])
     before = path.read_bytes()
+    sink = TrajectorySink(str(path))
+    sink.write(frame(0), [])
     with full_disk(100), pytest.raises(ConfigError, match=r"t\.png cannot be written .*; what was written"):
-        TrajectorySink(str(path)).close()
+        sink.close()
     assert path.read_bytes() == before
     (part,) = tmp_path.glob(".t.png.*.part")
     assert part.stat().st_size == 100
+
+
+def test_a_run_that_ends_before_its_first_frame_leaves_the_earlier_picture(tmp_path: Path) -> None:
+    path = tmp_path / "t.png"
+    with TrajectorySink(str(path)) as sink:
+        sink.write(frame(0), [])
+    before = path.read_bytes()
+    with TrajectorySink(str(path)):
+        pass
+    assert path.read_bytes() == before
 
 
 def test_summary(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 
 from edge.errors import ConfigError
 from edge.system import atomic_write as whole
@@ -55,6 +57,26 @@ def test_a_broken_run_leaves_its_part_and_an_empty_part_goes(tmp_path: Path) -> 
     assert left.startswith(".a.mp4.")
     assert left.endswith(".part")
     assert (tmp_path / left).read_bytes() == b"half"
+
+
+@pytest.mark.parametrize(("at_bytes", "keep"), [(0, True), (10, False)])
+def test_what_is_not_left_is_not_promised(tmp_path: Path, at_bytes: int, keep: bool) -> None:
+    with full_disk(at_bytes), pytest.raises(ConfigError, match=r"free space or choose another path$"):  # noqa: SIM117
+        with OutputFile(tmp_path / "a.json") as output:
+            output.write(OURS, keep=keep)
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_is_told_where_no_lock_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    output = OutputFile(tmp_path / "a.json")
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(ConfigError, match=r"No space left on device\); free space, or choose another folder"):
+        output.__enter__()
 
 
 def test_a_part_has_the_mode_of_any_new_file_or_of_the_one_it_replaces(tmp_path: Path) -> None:
