@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.system.locks import lock
+from edge.system.locks import lock, name_beside, refuse_locked
 from edge.system.output_file import check_writable
 from edge.system.streams import open_waiting
 
@@ -28,6 +28,7 @@ def open_growing(path: Path, go_on: bool = False, force: bool = False) -> io.Fil
         os.set_blocking(file.fileno(), True)
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             lock(file.fileno(), path)
+            refuse_locked(name_beside(Path(os.path.realpath(path))), path)  # by a run that replaces it
             check_writable(path, (), force)  # again, because it was opened only now
             if not go_on:
                 os.ftruncate(file.fileno(), 0)

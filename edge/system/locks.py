@@ -32,23 +32,46 @@ def lock(descriptor: int, path: Path) -> None:
         return
 
 
+def refuse_locked(held: Path, path: Path) -> None:
+    """Raise ConfigError if another run writes the output ``path``: it has locked the file ``held``."""
+    try:
+        descriptor = os.open(held, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:  # none, or not ours to read
+        return
+    try:
+        lock(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def name_beside(path: Path) -> Path:
+    """The file that ``LockBeside`` locks."""
+    return hidden_name(path, "lock")
+
+
 class LockBeside:
     """A lock for a file that is replaced: on ``.NAME.lock`` beside it, which is removed at the end."""
 
     def __init__(self, path: Path) -> None:
         """Raises ConfigError if another run has the lock, or no lock file can be made."""
-        self._name = hidden_name(path, "lock")
+        self._name = name_beside(path)
         for _ in range(_TRIES):
             self._descriptor = self._open(path)
             try:
                 lock(self._descriptor, path)
                 if self._is_there():
-                    return
+                    break
             except BaseException:
                 os.close(self._descriptor)
                 raise
             os.close(self._descriptor)  # its owner removed it between our two calls
-        raise ConfigError(f"output {path} cannot be locked: other runs come and go; choose another")
+        else:
+            raise ConfigError(f"output {path} cannot be locked: other runs come and go; choose another")
+        try:
+            refuse_locked(path, path)  # by a run that lets it grow
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Remove the lock file if it is the one that we opened and empty, as ours are; then unlock."""

@@ -216,6 +216,23 @@ def test_a_second_run_on_one_output_is_refused(tmp_path: Path) -> None:
     open_growing(path).close()
 
 
+def test_a_run_that_replaces_and_one_that_appends_refuse_each_other(tmp_path: Path) -> None:
+    path, link = tmp_path / "a.json", tmp_path / "link"
+    link.symlink_to(path)
+    with open_growing(path) as file:
+        file.write(OURS)
+        for name in (path, link):
+            with pytest.raises(ConfigError, match="is being written by another run"):
+                write_output(name, b"{}")
+    assert path.read_bytes() == OURS
+    with OutputFile(path):
+        for name in (path, link):
+            with pytest.raises(ConfigError, match="is being written by another run"):
+                open_growing(name)
+    assert path.read_bytes() == OURS, "it was not emptied"
+    assert names(tmp_path) == ["a.json", "link"]
+
+
 def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     program = (
