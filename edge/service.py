@@ -64,25 +64,8 @@ class _Parts(ExitStack):
     """The open parts of a job. No signal disturbs their closing, which completes the outputs."""
 
     def __exit__(self, *error: Any) -> None:
-        try:
-            with signals.held(inf):
-                super().__exit__(*error)
-        except EdgeError as last:
-            for fault in _behind(last, error[1]):
-                log.error("%s", fault)
-            raise
-
-
-def _behind(last: EdgeError, first: BaseException | None) -> list[EdgeError]:
-    """The errors since ``first``, which ended the work, that ``last`` hides: each output may have its own."""
-    found: list[EdgeError] = []
-    error: BaseException | None = last
-    while error is not None and error is not first:
-        is_reason = error.__cause__ is error.__context__  # a reason is told in its own error's words
-        error = error.__context__
-        if isinstance(error, EdgeError) and not is_reason:
-            found.insert(0, error)
-    return found
+        with signals.held(inf):
+            super().__exit__(*error)
 
 
 class _Job:

@@ -30,6 +30,7 @@ from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 from edge.sinks import outputs
 from edge.sinks.overwriting import refuse_overwriting
+from edge.system.closing import enter
 from edge.system.pace import PERIODS
 
 T = TypeVar("T")
@@ -139,7 +140,7 @@ class Parts:
         return detectors.choose(self.config.detector, self.bundle.folder)
 
     def _open(self, part: AbstractContextManager[T]) -> T:
-        return self._stack.enter_context(part)
+        return enter(self._stack, part)
 
 
 def _source(config: Config) -> SourceConfig:

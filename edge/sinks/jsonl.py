@@ -14,7 +14,7 @@ from pathlib import Path
 from edge.errors import ConfigError, SinkClosed
 from edge.events import Event
 from edge.system.closing import Closing
-from edge.system.growing_file import open_growing
+from edge.system.growing_file import close_growing, open_growing
 from edge.system.output_file import check_writable
 from edge.system.standard_streams import forget_stdout, stdout_is_closed
 
@@ -54,12 +54,10 @@ class JsonlSink(Closing):
             raise
 
     def close(self) -> None:
-        """Close the file; standard output stays open."""
-        if self._file is not None:
-            # Every line was written, so a failure here loses nothing.
-            with contextlib.suppress(OSError):
-                self._file.close()
-        self._file, self._entered = None, False
+        """Close the file, not standard output. ConfigError if the lines are not where they should be."""
+        file, self._file, self._entered = self._file, None, False
+        if file is not None:
+            close_growing(file, Path(self._path))
 
     def write(self, events: Sequence[Event]) -> None:
         """Write one line for each event."""

@@ -17,7 +17,7 @@ from edge.events import EstimateEvent
 from edge.parts import Part, names
 from edge.protocols import EventSink, PictureSink
 from edge.system.clock import WallClock
-from edge.system.closing import Closing
+from edge.system.closing import Closing, enter
 
 GROUP = "emotion_edge.sinks"  # entry points in other packages; each refers to a SinkPart
 
@@ -118,7 +118,7 @@ class EventWriter(Closing):
     def __enter__(self) -> EventWriter:
         with ExitStack() as stack:
             for sink in self._sinks:
-                stack.enter_context(sink)
+                enter(stack, sink)
             self._stack = stack.pop_all()
         return self
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import logging
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Any, TypeVar
 
+from edge.errors import EdgeError
+
+log = logging.getLogger("edge")
+T = TypeVar("T")
 Self = TypeVar("Self", bound="Closing")
 
 
@@ -18,3 +25,19 @@ class Closing:
 
     def close(self) -> None:
         """Free resources; the base class has none."""
+
+
+def enter(stack: ExitStack, part: AbstractContextManager[T]) -> T:
+    """As ``stack.enter_context``; a fault that one of a later close would hide is logged before."""
+    entered = part.__enter__()
+
+    def leave(kind: Any, error: BaseException | None, trace: TracebackType | None) -> bool | None:
+        try:
+            return part.__exit__(kind, error, trace)
+        except EdgeError as later:
+            if isinstance(error, EdgeError) and str(error) != str(later):
+                log.error("%s", error)
+            raise
+
+    stack.push(leave)
+    return entered

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,3 +195,46 @@ except SinkClosed:
         out.close()
         complaint = err.read()
     assert (child.returncode, complaint) == (0, b"")
+
+
+def test_lines_that_are_not_there_at_the_end_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.jsonl"
+
+    def run(meanwhile: Callable[[], object]) -> str:
+        caplog.clear()
+        with JsonlSink(str(path)) as sink:
+            sink.write([EVENT])
+            meanwhile()
+        return caplog.text
+
+    with pytest.raises(ConfigError, match=r"a\.jsonl was removed during the run, with its lines; run again"):
+        run(path.unlink)
+    assert "was moved or replaced during the run" in run(lambda: path.rename(tmp_path / "b.jsonl"))
+    monkeypatch.setenv("NOTIFY_SOCKET", "/none")  # a service goes on where files are rotated
+    assert "was removed during the run, with its lines" in run(path.unlink)
+
+
+def test_a_disk_that_fails_at_the_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pulled_out(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path = tmp_path / "a.jsonl"
+    sink = JsonlSink(str(path)).__enter__()
+    monkeypatch.setattr(os, "fsync", pulled_out)
+    with pytest.raises(ConfigError, match=r"a\.jsonl cannot be written \(Input/output error\)"):
+        sink.close()
+
+
+def test_a_file_that_may_only_be_appended_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = tmp_path / "a.jsonl"
+    path.touch()
+    monkeypatch.setattr(os, "ftruncate", refused)
+    with JsonlSink(str(path)) as sink:
+        sink.write([EVENT])
+    with pytest.raises(ConfigError, match=r"a\.jsonl cannot be emptied \(Operation not permitted\)"):
+        JsonlSink(str(path)).__enter__()
