@@ -60,7 +60,7 @@ FP32 = ["--precision", "fp32"]
 PROGRAMS = {
     "demo": ["edge", "demo", "--out", "out"],
     "file": ["edge", "run", "../clip.avi", *FP32, *OUTPUTS],
-    "camera": ["edge", "run", "/dev/video9999", *FP32, "--max-frames", "200", *OUTPUTS],
+    "camera": ["edge", "run", "picam://0", *FP32, "--max-frames", "200", *OUTPUTS],
     "check": ["edge", "check", "demo"],
     "bundle": [
         *["export", "bundle", "--onnx", "../window.onnx", "--data", "../set.npz", "-o", "bundle"],
