@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.capture.cv_capture import silence_opencv
-from edge.capture.picture_headers import MAX_PIXELS, SUFFIXES, is_float_tiff, size_of
+from edge.capture.levels import Levels
+from edge.capture.picture_headers import MAX_PIXELS, SUFFIXES, holds_more, is_float_tiff, size_of
 from edge.capture.regular_file import shown
 from edge.data import Frame
 from edge.errors import SourceError
@@ -22,7 +23,6 @@ from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
 _MAX_BYTES = 1 << 30  # of a picture file
-_DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras put into 16
 _HIDDEN = (
     "thumbs.db",
     "desktop.ini",
@@ -50,7 +50,8 @@ class ImageSource(Closing):
         self.fps = fps
         self._passed_over: Counter[str] = Counter()
         self._broken: list[str] = []
-        self._levels = _Levels()
+        self._more: list[str] = []  # names of files with further pictures
+        self._levels = Levels()
         self._paths = [Path(address)] if os.path.isfile(address) else self._listed(Path(address))
         self.frame_count: int | None = len(self._paths)
 
@@ -60,11 +61,15 @@ class ImageSource(Closing):
         try:
             for index, path in enumerate(self._paths):
                 try:
-                    image = self._levels.to_8_bits(_decoded(path))
-                except _Broken as error:
+                    data = _bytes_of(path)
+                    image = self._levels.to_8_bits(_decoded(data))
+                except SourceError as error:
                     self._broken.append(f"{shown(path.name)}: {error}")
                     continue
                 read += 1
+                if holds_more(data):
+                    self._more.append(shown(path.name))
+                del data  # or it would be kept while the frame is worked on
                 yield Frame(image, index / self.fps, index)
             if read == 0:
                 raise self._nothing()
@@ -81,7 +86,7 @@ class ImageSource(Closing):
             raise SourceError(
                 f"image folder {self.name} cannot be listed ({error.strerror}); check its mode and the disk"
             ) from None
-        paths = [path for path in entries if path.is_file() and self._is_frame(path)]
+        paths = [path for path in entries if not path.is_dir() and self._is_frame(path)]
         if not paths:
             there = f" (passed over: {self._kinds()})" if self._passed_over else ""
             raise SourceError(f"image folder {self.name} holds no image{there}; put {_NAMES} files there")
@@ -94,6 +99,8 @@ class ImageSource(Closing):
             self._passed_over["hidden"] += 1
         elif suffix not in SUFFIXES:
             self._passed_over[shown(suffix) or "without a suffix"] += 1
+        elif path.exists() and not path.is_file():  # a link to nothing is a picture that is missing
+            self._passed_over["pipe or device"] += 1
         else:
             return True
         return False
@@ -109,6 +116,10 @@ class ImageSource(Closing):
         if kinds:
             level = logging.WARNING if self._broken or set(self._passed_over) - {"hidden"} else logging.INFO
             _log.log(level, "%s: passed over %s", self.name, ", ".join(kinds))
+        if self._more:
+            more = self._more[0] + (f" and {len(self._more) - 1} others" if len(self._more) > 1 else "")
+            text = "%s: only the first picture of %s is read; make a video or single pictures of it"
+            _log.warning(text, self.name, more)
 
     def _nothing(self) -> SourceError:
         if len(self._paths) == 1 and shown(self._paths[0]) == self.name:
@@ -120,33 +131,6 @@ class ImageSource(Closing):
         )
 
 
-class _Broken(Exception):
-    """A picture that cannot be read; its text is the reason."""
-
-
-class _Levels:
-    """Scales pictures of more than 8 bits, all of a folder alike."""
-
-    def __init__(self) -> None:
-        self._bits = _DEPTHS[0]  # enough for all values so far, of 16-bit pictures
-        self._white = 1.0  # 1, 255 or 65535: likewise, of floating-point pictures
-
-    def to_8_bits(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-        """``image`` (H,W,3) as uint8. Few cameras use all 16 bits; a file does not tell how many it holds."""
-        if image.dtype == np.uint8:
-            return image.astype(np.uint8, copy=False)
-        if image.dtype == np.uint16:
-            needed = int(image.max()).bit_length()
-            self._bits = max(self._bits, next(bits for bits in _DEPTHS if bits >= needed))
-            return (image.astype(np.uint16, copy=False) >> (self._bits - 8)).astype(np.uint8)
-        if image.dtype.kind != "f":
-            raise _Broken(f"its numbers are {image.dtype}, expected 8 or 16 bits without sign, or floats")
-        values = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        whites = (white for white in (1.0, 255.0) if float(values.max()) <= white)
-        self._white = max(self._white, next(whites, 65535.0))
-        return np.clip(values * (255.0 / self._white) + 0.5, 0, 255).astype(np.uint8)
-
-
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     """Sort key that puts ``img2`` before ``img10``."""
     # Splitting by a group alternates text and digits, so equal positions hold equal types.
@@ -154,29 +138,28 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts))
 
 
-def _decoded(path: Path) -> npt.NDArray[np.generic]:
-    """The picture (H,W,3) in the depth that its file has; _Broken tells why not."""
-    data = _bytes_of(path)
+def _decoded(data: bytes) -> npt.NDArray[np.generic]:
+    """The picture (H,W,3) in the depth that its file has; SourceError tells why not."""
     size = size_of(data)
     if size is None:
-        raise _Broken("it is no picture, or its header is broken")
+        raise SourceError("it is no picture, or its header is broken")
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
-        raise _Broken(f"its header says {size[1]}x{size[0]} pixels, at most {MAX_PIXELS:,} are read")
+        raise SourceError(f"its header says {size[1]}x{size[0]} pixels, at most {MAX_PIXELS:,} are read")
     # OpenCV cannot read gray floats as color.
     how = cv2.IMREAD_UNCHANGED if is_float_tiff(data) else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except (cv2.error, MemoryError) as error:
-        raise _Broken(str(getattr(error, "err", None) or error or "out of memory")) from None
+        raise SourceError(str(getattr(error, "err", None) or error or "out of memory")) from None
     if image is None:
-        raise _Broken("it cannot be decoded")
+        raise SourceError("it cannot be decoded")
     return np.stack([image] * 3, axis=-1) if image.ndim == 2 else image[..., :3]
 
 
 def _bytes_of(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise _Broken(f"it is larger than {_MAX_BYTES >> 20} MiB")
+            raise SourceError(f"it is larger than {_MAX_BYTES >> 20} MiB")
         return path.read_bytes()
     except OSError as error:
-        raise _Broken(error.strerror or str(error)) from None
+        raise SourceError(error.strerror or str(error)) from None

@@ -13,16 +13,20 @@ SUFFIXES = (
 MAX_PIXELS = 1 << 27  # 134 million; in color of 16 bits they take 805 MB
 _PNM = re.compile(rb"P[1-6]\s(?:\s|#[^\n]*\n)*(\d{1,9})\s(?:\s|#[^\n]*\n)*(\d{1,9})\s")
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # signature -> byte order
-_WIDTH, _HEIGHT, _SAMPLE_FORMAT = 256, 257, 339  # tags of a TIFF
+_SUBFILE, _WIDTH, _HEIGHT, _SAMPLE_FORMAT = 254, 256, 257, 339  # tags of a TIFF
 
 
 def is_picture(path: str) -> bool:
-    """Whether ``path`` is a regular file with the name and the signature of a picture."""
+    """Whether ``path`` is a regular file with the name and the signature of a picture.
+
+    An animated PNG is none: FFmpeg reads all of it.
+    """
     if os.path.splitext(path)[1].lower() not in SUFFIXES or not os.path.isfile(path):
         return False
     try:
         with open(path, "rb") as file:
-            return _kind(file.read(16)) is not None
+            data = file.read(4096)
+        return _kind(data) is not None and not (_kind(data) == "png" and holds_more(data))
     except OSError:  # who reads it tells why
         return True
 
@@ -34,6 +38,19 @@ def size_of(data: bytes) -> tuple[int, int] | None:
         return None if kind is None else _SIZES[kind](data)
     except (struct.error, IndexError):  # it ends within its header
         return None
+
+
+def holds_more(data: bytes) -> bool:
+    """Whether it is an animation (PNG, WebP), or a TIFF with a further page that is no thumbnail."""
+    try:
+        if _kind(data) == "tiff":
+            following = _tiff_directory(data, _tiff_start(data))[1]
+            return following > 0 and not _tiff_directory(data, following)[0].get(_SUBFILE, 0) & 1
+    except struct.error:
+        return False
+    if _kind(data) == "webp":
+        return data[12:16] == b"VP8X" and bool(data[20:21]) and bool(data[20] & 2)
+    return _kind(data) == "png" and 0 < data.find(b"acTL") < (data.find(b"IDAT") % len(data))
 
 
 def _kind(data: bytes) -> str | None:
@@ -108,9 +125,17 @@ def is_float_tiff(data: bytes) -> bool:
 
 
 def _tiff_tags(data: bytes) -> dict[int, int]:
-    """Tags with a single number in the first directory (TIFF 6.0)."""
+    return _tiff_directory(data, _tiff_start(data))[0]
+
+
+def _tiff_start(data: bytes) -> int:
+    (at,) = struct.unpack_from(f"{_TIFF[data[:4]]}I", data, 4)
+    return int(at)
+
+
+def _tiff_directory(data: bytes, at: int) -> tuple[dict[int, int], int]:
+    """Tags with a single number in the directory at ``at``, and where the next one is (TIFF 6.0)."""
     order = _TIFF[data[:4]]
-    (at,) = struct.unpack_from(f"{order}I", data, 4)
     (entries,) = struct.unpack_from(f"{order}H", data, at)
     tags: dict[int, int] = {}
     for entry in range(entries):
@@ -118,7 +143,8 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
         if count == 1:
             value = f"{order}{'H' if kind == 3 else 'I'}"
             (tags[tag],) = struct.unpack_from(value, data, at + 10 + 12 * entry)
-    return tags
+    end = at + 2 + 12 * entries
+    return tags, int.from_bytes(data[end : end + 4], "little" if order == "<" else "big")
 
 
 _SIZES = {

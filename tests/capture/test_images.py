@@ -57,7 +57,8 @@ def test_every_suffix_is_read_and_others_are_not(tmp_path: Path, caplog: pytest.
     source = ImageSource(tmp_path)
     assert source.frame_count == len(read)
     assert len(check_source(source)) == len(read)
-    assert caplog.messages == [f"{tmp_path}: passed over 4 hidden, 2 .heic, 1 .txt, 1 without a suffix"]
+    others = "1 .txt, 1 pipe or device, 1 without a suffix"
+    assert caplog.messages == [f"{tmp_path}: passed over 4 hidden, 2 .heic, {others}"]
 
 
 def test_hidden_files_alone_are_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -150,6 +151,22 @@ def test_floats_are_scaled_by_their_white(tmp_path: Path, top: float, kind: npt.
     assert abs(frame.image[..., 0].astype(int) - ramp(255, np.uint8)).max() <= 1
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_a_hot_pixel_darkens_no_picture(tmp_path: Path, bits: int) -> None:
+    for number in range(2):
+        image = np.full((50, 50), 2**bits - 1, np.uint16)
+        image[0, :number] = 65535
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+    assert [int(frame.image.min()) for frame in check_source(ImageSource(tmp_path))] == [255, 255]
+
+
+@pytest.mark.parametrize("top", [1.5, 4.0])
+def test_light_beyond_white_darkens_no_picture(tmp_path: Path, top: float) -> None:
+    cv2.imwrite(str(tmp_path / "a.tif"), ramp(top, np.float32))
+    (frame,) = check_source(ImageSource(tmp_path))
+    assert int(frame.image.max()) >= 190
+
+
 def test_numbers_with_a_sign_are_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.tif"), ramp(100, np.int16))
     with pytest.raises(SourceError, match="its numbers are int16"):
@@ -183,6 +200,24 @@ def test_one_picture_is_one_frame(tmp_path: Path) -> None:
     assert source.frame_count == 1
     (frame,) = check_source(source)
     assert (frame.index, frame.timestamp_s, int(frame.image[0, 0, 0])) == (0, 0.0, 7)
+
+
+def test_further_pictures_of_a_file_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pages = [np.full((4, 4, 3), number, np.uint8) for number in range(3)]
+    cv2.imwritemulti(str(tmp_path / "a.tif"), pages)
+    put(tmp_path, "b.png")
+    assert len(check_source(ImageSource(tmp_path))) == 2
+    told = "only the first picture of a.tif is read; make a video or single pictures of it"
+    assert caplog.messages == [f"{tmp_path}: {told}"]
+
+
+def test_a_link_to_nothing_leaves_a_gap(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "1.png").symlink_to("unplugged.png")
+    put(tmp_path, "3.png")
+    (frame,) = check_source(ImageSource(tmp_path))
+    assert frame.index == 1
+    reason = "1.png: No such file or directory"
+    assert caplog.messages == [f"{tmp_path}: passed over 1 broken ({reason})"]
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:

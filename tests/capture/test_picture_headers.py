@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
+import made_clips as clips
 import numpy as np
 import pytest
+from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.picture_headers import SUFFIXES, is_float_tiff, is_picture, size_of
+from edge.capture.files import FileSource
+from edge.capture.picture_headers import SUFFIXES, holds_more, is_float_tiff, is_picture, size_of
 
 
 @given(st.sampled_from(SUFFIXES), st.integers(1, 70), st.integers(1, 70), st.booleans())
@@ -34,6 +38,7 @@ def test_any_bytes_have_a_size_or_none(data: bytes, start: bytes) -> None:
         size = size_of(head + data)
         assert size is None or min(size) >= 0
         assert is_float_tiff(head + data) in (True, False)
+        assert holds_more(head + data) in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +74,22 @@ def test_a_picture_has_the_name_and_the_signature(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     assert not is_picture(str(tmp_path / "folder.png"))
     assert not is_picture(str(tmp_path / "none.png"))
+
+
+def test_an_animated_png_is_a_video(tmp_path: Path) -> None:
+    path = clips.write(tmp_path / "a.png", codec="apng", pix_fmt="rgb24", muxer="apng")
+    assert holds_more(path.read_bytes())
+    assert not is_picture(str(path))
+    assert len(check_source(FileSource(path))) == 12
+
+
+@pytest.mark.parametrize(("flags", "more"), [(0b10, True), (0b1000, False)])
+def test_an_animated_webp_says_so(flags: int, more: bool) -> None:
+    assert holds_more(b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0" + bytes([flags]) + bytes(9)) == more
+
+
+@pytest.mark.parametrize(("kind", "more"), [(0, True), (1, False)])
+def test_a_thumbnail_is_no_further_page(kind: int, more: bool) -> None:
+    first = struct.pack("<IHHHIII", 8, 1, 256, 4, 1, 7, 26)
+    second = struct.pack("<HHHIII", 1, 254, 4, 1, kind, 0)
+    assert holds_more(b"II*\0" + first + second) == more
