@@ -9,11 +9,12 @@ from typing import IO
 
 from edge.errors import SourceError
 from edge.system.closing import Closing
+from edge.system.one_line import one_line
 
 
 def shown(path: str | Path) -> str:
-    """A path for messages: bytes that are no UTF-8 are written as ``\\xe9``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path for messages: bytes that are no UTF-8 are written as ``\\xe9``, a line break as ``\\n``."""
+    return one_line(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def open_regular(path: str | Path) -> IO[bytes]:

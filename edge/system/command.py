@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from edge.errors import EdgeError
 from edge.system import journal, signals, standard_streams, start
+from edge.system.one_line import one_line
 
 log = logging.getLogger("edge")
 
@@ -30,14 +31,15 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
             work()
     except EdgeError as error:
         mark = journal.prefix(logging.ERROR) if journal.to_journal(sys.stderr) else ""
-        _say(f"{mark}{name}: error: {error}")
+        _say(f"{mark}{name}: error: {one_line(str(error))}")
         return error.exit_code
     except BrokenPipeError:  # such as `emotion-edge config print | head`
         standard_streams.forget_stdout()
         return 0
     except OSError as error:  # such as a full disk or a read-only folder
         log.debug("operating system error", exc_info=True)
-        _say(f"{name}: error: {error.filename or 'a file'}: {error.strerror or error}")
+        text = f"{error.filename or 'a file'}: {error.strerror or error}"
+        _say(f"{name}: error: {one_line(text)}")
         return 2
     except KeyboardInterrupt as error:
         return _interrupted(name, str(error) or interrupted)
