@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from edge.capture.picture_headers import MAX_PIXELS
@@ -19,6 +20,10 @@ _BARE = {
 # Nothing that a file names may be opened: neither the network nor another file.
 _OPTIONS = {"protocol_whitelist": "none"}
 _READ_BYTES = 1 << 18
+# HLS, FFmpeg's own, DASH, ASX, SDP; some editors begin a file with a byte order mark.
+_PLAYLIST = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat version|(?:<\?xml[^>]*>\s*)?<(?:MPD|asx)\b|v=0\s)", re.I
+)
 _TS_DISCONT = 0x200  # AVFMT_TS_DISCONT
 _PICTURE_BRANDS = ("avif", "heic", "heix", "mif1")
 _PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp")  # of covers in audio files
@@ -44,6 +49,8 @@ def opened(av: Any, file: WatchedFile, name: str) -> Any:
     except (av.error.FFmpegError, OSError) as error:
         if file.fault is not None:
             raise SourceError(f"{name} cannot be read ({file.fault.strerror}); check the disk") from None
+        if _PLAYLIST.match(file.read_at(0, 1024)):
+            raise SourceError(f"{name} is a playlist; give one of the files that it names") from None
         cause = said[-1][2].strip() if said else cause_of(error)
         raise SourceError(
             f"{name} cannot be decoded as a video ({cause}); copy or record it again, or convert it to "

@@ -72,7 +72,7 @@ class FileSource(Closing):
             raise
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-        self._bare = is_bare(self._container)
+        self._bare, self._rate_given = is_bare(self._container), fps is not None
         self.fps = fps or nominal_rate(self._stream, self._bare)  # frames per second
         self._origin_s = origin_s(self._container, self._stream)
         self.frame_count = self._stream.frames or estimated_frames(self._container, self.fps)
@@ -89,15 +89,12 @@ class FileSource(Closing):
         """Yield the frames; the log tells at the end what was damaged or missing."""
         if self._closed:
             raise SourceError(f"{self.name} is already closed; open a new source to read it again")
-        if self._bare:
-            _log.warning(
-                "%s has no clock: times are invented at %.4g frames per second; set source.fps",
-                self.name,
-                self.fps,
-            )
         index, last_s = 0, None
         clock = FileClock(self.fps, restarts(self._container))
         for decoded in self._decoded():
+            if index == 1 and self._bare and not self._rate_given:  # a single picture needs no clock
+                text = "%s has no clock: times are invented at %.4g frames per second; set source.fps"
+                _log.warning(text, self.name, self.fps)
             time_s = clock.time_s(self._time_s(decoded, index))
             own = decoded.side_data.get(self._matrix)
             orientation = self._of_track if own is None else from_matrix(bytes(own))

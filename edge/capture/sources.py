@@ -126,6 +126,8 @@ def find(address: str) -> SourcePart:
 
     What exists as a file or folder is that, even if its name looks like an address.
     """
+    if not address:  # as of a shell variable that is not set
+        raise ConfigError(f"source is empty, expected {help_text()}")
     table = {part.name: part for part in SOURCES}
     scheme, is_url, _ = address.partition("://")
     if is_url and not os.path.exists(address):

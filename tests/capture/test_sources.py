@@ -40,6 +40,11 @@ def test_an_unknown_scheme() -> None:
         find("ftp://a/b")
 
 
+def test_no_address_at_all() -> None:
+    with pytest.raises(ConfigError, match="source is empty, expected /dev/video0"):
+        find("")
+
+
 @pytest.mark.parametrize("name", ["http:/host/a.mp4", "rtsp:/camera/1", "caf\udce9.mkv", "12:30.mp4"])
 def test_a_file_that_exists_is_a_file_whatever_its_name(work: Path, name: str) -> None:
     path = work / name
