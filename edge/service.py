@@ -125,7 +125,8 @@ class _Job:
         if self._started_s is None or not self._pipeline.steps:
             return None
         run_s = time.monotonic() - self._started_s
-        return Summary.of(self._health, self._parts.frames.dropped, run_s, self._parts.engine.serves)
+        dropped, seen = self._parts.frames.dropped, self._pipeline.tracker.seen
+        return Summary.of(self._health, dropped, run_s, self._parts.engine.serves, seen)
 
     def _improve(self) -> None:
         """Change to a faster engine if one was found meanwhile, and say what serves."""
@@ -183,7 +184,7 @@ class _Service:
         """Report what the last job did, if it processed a frame; ``advise``: what to try without a face."""
         summary = self._job.summary() if self._job is not None else None
         if summary is not None:
-            summary.report(self.config.output.summary, advise)
+            summary.report(self.config.output.summary, self.config.tracker.confirm, advise)
 
     def _reload(self, config: Config, parts: ExitStack) -> _Job:
         """A job with the new ``config``, or with the previous one if the new one cannot be opened."""

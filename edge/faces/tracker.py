@@ -70,6 +70,7 @@ class Tracker:
         self._starts_at = starts_at
         self._iou_threshold = iou_threshold
         self.lost_s = lost_s
+        self.seen = 0  # faces of a score that starts a track, in all frames together
         self._confirm = confirm
         self._ids = itertools.count(1)
         self._candidates: list[_Candidate] = []
@@ -118,6 +119,7 @@ class Tracker:
         matched = {index for index, _ in pairs}
         new = [face for i, face in enumerate(faces) if i not in matched and face.score >= self._starts_at]
         self._candidates += [_Candidate(face, timestamp_s) for face in new]
+        self.seen += sum(face.score >= self._starts_at for face in faces)
         for candidate in self._candidates:
             if candidate.visible:
                 self._publish(candidate)

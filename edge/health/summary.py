@@ -10,6 +10,10 @@ from edge.health.metrics import Health
 
 log = logging.getLogger("edge")
 SCHEMA = "emotion-edge-summary/1"
+_SINGLE = (
+    "no face was tracked: %d were found, but none %d times on end; try tracker.confirm=1 "
+    "if each picture counts"
+)
 _TRY = (
     "no face was found; try source.rotate if the picture does not stand upright, a larger "
     "detector.input_width for small faces, or a lower detector.score_threshold"
@@ -28,19 +32,23 @@ class Summary:
     estimates: int  # network steps
     uncertain: float  # share of the estimates, 0..1
     serves: str  # precision and library
+    seen: int  # faces found, in all frames together
 
     @classmethod
-    def of(cls, health: Health, dropped: int, run_s: float, serves: str) -> Summary:
+    def of(cls, health: Health, dropped: int, run_s: float, serves: str, seen: int) -> Summary:
         """The summary of the run that ``health`` has counted."""
         counts = health.counts
         share = counts["uncertain"] / max(counts["estimates"], 1)
         return cls(
             counts["frames"], dropped, round(run_s, 2), round(health.source_s, 3), counts["faces"],
-            counts["estimates"], round(share, 4), serves,
+            counts["estimates"], round(share, 4), serves, seen,
         )  # fmt: skip
 
-    def report(self, form: str, advise: bool = True) -> None:
-        """Log it as text, or print it as ``json``; ``advise``: say what to try where no face was found."""
+    def report(self, form: str, confirm: int, advise: bool = True) -> None:
+        """Log it as text, or print it to standard output as ``json``.
+
+        ``confirm`` is the tracker's setting; ``advise``: say what to try where no face was tracked.
+        """
         if form == "json":
             print(json.dumps({"schema": SCHEMA, **asdict(self)}), flush=True)
             return
@@ -52,5 +60,9 @@ class Summary:
         )  # fmt: skip
         if self.dropped:
             log.info("%d frame%s dropped in favor of newer ones", self.dropped, "s" * (self.dropped != 1))
-        if advise and not self.faces:
+        if not advise or self.faces:
+            return
+        if self.seen:
+            log.warning(_SINGLE, self.seen, confirm)
+        else:
             log.warning(_TRY)

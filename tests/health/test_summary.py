@@ -26,6 +26,7 @@ def test_for_programs(tmp_path: Path) -> None:
     assert (found["frames"], found["dropped"]) == (120, 0)
     assert found["source_s"] == pytest.approx(119 / 15, abs=0.01)
     assert found["estimates"] == len(written) > 0
+    assert found["seen"] > 0
     assert found["faces"] == len({line["track_id"] for line in written}) == 2
     assert found["uncertain"] == pytest.approx(
         sum(line["label"] == "uncertain" for line in written) / len(written), abs=1e-3
@@ -45,6 +46,14 @@ def test_a_run_that_broke_off_is_given_no_advice_about_faces() -> None:
     done = run("demo", "--jsonl", "/dev/full")
     assert done.returncode == 2
     assert "cannot be written (No space left on device)" in done.stderr
+    assert "no face was found" not in done.stderr
+
+
+def test_faces_that_were_seen_but_not_tracked_are_not_denied() -> None:
+    """As in a clip of one frame of many, or one picture a second of somebody who walks by."""
+    done = run("demo", "--max-frames", 60, "--jsonl", "/dev/null", "--set", "tracker.confirm=99")
+    assert "no face was tracked: " in done.stderr
+    assert "but none 99 times on end; try tracker.confirm=1" in done.stderr
     assert "no face was found" not in done.stderr
 
 
