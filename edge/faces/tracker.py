@@ -108,7 +108,9 @@ class Tracker:
     def still(self, faces: Sequence[Face]) -> list[Track]:
         """A track for each face of a single picture, best first: no other frame can confirm it."""
         distinct = _without_duplicates(faces)
-        return [Track(next(self._ids), face) for face in distinct if face.score >= self._starts_at]
+        tracks = [Track(next(self._ids), face) for face in distinct if face.score >= self._starts_at]
+        self.seen += len(tracks)
+        return tracks
 
     def _match(self, faces: list[Face], timestamp_s: float) -> None:
         pairs = self._pairs(faces, timestamp_s)

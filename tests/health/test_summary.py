@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,13 @@ def test_faces_that_were_seen_but_not_tracked_are_not_denied() -> None:
     assert "no face was tracked: " in done.stderr
     assert "but none 99 times on end; try tracker.confirm=1" in done.stderr
     assert "no face was found" not in done.stderr
+
+
+def test_a_still_counts_its_faces(tmp_path: Path) -> None:
+    image = pytest.importorskip("skimage.data").astronaut()[..., ::-1]
+    cv2.imwrite(str(tmp_path / "still.png"), image)
+    found = json.loads(run(tmp_path / "still.png", "--jsonl", "/dev/null", "--summary", "json").stdout)
+    assert found["seen"] == found["faces"] >= 1
 
 
 def test_no_summary_before_the_error_of_a_source(tmp_path: Path) -> None:
