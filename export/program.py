@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             require(module, INSTALL)
         args.command(args)
 
-    return finish("emotion-export", work, "nothing is half-written; training resumes after its last epoch")
+    trains = args.command in (train.run, compare_encoders.run)
+    resumes = "; training resumes after its last epoch" if trains else ""
+    return finish("emotion-export", work, f"nothing is half-written{resumes}")
 
 
 def _parser() -> argparse.ArgumentParser:

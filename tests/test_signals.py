@@ -121,6 +121,41 @@ def test_an_import_is_never_interrupted(raised, tmp_path, monkeypatch):
     assert found
 
 
+def test_a_callback_whose_exceptions_are_dropped_is_not_interrupted(raised):
+    done = []
+
+    @signals.callback
+    def read():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the callback")
+
+    def work():
+        with suppress(KeyboardInterrupt):  # as PyAV does, which then misses the end of the file
+            read()
+        time.sleep(60)
+
+    assert raised(work)
+    assert done == ["the callback"]
+
+
+def test_a_callback_that_hangs_is_interrupted(raised, monkeypatch):
+    monkeypatch.setattr(signals, "STEP_S", 0.2)
+
+    @signals.callback
+    def read():
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(60)
+
+    assert raised(read)
+
+
+@pytest.mark.parametrize("words", [["check"], ["config", "print"]])
+def test_a_command_without_outputs_speaks_of_none(words):
+    code, told = ended(words, signal.SIGINT, after_s=0.0)
+    assert code == 130
+    assert "output" not in told
+
+
 def test_a_lost_exception_is_raised_by_the_next_check(raised):
     def work():
         with suppress(KeyboardInterrupt):  # as within __del__, whose exceptions Python drops

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from edge.errors import SourceError
+from edge.system import signals
 from edge.system.closing import Closing
 from edge.system.one_line import one_line
 
@@ -67,6 +68,7 @@ class WatchedFile(Closing):
         self.size = os.fstat(self._file.fileno()).st_size  # bytes
         self.fault: OSError | None = None
 
+    @signals.callback
     def read(self, size: int) -> bytes:
         """The next ``size`` bytes, fewer at the end."""
         try:
@@ -75,10 +77,12 @@ class WatchedFile(Closing):
             self.fault = self.fault or error
             raise
 
+    @signals.callback
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to ``offset`` bytes from the start (0), from here (1) or from the end (2)."""
         return self._file.seek(offset, whence)
 
+    @signals.callback
     def tell(self) -> int:
         """The position in bytes."""
         return self._file.tell()

@@ -1,9 +1,9 @@
 """Ending signals: Ctrl-C, SIGTERM and SIGHUP end a command once, at a moment at which nothing is lost.
 
 A signal raises KeyboardInterrupt in the main thread, but not everywhere: not inside an import, which would
-report a missing library instead, nor while an output is being written or closed. There it is noted, and
-raised afterwards. A program calls ``install`` first; in another program, such as a user of the library,
-nothing here has any effect.
+report a missing library instead, nor inside a callback of a library, which would drop it, nor while an output
+is being written or closed. There it is noted, and raised afterwards. A program calls ``install`` first; in
+another program, such as a user of the library, nothing here has any effect.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import signal
 import time
 from contextlib import contextmanager
 from math import inf
-from types import FrameType
+from types import CodeType, FrameType
 
 # This module is loaded before any other of a program, so it imports little.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STEP_S = 2.0  # after this long, work that was not to be disturbed counts as hung and is interrupted
@@ -37,6 +40,7 @@ class _State:
 
 
 _state = _State()
+_callbacks: set[CodeType] = set()
 
 
 def install() -> None:
@@ -112,6 +116,12 @@ def released() -> Iterator[None]:
         _state.patience_s = before
 
 
+def callback(function: F) -> F:
+    """Decorate a function that a library calls which drops its exceptions: not raised inside for STEP_S."""
+    _callbacks.add(function.__code__)
+    return function
+
+
 def ignore() -> None:
     """Ignore further signals. The interpreter's own end would otherwise restore their deadly defaults."""
     for number in (*ENDING, signal.SIGALRM):
@@ -125,8 +135,9 @@ def _deliver(number: int, frame: FrameType | None) -> None:
         _state.noted_s = min(_state.noted_s, now)
     if not _state.raising or _state.raised:
         return
-    if _importing(frame) or now - _state.noted_s < _state.patience_s:
-        if _state.patience_s < inf:
+    patience_s = max(_state.patience_s, STEP_S if _in_callback(frame) else 0.0)
+    if _importing(frame) or now - _state.noted_s < patience_s:
+        if patience_s < inf:
             signal.setitimer(signal.ITIMER_REAL, _RETRY_S)
         return
     _state.raised = True
@@ -152,6 +163,15 @@ def _importing(frame: FrameType | None) -> bool:
     """Whether the main thread is inside an import statement."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _in_callback(frame: FrameType | None) -> bool:
+    """Whether the main thread is inside a function that was decorated as a ``callback``."""
+    while frame is not None:
+        if frame.f_code in _callbacks:
             return True
         frame = frame.f_back
     return False
