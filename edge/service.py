@@ -15,7 +15,7 @@ from edge.bundle import Bundle
 from edge.capture.addresses import without_password
 from edge.capture.regular_file import shown
 from edge.config import Config
-from edge.errors import EdgeError, RestartNeeded, SinkClosed
+from edge.errors import ConfigError, EdgeError, RestartNeeded, SinkClosed
 from edge.health import endpoint
 from edge.health.load_governor import LoadGovernor, hottest
 from edge.health.metrics import Health
@@ -26,6 +26,7 @@ from edge.sinks.outputs import options_text
 from edge.system import signals
 from edge.system.notify import Supervisor
 from edge.system.progress import with_progress
+from edge.system.standard_streams import stdout_is_closed
 
 if TYPE_CHECKING:  # imported only by a run that draws trajectories
     from edge.sinks.trajectory import TrackSummary
@@ -43,6 +44,8 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> list[Trac
     of each track if output.trajectory is set, else an empty list. KeyboardInterrupt, as other ends, closes
     every output first.
     """
+    if config.output.summary == "json" and stdout_is_closed():
+        raise ConfigError("output.summary is json, but standard output is closed; open it, or take text")
     service = _Service(config, reread)
     broken = False
     try:

@@ -47,7 +47,8 @@ class YuNetNetwork:
     def __init__(self, model: Path, lowest: float, luma: npt.NDArray[np.uint8]) -> None:
         fix = "run `emotion-edge fetch` to download face_detection_yunet_2023mar.onnx, or set detector.model"
         if not model.is_file():
-            raise BundleError(f"face detector {model} is missing; {fix}")
+            fault = "is no file" if model.exists() else "is missing"
+            raise BundleError(f"face detector {model} {fault}; {fix}")
         ort = onnxruntime()
         self._floor = lowest * lowest
         self._luma = [np.ascontiguousarray(shades, np.float32)[None] for shades in luma.T]

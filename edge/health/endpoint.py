@@ -123,8 +123,10 @@ def endpoint(target: str, health: Health, force: bool = False) -> Endpoint:
 
 
 def port_of(target: str) -> int | None:
-    """The port in ``target``, None for a file; ConfigError for a number that is not a valid port."""
-    if not target.isdigit():
+    """The port in ``target``, None for a file; ConfigError for - or a number that is not a valid port."""
+    if target == "-":
+        raise ConfigError("output.health is -, but it writes a file or answers at a port; give one of them")
+    if not target.removeprefix("-").isdigit():
         return None
     # isdigit() accepts superscripts, which int() rejects, as it does numbers of thousands of digits.
     port = int(target) if target.isdecimal() and len(target) <= 5 else 0

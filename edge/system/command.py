@@ -29,7 +29,9 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
     try:
         with signals.raising():
             work()
+        sys.stdout.flush()  # here a fault can still be told
     except EdgeError as error:
+        standard_streams.drop_unwritten()
         mark = journal.prefix(logging.ERROR) if journal.to_journal(sys.stderr) else ""
         _say(f"{mark}{name}: error: {one_line(str(error))}")
         return error.exit_code
@@ -38,6 +40,7 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
         return 0
     except OSError as error:  # such as a full disk or a read-only folder
         log.debug("operating system error", exc_info=True)
+        standard_streams.drop_unwritten()
         text = f"{error.filename or 'a file'}: {error.strerror or error}"
         _say(f"{name}: error: {one_line(text)}")
         return 2

@@ -6,6 +6,11 @@ import os
 import sys
 from contextlib import suppress
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # loaded before anything else, so it imports little
+    from collections.abc import Callable
+    from typing import Any
+
 
 def keep_open() -> None:
     """Open /dev/null in place of each standard stream that is closed, as by ``2>&-`` or some launchers.
@@ -24,11 +29,47 @@ def keep_open() -> None:
     # A file name may hold bytes that are no text.
     with suppress(AttributeError):
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        for method in ("write", "flush"):
+            setattr(sys.stdout, method, _naming(getattr(sys.stdout, method), "standard output"))
 
 
 def stdout_is_closed() -> bool:
     """Whether nobody can see standard output, because it was closed when the program started."""
     return getattr(sys.stdout, "name", "") == os.devnull
+
+
+def _naming(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``plain``, whose error, as on a full disk, says where it was; that of a stream has no file name."""
+
+    def call(*given: Any) -> Any:
+        try:
+            return plain(*given)
+        except OSError as error:
+            error.filename = error.filename or name
+            raise
+
+    return call
+
+
+def drop_unwritten() -> OSError | None:
+    """Drop what standard output does not take and return why: the interpreter would try it again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        forget_stdout()
+        return error
+    except ValueError:  # it was closed
+        pass
+    return None
+
+
+def finish() -> None:
+    """At exit, where the interpreter would print a traceback: end with code 2 and one line."""
+    error = drop_unwritten()
+    if error is not None and not isinstance(error, BrokenPipeError):
+        with suppress(OSError):
+            os.write(2, f"error: {error.filename}: {error.strerror}\n".encode())
+        os._exit(2)
 
 
 def forget_stdout() -> None:

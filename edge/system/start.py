@@ -14,6 +14,7 @@ def program() -> None:
     signals.install()
     atexit.register(signals.ignore)
     standard_streams.keep_open()
+    atexit.register(standard_streams.finish)
     # A program leaves nothing beside its outputs and its cache. pip has compiled the modules.
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # of its children

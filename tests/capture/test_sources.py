@@ -35,6 +35,11 @@ def test_an_address_and_its_source(address: str, name: str) -> None:
     assert is_live(address) == (name in ("camera", "rtsp"))
 
 
+def test_an_empty_address_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"source\.address is empty, expected /dev/video0"):
+        find("")
+
+
 def test_an_unknown_scheme() -> None:
     with pytest.raises(ConfigError, match="source 'ftp://a/b' is unknown"):
         find("ftp://a/b")

@@ -118,6 +118,8 @@ def test_rows_that_are_not_finite_or_empty_are_no_faces() -> None:
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"absent\.onnx is missing; run `emotion-edge fetch`"):
         YuNetDetector(tmp_path / "absent.onnx")
+    with pytest.raises(BundleError, match=r"is no file; run `emotion-edge fetch`"):
+        YuNetDetector(tmp_path)
 
 
 def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:

@@ -71,6 +71,18 @@ def test_a_pipe_stays_and_a_reader_who_sleeps_holds_nobody_up(tmp_path: Path) ->
     assert pipe.is_fifo()
 
 
+@pytest.mark.parametrize("target", ["-", "-5", "0", "65536", "99999", "\u00b2"])
+def test_what_is_neither_a_port_nor_a_file(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ConfigError, match=rf"health.* is {target}, .*(expected 1 to 65535|give one of them)$"
+    ):
+        endpoint(target, health_of(1))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_service_left_is_taken_over(tmp_path: Path) -> None:
     path, lock = tmp_path / "health.json", tmp_path / ".health.json.lock"
     path.write_text(json.dumps(health_of(3).snapshot()))

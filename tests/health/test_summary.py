@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 import pytest
 
 ROOT = Path(__file__).parents[2]
+RUN = ["run", "demo", "--max-frames", "3", "--precision", "fp32", "--summary", "json"]
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -41,6 +43,30 @@ def test_for_people_it_says_what_to_try_without_a_face(frames: int, tells: bool)
     assert f"{frames} frames in " in done.stderr
     assert ("no face was found; try source.rotate" in done.stderr) == tells
     assert done.returncode == 0
+
+
+def test_a_summary_that_nobody_can_see_is_refused_at_the_start() -> None:
+    command = [sys.executable, "-m", "edge", "run", "demo", "--summary", "json", "--precision", "fp32"]
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    done = subprocess.run(shell, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "output.summary is json, but standard output is closed" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", [["config", "print"], ["--help"], RUN])
+def test_a_full_disk_under_standard_output_is_named(words: list[str]) -> None:
+    command = [sys.executable, "-m", "edge", *words]
+    for unbuffered in ("", "1") if words != ["--help"] else ("",):  # argparse itself takes no notice
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+                env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            )  # fmt: skip
+        assert done.returncode == 2
+        last = done.stderr.splitlines()[-1]
+        assert last.removeprefix("emotion-edge: ") == "error: standard output: No space left on device"
 
 
 def test_a_run_that_broke_off_is_given_no_advice_about_faces() -> None:

@@ -23,6 +23,7 @@ from edge.events import EstimateEvent
 from edge.sinks.jsonl import JsonlSink
 from edge.sinks.outputs import EventWriter
 
+ROOT = Path(__file__).parents[2]
 LABELS = ("neutral", "happiness", "überrascht")
 FRAME = Frame(np.zeros((48, 64), np.uint8), 1.23456, 7)
 ESTIMATE = EmotionEstimate(
@@ -238,3 +239,15 @@ def test_a_file_that_may_only_be_appended_to(tmp_path: Path, monkeypatch: pytest
         sink.write([EVENT])
     with pytest.raises(ConfigError, match=r"a\.jsonl cannot be emptied \(Operation not permitted\)"):
         JsonlSink(str(path)).__enter__()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_standard_output_is_one_line_and_code_2() -> None:
+    command = [sys.executable, "-m", "edge", "run", "demo", "--jsonl", "-", "--precision", "fp32"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # the interpreter tries again at exit
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert done.returncode == 2
+    assert "output - cannot be written (No space left on device)" in done.stderr.splitlines()[-1]
