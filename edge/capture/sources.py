@@ -129,8 +129,6 @@ def find(address: str) -> SourcePart:
     if not address:  # as of a shell variable that is not set
         raise ConfigError(f"source is empty, expected {help_text()}")
     table = {part.name: part for part in SOURCES}
-    if not address:
-        raise ConfigError(f"source.address is empty, expected {help_text()}")
     scheme, is_url, _ = address.partition("://")
     if is_url and not os.path.exists(address):
         if scheme in table and "://" in table[scheme].address:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.bundle import REFERENCE
+from edge.capture.sources import find
 from edge.config import Config
 from edge.errors import ConfigError, EdgeError
 from edge.sinks.outputs import files
@@ -27,14 +28,16 @@ def refuse_overwriting(config: Config) -> None:
         taken[real] = key
     if paths:
         refuse_inputs(paths, inputs(config))
-        _refuse_new_frames(Path(config.source.address), paths)
+        if _reads_files(config):
+            _refuse_new_frames(Path(config.source.address), paths)
 
 
 def inputs(config: Config) -> Iterator[tuple[str, Path]]:
     """What a run may read, by its name for a user; a folder stands for the files in it."""
     for path in config.output.settings_files:
         yield "the settings file", path
-    yield "the source", Path(config.source.address)
+    if _reads_files(config):
+        yield "the source", Path(config.source.address)
     yield "a file of the bundle", Path(config.bundle.path or REFERENCE)
     if config.detector.model:
         yield "detector.model", Path(config.detector.model)
@@ -43,6 +46,11 @@ def inputs(config: Config) -> Iterator[tuple[str, Path]]:
     with suppress(EdgeError):  # no home folder
         yield "a file of the cache", cache_folder()
         yield "a file of the cache", cache_folder() / "engines"
+
+
+def _reads_files(config: Config) -> bool:
+    """Whether the source is a file or a folder; the demo reads no folder of that name."""
+    return find(config.source.address).name in ("file", "folder")
 
 
 def _refuse_new_frames(source: Path, paths: Mapping[str, Path]) -> None:

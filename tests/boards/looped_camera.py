@@ -23,19 +23,19 @@ import cv2
 
 from edge.__main__ import main
 from edge.capture import sources
-from edge.capture.opencv import OpenCVSource
 from edge.config import SourceConfig
 from edge.data import ANY_FACE, Face, Frame, Search
 from edge.errors import SourceError
 from edge.faces import detectors
 from edge.faces.haar import HaarDetector
+from edge.system.closing import Closing
 
 CLIP = Path(__file__).with_name("clip.avi")
 FAULTS = Path("/run/emotion-edge")
 FPS = 15.0
 
 
-class LoopedCamera(OpenCVSource):
+class LoopedCamera(Closing):
     """A live camera made from a clip; times are CLOCK_MONOTONIC."""
 
     live = True
@@ -70,7 +70,7 @@ def camera(_: SourceConfig) -> LoopedCamera:
     """What stands for picamera2; opening fails while the camera is away."""
     if (FAULTS / "no-camera").exists():
         raise SourceError("no camera: the test holds it")
-    return LoopedCamera(str(CLIP))
+    return LoopedCamera()
 
 
 def replace_part(module: ModuleType, table: str, name: str, load: Callable[..., object]) -> None:

@@ -137,7 +137,7 @@ def test_what_is_no_set_is_told_without_error_numbers(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("out", "consent", "told"),
-    [("file", "me", "file exists and is not a calibration set"), ("new", " ", "--consent is empty")],
+    [("file", "me", "file is a file, expected a folder"), ("new", " ", "--consent is empty")],
 )
 def test_a_set_that_could_not_be_kept_is_not_collected(out, consent, told, capsys, tmp_path) -> None:
     (tmp_path / "file").write_text("x")

@@ -36,7 +36,7 @@ def test_an_address_and_its_source(address: str, name: str) -> None:
 
 
 def test_an_empty_address_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"source\.address is empty, expected /dev/video0"):
+    with pytest.raises(ConfigError, match=r"source is empty, expected /dev/video0"):
         find("")
 
 

@@ -97,7 +97,7 @@ def test_unknown_key_and_wrong_type(tmp_path: Path) -> None:
     path.write_text("[detector]\nevry = 2\n")
     check_refusal(edge("run", "demo", "-c", path), "detector.evry", "every")
     path.write_text('[detector]\nevery = "two"\n')
-    check_refusal(edge("check", "-c", path), "detector.every", "'two'", "int")
+    check_refusal(edge("check", "-c", path), "detector.every", "'two'", "a whole number")
     check_refusal(edge("run", "demo", "-c", tmp_path / "none.toml"), "none.toml")
 
 

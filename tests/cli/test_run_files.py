@@ -63,4 +63,4 @@ def test_a_folder_and_a_picture(bundle: Path, tmp_path: Path) -> None:
     assert "2 frames" in done.stderr
     assert done.stderr.count("passed over") == 1
     assert "caf\\xe9: passed over 1 .heic, 1 hidden, 1 broken (4.png: " in done.stderr
-    assert "1 frames" in run(bundle, str(folder / "1.png"), tmp_path).stderr
+    assert "1 frame " in run(bundle, str(folder / "1.png"), tmp_path).stderr

@@ -78,3 +78,11 @@ def test_the_library_knows_its_settings_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="which is also the settings file"):
         edge.open("demo", config=settings, settings={"output.jsonl": str(settings)})
     assert settings.read_text() == "[output]\nforce = true\n"
+
+
+def test_the_demo_reads_no_folder_of_its_name(tmp_path, monkeypatch):
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    refuse_overwriting(load(None, ["output.trajectory=demo/trajectory.png"]))
+    with pytest.raises(ConfigError, match="in the folder of pictures that is read"):
+        refuse_overwriting(load(None, ["source.address=./demo", "output.trajectory=demo/trajectory.png"]))
