@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 
@@ -55,6 +56,37 @@ def test_a_background_job_that_ignores_a_signal_goes_on(tmp_path):
     words = ["run", str(clip), "--jsonl", str(tmp_path / "o.jsonl"), "--precision", "fp32"]
     code, told = ended(words, signal.SIGHUP, preexec_fn=ignoring)
     assert (code, "interrupted" in told) == (0, False), told
+
+
+@pytest.mark.parametrize(("hangup", "code"), [(signal.SIG_DFL, 130), (signal.SIG_IGN, 0)])
+def test_a_terminal_that_closes_ends_the_run_or_nothing(tmp_path, hangup, code):
+    clip, lines = faces_clip(tmp_path / "clip.mp4", 20.0), tmp_path / "o.jsonl"
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "edge", "run", str(clip), "--jsonl", str(lines), "--precision", "fp32"]
+
+    def take_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, hangup)
+
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},  # at exit it is tried again
+        preexec_fn=take_terminal,
+    )  # fmt: skip
+    os.close(theirs)
+    while process.poll() is None and not (lines.exists() and lines.stat().st_size):
+        os.read(ours, 65536)
+    os.close(ours)
+    assert process.wait(60) == code
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_messages_that_nobody_takes_change_no_code(tmp_path):
+    clip, lines = faces_clip(tmp_path / "clip.mp4", 2.0), tmp_path / "o.jsonl"
+    command = [sys.executable, "-m", "edge", "run", str(clip), "--jsonl", str(lines), "--precision", "fp32"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stderr=full, env={**os.environ, "PYTHONUNBUFFERED": ""}, timeout=60)
+    assert (done.returncode, lines.stat().st_size > 0) == (0, True)
 
 
 @pytest.fixture

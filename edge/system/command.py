@@ -50,6 +50,7 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
 
 
 def _interrupted(name: str, left: str) -> int:
+    standard_streams.drop_unwritten()
     _say(f"\n{name}: interrupted; {left}")
     return 130
 

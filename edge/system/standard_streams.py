@@ -31,6 +31,7 @@ def keep_open() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         for method in ("write", "flush"):
             setattr(sys.stdout, method, _naming(getattr(sys.stdout, method), "standard output"))
+            setattr(sys.stderr, method, _unheeded(getattr(sys.stderr, method)))
 
 
 def stdout_is_closed() -> bool:
@@ -51,6 +52,16 @@ def _naming(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
     return call
 
 
+def _unheeded(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """``plain`` without its errors: a terminal that was closed ends no work whose messages it showed."""
+
+    def call(*given: Any) -> Any:
+        with suppress(OSError):
+            return plain(*given)
+
+    return call
+
+
 def drop_unwritten() -> OSError | None:
     """Drop what standard output does not take and return why: the interpreter would try it again at exit."""
     try:
@@ -64,7 +75,7 @@ def drop_unwritten() -> OSError | None:
 
 
 def finish() -> None:
-    """At exit, where the interpreter would print a traceback: end with code 2 and one line."""
+    """At exit, where the interpreter would print a traceback and change the code: end with one line and 2."""
     error = drop_unwritten()
     if error is not None and not isinstance(error, BrokenPipeError):
         with suppress(OSError):
