@@ -29,6 +29,7 @@ from edge.errors import SourceError, require
 from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
+_LOST_S = 1.0  # seconds without a frame before the end of a damaged file that are told
 INSTALL = "pip install 'emotion-edge[files]', or on a board: sudo apt install python3-av"
 
 
@@ -146,6 +147,12 @@ class FileSource(Closing):
     def _is_mov(self) -> bool:
         return self._container.format.name.startswith("mov,")
 
+    def _lost_rest(self, last_s: float) -> str:
+        """What a demuxer that gave up in the middle has left out; it reports that as the end."""
+        duration_s = (self._container.duration or 0) / self._av.time_base
+        lost = duration_s - last_s > max(_LOST_S, duration_s / 10)
+        return f"; what follows {last_s:.1f} s of {duration_s:.1f} s cannot be read" if lost else ""
+
     def _check_end(self, read: int, last_s: float | None) -> None:
         if self._file.fault is not None:
             raise SourceError(
@@ -162,8 +169,8 @@ class FileSource(Closing):
         missing = max(self._damaged - cut, 0)
         faulty = max(self._faulty - (cut and not self._damaged), 0)
         if missing or faulty:
-            text = "%s is damaged: %d frames are missing, %d are shown with faults"
-            _log.warning(text, self.name, missing, faulty)
+            text = "%s is damaged: %d frames are missing, %d are shown with faults%s"
+            _log.warning(text, self.name, missing, faulty, self._lost_rest(last_s or 0.0))
         if cut:
             total = f" of {self.frame_count}" if (self.frame_count or 0) > read else ""
             _log.warning("%s is truncated after frame %d%s (%.2f s)", self.name, read, total, last_s)

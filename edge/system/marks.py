@@ -28,20 +28,29 @@ _COMMENT = re.compile(rb"\xa9cmt.{4}data.{8}" + MARK.encode(), re.DOTALL)
 
 def is_ours(path: Path) -> bool:
     """Whether a regular file is empty or bears a mark; one that cannot be read does not."""
+    return kind_of(path) is not None
+
+
+def kind_of(path: Path) -> str | None:
+    """What a regular file of ours is: empty, text, picture or clip; None if it bears no mark."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             head = file.read(_HEAD)
+            if not head:
+                return "empty"  # it holds nothing that could be lost
             if head.startswith(_PNG):
-                return _marked_picture(file)
-            return _marked_text(head) or (head[4:8] == b"ftyp" and _marked_clip(file))
+                return "picture" if _marked_picture(file) else None
+            if head[4:8] == b"ftyp":
+                return "clip" if _marked_clip(file) else None
+            return "text" if _marked_text(head) else None
     except OSError:
-        return False
+        return None
 
 
 def _marked_text(head: bytes) -> bool:
     dense = b"".join(head.split())
-    # A kill can leave half of the first line. An empty file holds nothing that could be lost.
-    torn = not head or (len(head) < _HEAD and dense.startswith(_KEY) and _TORN.startswith(dense))
+    # A kill can leave half of the first line.
+    torn = len(head) < _HEAD and dense.startswith(_KEY) and _TORN.startswith(dense)
     is_page = head.lstrip()[:9].lower() == b"<!doctype" and _HTML.search(head) is not None
     return torn or _JSON.match(dense) is not None or is_page
 

@@ -18,8 +18,10 @@ from edge.errors import ConfigError
 from edge.system.atomic_write import drop_part, new_part, put_in_place
 from edge.system.closing import Closing
 from edge.system.locks import LockBeside
-from edge.system.marks import is_ours
+from edge.system.marks import is_ours, kind_of
 from edge.system.streams import is_stream, write_into
+
+_KINDS = {".png": "picture", ".mp4": "clip"}  # of outputs that have a suffix; the others are text
 
 
 def check_writable(path: Path, suffixes: tuple[str, ...] = (), force: bool = False) -> None:
@@ -42,10 +44,14 @@ def check_writable(path: Path, suffixes: tuple[str, ...] = (), force: bool = Fal
         return
     if not stat.S_ISREG(found.st_mode):
         raise ConfigError(f"output {path} is neither a file nor a pipe; choose another name")
-    if not force and not is_ours(path):
+    kind, wanted = kind_of(path), _KINDS.get(path.suffix.lower() if suffixes else "", "text")
+    if force or kind in ("empty", wanted):
+        return
+    if kind is None:
         raise ConfigError(
             f"output {path} exists and was not written by emotion-edge; choose another name, or pass --force"
         )
+    raise ConfigError(f"output {path} is a {kind} of an earlier run; choose another name, or pass --force")
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -95,7 +101,7 @@ class OutputFile(Closing):
         """``small``: a document that a pipe or device takes, too. Raises ConfigError; creates nothing."""
         check_writable(path, suffixes, force)
         found = _status(path)
-        self.path, self._force = path, force
+        self.path, self._suffixes, self._force = path, suffixes, force
         self._stream = found is not None and is_stream(found)
         self._target = path if self._stream else Path(os.path.realpath(path))  # a link stays one
         self._lock: LockBeside | None = None
@@ -133,7 +139,7 @@ class OutputFile(Closing):
             if self._stream:
                 write_into(self._target, file)
                 return
-            check_writable(self.path, (), self._force)  # a run may take hours
+            check_writable(self.path, self._suffixes, self._force)  # a run may take hours
             file.flush()
             written = os.fstat(file.fileno())
             put_in_place(file, self._target)

@@ -11,12 +11,14 @@ import threading
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+import av
 import pytest
 from full_disk import full_disk
 
 from edge.errors import ConfigError
 from edge.system import atomic_write as whole
 from edge.system.growing_file import open_growing
+from edge.system.marks import SOFTWARE
 from edge.system.output_file import OutputFile, check_writable, refuse_inputs, write_output
 
 OURS = b'{"schema": "emotion-edge/1", "frame": 1}\n'
@@ -112,6 +114,20 @@ def test_a_link_stays_one_and_its_target_is_judged(tmp_path: Path) -> None:
     real.unlink()
     with pytest.raises(ConfigError, match="is a link to nothing"):
         write_output(link, OURS)
+
+
+def test_an_output_of_another_kind_is_not_emptied(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as clip:
+        clip.metadata["comment"] = SOFTWARE
+        stream = clip.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        clip.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        clip.mux(stream.encode(None))
+    check_writable(path, (".mp4",))
+    with pytest.raises(ConfigError, match="is a clip of an earlier run"):
+        check_writable(path)
+    check_writable(path, force=True)
 
 
 def test_force_replaces_files_and_nothing_else(tmp_path: Path) -> None:
