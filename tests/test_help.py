@@ -28,7 +28,7 @@ def actions(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str | None]]
 def test_every_command_and_option_is_explained(package: str) -> None:
     if package == "export":
         pytest.importorskip("torch")
-    module = importlib.import_module(f"{package}.__main__")
+    module = importlib.import_module("edge.cli.program" if package == "edge" else f"{package}.program")
     found = list(actions(module._parser()))
     assert len(found) > 10
     assert not [name for name, told in found if not told or len(told.split()) < 3]

@@ -240,5 +240,5 @@ def test_the_help_names_the_defaults_of_the_recipe(capsys) -> None:
     said = " ".join(capsys.readouterr().out.split())
     recipe = FrameRecipe()
     assert f"{recipe.encoder} (default)" in said
-    assert f"of the frame stage (default: {recipe.epochs})" in said
-    assert f"the first one (default: {recipe.seed})" in said
+    assert f"on single pictures (default: {recipe.epochs})" in said
+    assert f"of the random numbers (default: {recipe.seed})" in said
