@@ -31,8 +31,8 @@ def test_calls_in_two_parts_and_calls_that_never_return_are_read() -> None:
 
 
 def test_what_failed_or_was_only_read_is_no_change() -> None:
-    found = traced.changed(LINES, Path("/work"))
-    assert found == {"/home/a/b.txt", "/work/made", "/x/old", "/x/new", "/tmp/y/gone"}
+    found = traced.changed(LINES, Path("/data"))
+    assert found == {"/home/a/b.txt", "/data/made", "/x/old", "/x/new", "/tmp/y/gone"}
 
 
 def test_a_folder_on_the_way_to_a_permitted_one_is_permitted() -> None:
