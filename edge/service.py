@@ -40,8 +40,6 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> list[Trac
     except RestartNeeded as error:
         before_restart(service.config.recovery.reboot, str(error))
         raise
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(service.left) from None
     except EdgeError:
         broken = True
         raise
@@ -88,17 +86,11 @@ class _Service:
                     return rows
                 job = self._reload(self._next, parts)
 
-    @property
-    def left(self) -> str:
-        """What an interrupted run has left."""
-        if self._job is None or self._job.summary() is None:
-            return "no frame was processed"
-        return "the output so far has been written"
-
     def summarize(self, advise: bool) -> None:
         """Report what the last job did, if it processed a frame; ``advise``: what to try without a face."""
         summary = self._job.summary() if self._job is not None else None
         if summary is not None:
+            signals.leave("the output so far has been written")
             summary.report(self.config.output.summary, self.config.tracker.confirm, advise)
 
     def _reload(self, config: Config, parts: ExitStack) -> Job:

@@ -35,10 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
         args.run(args)
 
-    writes = args.run in (run.run, demo.run)
-    return finish(
-        "emotion-edge", work, "the output so far has been written" if writes else "nothing is half-written"
-    )
+    reads = args.run in (run.run, demo.run)
+    return finish("emotion-edge", work, "no frame was processed" if reads else "nothing is half-written")
 
 
 def _parser() -> argparse.ArgumentParser:

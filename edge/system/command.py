@@ -21,8 +21,8 @@ log = logging.getLogger("edge")
 def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
     """Run ``work`` and return the exit code; an error is one line on stderr, never a traceback.
 
-    ``interrupted`` says what an interrupted command has left. An interrupt that was noted when the work was
-    already done counts, too.
+    ``interrupted`` says what an interrupted command has left, unless ``signals.leave`` said otherwise. An
+    interrupt that was noted when the work was already done counts, too.
     """
     if not signals.installed():
         start.program()
@@ -44,14 +44,14 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
         text = f"{error.filename or 'a file'}: {error.strerror or error}"
         _say(f"{name}: error: {one_line(text)}")
         return 2
-    except KeyboardInterrupt as error:
-        return _interrupted(name, str(error) or interrupted)
-    return _interrupted(name, interrupted) if signals.pending() else 0
+    except KeyboardInterrupt:
+        return _interrupted(name, interrupted)
+    return _interrupted(name, "all work was done") if signals.pending() else 0
 
 
 def _interrupted(name: str, left: str) -> int:
     standard_streams.drop_unwritten()
-    _say(f"\n{name}: interrupted; {left}")
+    _say(f"\n{name}: interrupted; {signals.left() or left}")
     return 130
 
 

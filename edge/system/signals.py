@@ -37,6 +37,7 @@ class _State:
     raised = False
     patience_s = 0.0  # how long the work in progress may go on after a signal
     reload = False  # SIGHUP arrived under a supervisor
+    left = ""  # what an interrupted command has left, in words
 
 
 _state = _State()
@@ -72,6 +73,16 @@ def reload_requested() -> bool:
     """Whether SIGHUP has requested a reload since the last call."""
     requested, _state.reload = _state.reload, False
     return requested
+
+
+def leave(words: str) -> None:
+    """Say what the command has left if it is interrupted from now on."""
+    _state.left = words
+
+
+def left() -> str:
+    """The words of the last ``leave``, or ""."""
+    return _state.left
 
 
 def check() -> None:
