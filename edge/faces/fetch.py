@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from edge.errors import EdgeError, reason
 from edge.system import hashing
+from edge.system.atomic_write import drop_part, new_part, put_in_place
 from edge.system.cache import cache_folder
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models"
@@ -64,12 +66,12 @@ def fetch_detector(
     part = _new_file_beside(path)
     try:
         _copy(url, part, size, timeout_s, path)
-        after = _fault(part, size, sha256)
+        after = _fault(Path(part.name), size, sha256)
         if after is not None:
             raise EdgeError(f"{url} gave a wrong file: {after}; {_by_hand(path)}")
         _put_in_place(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        drop_part(part)
     return path
 
 
@@ -85,23 +87,19 @@ def _fault(path: Path, size: int, sha256: str) -> str | None:
     return None if digest == sha256 else f"SHA-256 {digest}, expected {sha256}"
 
 
-def _new_file_beside(path: Path) -> Path:
-    """An empty file in the folder of ``path``, created if missing, so that os.replace stays on one disk."""
-    import tempfile
-
+def _new_file_beside(path: Path) -> BinaryIO:
+    """A part in the folder of ``path``, which is created if missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        return new_part(path)
     except OSError as error:
         raise EdgeError(
             f"{path.parent} cannot be written ({error.strerror}); make it writable for this user, "
             "or set XDG_CACHE_HOME to another folder"
         ) from error
-    os.close(handle)
-    return Path(name)
 
 
-def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None:
+def _copy(url: str, part: BinaryIO, size: int, timeout_s: float, path: Path) -> None:
     """Copy ``url`` to ``part``, stopping one byte after ``size``, so that no server can fill the disk."""
     # Imported here, because every run checks the cache but few download the file.
     import http.client
@@ -112,9 +110,10 @@ def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None
     left = size + 1
     try:
         address = url if urlsplit(url).scheme in ("http", "https", "file") else Path(url).absolute().as_uri()
-        with part.open("wb") as file, urllib.request.urlopen(address, timeout=timeout_s) as stream:
+        with urllib.request.urlopen(address, timeout=timeout_s) as stream:
             while left and (chunk := stream.read(min(_CHUNK_BYTES, left))):
-                left -= file.write(chunk)
+                left -= part.write(chunk)
+        part.flush()
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it keeps the connection open
@@ -128,10 +127,10 @@ def _copy(url: str, part: Path, size: int, timeout_s: float, path: Path) -> None
         raise EdgeError(f"{url} gave a wrong file: more than {size} bytes; {_by_hand(path)}")
 
 
-def _put_in_place(part: Path, path: Path) -> None:
+def _put_in_place(part: BinaryIO, path: Path) -> None:
     try:
-        part.chmod(0o644)  # mkstemp makes it private, but a service may run as another user
-        os.replace(part, path)
+        os.fchmod(part.fileno(), 0o644)  # whatever the umask is: a service may run as another user
+        put_in_place(part, path)
     except OSError as error:
         raise EdgeError(f"{path} cannot be written ({error.strerror}); remove it first") from error
 

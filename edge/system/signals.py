@@ -47,7 +47,7 @@ _callbacks: set[CodeType] = set()
 def install() -> None:
     """Take over the ending signals, but not those that were ignored from the start, as under nohup(1).
 
-    Under a supervisor SIGHUP requests a reload instead. Until ``raised`` is entered, signals are only noted.
+    Under a supervisor SIGHUP requests a reload instead. Until ``raising`` is entered, signals are only noted.
     """
     global _state
     _state = _State()
