@@ -143,6 +143,22 @@ class BudgetConfig:
     faces: int = setting(8, "maximum per step: the largest, and one of the rest in turn", "faces", 2, 64)
 
 
+@dataclass(frozen=True)
+class LimitsConfig:
+    """How large a file may be that is read, and what a network may take when it is first loaded."""
+
+    manifest_mb: float = setting(1.0, "manifest.json", "MB", 0.001, 64)
+    evaluation_mb: float = setting(8.0, "evaluation.json", "MB", 0.001, 1024)
+    file_mb: float = setting(64.0, "golden.npz, model card and its picture", "MB", 0.001, 4096)
+    model_mb: float = setting(512.0, "an ONNX file", "MB", 0.001, 16384)
+    load_mb: float | None = setting(
+        None, "memory that a network may take when it is first loaded and tried", "MB", 16, 1_000_000,
+        "by the sizes of file and face",
+    )  # fmt: skip
+    load_s: float = setting(120.0, "time for that", "s", 1, 86_400)
+    picture_megapixels: float = setting(64.0, "a picture, by its header", "megapixels", 0.01, 4096)
+
+
 NOT_SET = ("sinks", "settings_files")  # fields of [output] that are no keys of it
 
 
@@ -183,4 +199,5 @@ class Config:
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     recovery: RecoveryConfig = field(default_factory=RecoveryConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from math import prod
 from typing import Any
 
 FORMAT = 2
+MOST_VALUES = 1 << 22  # in a state of one face: 16 MB
 _SINGLE = ("golden", "card", "picture", "per_frame", "evaluation")
 
 
@@ -105,6 +107,23 @@ def parse(document: Mapping[str, Any]) -> Manifest:
     values["files"] = {name: BundleFile(**_only(BundleFile, row)) for name, row in document["files"].items()}
     values |= {key: BundleFile(**_only(BundleFile, values[key])) for key in _SINGLE if key in values}
     return Manifest(**values)
+
+
+def contradictions(manifest: Manifest) -> Iterator[str]:
+    """One line for each rule that a manifest breaks although it fits the schema."""
+    tensors: list[StateTensor | Explanation] = [*manifest.state, *manifest.explanations]
+    for what, names in (
+        ("input", ["face", *(tensor.input for tensor in manifest.state)]),
+        ("output", ["logits", *(tensor.output for tensor in tensors)]),
+    ):
+        for name in {name for name in names if names.count(name) > 1}:
+            yield f"two tensors have the {what} {name!r}, expected one of each name"
+    for tensor in tensors:
+        if (values := prod(tensor.shape)) > MOST_VALUES:
+            yield f"a row of {tensor.output!r} has {values:,} values, expected at most {MOST_VALUES:,}"
+    for label in manifest.labels:
+        if label != label.strip():
+            yield f"the label {label!r} begins or ends with a space"
 
 
 def upgraded(document: Any) -> tuple[Any, dict[str, Any]]:

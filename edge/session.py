@@ -70,7 +70,7 @@ class Parts:
     def bundle(self) -> Bundle:
         """The bundle at ``bundle.path``, else the reference bundle; every hash is checked."""
         path = self.config.bundle.path
-        return bundles.load(Path(path) if path else None)
+        return bundles.load(Path(path) if path else None, limits=self.config.limits)
 
     @cached_property
     def frames(self) -> Recovering | NewestFrames:

@@ -1,13 +1,14 @@
 """Bundles: hashes before parsers, and errors that name file, fault and fix."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import tiny
 
 from edge import bundle
-from edge.config import DetectorConfig
+from edge.config import DetectorConfig, LimitsConfig
 from edge.errors import BundleError
 from edge.faces.detectors import choose
 from edge.system.hashing import sha256
@@ -101,3 +102,67 @@ def test_a_file_in_place_of_a_bundle_is_called_a_file(tmp_path: Path) -> None:
     manifest = tiny.write(tmp_path / "b") / "manifest.json"
     with pytest.raises(BundleError, match=r"manifest\.json is a file, expected the folder of a bundle"):
         bundle.load(manifest)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"license": "ok\nemotion-edge: ERROR: forged"}, "license is .*expected printable"),
+        ({"license": "ok \x1b[2J"}, "license is .*expected printable"),
+        ({"version": "1\r\x1b[31m"}, "version is .*expected printable"),
+        ({"version": "\u202e0.1"}, "version is .*expected printable"),
+        ({"name": "abc\n"}, "name is 'abc.n', expected a match"),
+        ({"labels": ["calm", "\ud800x", "cross"]}, "surrogates not allowed"),
+        ({"labels": ["calm", "calm", "cross"]}, r"labels contains 'calm' twice"),
+        ({"labels": ["calm", "", "cross"]}, r"labels\[1\] is empty"),
+        ({"labels": ["calm", " glad", "cross"]}, "' glad' begins or ends with a space"),
+        ({"labels": ["calm", "x" * 65, "cross"]}, r"labels\[1\] has 65 characters, expected at most 64"),
+        ({"temperature": float("nan")}, "NaN is no number in JSON"),
+        ({"temperature": 1e-9}, "temperature is 1e-09, expected at least 0.01"),
+        ({"step_hz": 1e12}, "step_hz is 1000000000000.0, expected at most 1000"),
+        ({"state": [{"input": "face", "output": "y", "shape": [2]}]}, "two tensors have the input 'face'"),
+        ({"state": [{"input": "h", "output": "y", "shape": [99999, 99999]}]}, "9,999,800,001 values"),
+    ],
+)
+def test_a_manifest_that_promises_the_impossible_is_refused(
+    tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    folder = tiny.write(tmp_path / "b")
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BundleError, match=reason) as caught:
+        bundle.load(folder)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.fp32.onnx"])
+def test_pipes_links_and_huge_files_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    folder = tiny.write(tmp_path / "b")
+    path = folder / name
+    path.rename(tmp_path / "real")
+    os.mkfifo(path)
+    with pytest.raises(BundleError, match=f"{name} is a named pipe"):
+        bundle.load(folder)
+    path.unlink()
+    path.symlink_to(tmp_path / "real")
+    with pytest.raises(BundleError, match=f"{name} is a link"):
+        bundle.load(folder)
+    path.unlink()
+    path.touch()
+    os.truncate(path, 3 << 30)
+    with pytest.raises(BundleError, match=rf"{name} has 3,221,225,472 bytes.*\[limits\]"):
+        bundle.load(folder)
+
+
+def test_limits_are_settable(tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "b")
+    with pytest.raises(BundleError, match=r"model\.fp32\.onnx has .* bytes, at most 100 are read"):
+        bundle.load(folder, limits=LimitsConfig(model_mb=0.0001))
+
+
+def test_a_model_that_changed_after_the_check_is_not_parsed(tmp_path: Path) -> None:
+    loaded = bundle.load(tiny.write(tmp_path / "b"))
+    good = loaded.read_model("fp32")
+    loaded.model("fp32").write_bytes(good[:-1] + b"x")
+    with pytest.raises(BundleError, match=r"model\.fp32\.onnx does not match its manifest"):
+        loaded.read_model("fp32")

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import BinaryIO
 
 _CHUNK_BYTES = 1 << 20
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, 64 hex digits; OSError if it cannot be read."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return digest(file)
+
+
+def digest(file: BinaryIO) -> str:
+    """SHA-256 of the rest of an open file, 64 hex digits."""
+    state = hashlib.sha256()
+    while chunk := file.read(_CHUNK_BYTES):
+        state.update(chunk)
+    return state.hexdigest()
