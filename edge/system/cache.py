@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from edge.errors import EdgeError
+from edge.system.checked_file import FileRefused
+from edge.system.one_line import one_line
+from edge.system.ownership import (
+    fix,
+    make_own_folder,
+    own_folder,
+    refuse_strangers_above,
+    refuse_strangers_within,
+)
+
+log = logging.getLogger("edge")
+_ANOTHER = "set XDG_CACHE_HOME to a folder of your own"
 
 
-def keep_in_cache(variable: str, name: str) -> None:
-    """Have a library that reads the environment ``variable`` keep its own cache at ``name`` in the folder.
+def keep_in_cache(variable: str, folder: str, name: str = "") -> None:
+    """Have a library that reads the environment ``variable`` keep its own cache in ``folder`` of ours.
 
-    A value of the user's stays.
+    In the file ``name`` of it, if there is one. A value of the user's stays. Where ours is not to be used, as
+    in ``library_cache``, the library takes its own place in the user's home.
     """
-    with suppress(EdgeError):
-        os.environ.setdefault(variable, str(cache_folder() / name))
+    if variable not in os.environ and (own := library_cache(folder)):
+        os.environ[variable] = str(own / name)
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether only this user can have written what ``folder`` holds, if it holds anything.
+
+    If not, it is as if it were empty, and the log says once what to do.
+    """
+    try:
+        with own_folder(folder):
+            return True
+    except FileRefused as error:
+        _tell(folder, f"{error}; {fix(folder, _ANOTHER)}")
+        return False
+    except OSError:  # none yet, or none that can be opened
+        return True
+
+
+@cache
+def _tell(folder: Path, why: str) -> None:
+    log.warning("%s is not used as a cache: it %s", one_line(str(folder)), one_line(why))
 
 
 def cache_folder() -> Path:
@@ -38,14 +72,35 @@ def cache_folder() -> Path:
 
 
 def writable_cache(name: str) -> Path | None:
-    """The folder ``name`` in the cache, made if it is missing; None if it cannot be written.
+    """The folder ``name`` in the cache, made if it is missing; None if it cannot be written or is not ours.
 
     Temporary files go to the one named "tmp", with ``tempfile`` and ``dir=``: a program leaves nothing in
     ``$TMPDIR``, which others can read. None makes ``tempfile`` take ``$TMPDIR``.
     """
     try:
-        folder = cache_folder() / name
-        folder.mkdir(parents=True, exist_ok=True)
+        top = cache_folder()
+        folder = top / name
+        make_own_folder(folder)
+        if not (is_ours(top) and is_ours(folder)):
+            return None
+        refuse_strangers_above(top)
+    except FileRefused as error:
+        _tell(top, f"{error}; {_ANOTHER}")
+        return None
     except (OSError, EdgeError):
         return None
-    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+    return folder if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def library_cache(name: str) -> Path | None:
+    """``writable_cache`` for a library that believes what it finds there: None also for a stranger's file."""
+    if (folder := writable_cache(name)) is None:
+        return None
+    try:
+        refuse_strangers_within(folder)
+    except FileRefused as error:
+        _tell(folder, f"holds a file that {error}; remove that folder")
+        return None
+    except OSError:
+        return None
+    return folder

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from edge.errors import require
-from edge.system.cache import writable_cache
+from edge.system.cache import library_cache
 
 HINT = "pip install 'emotion-edge[demo]'"
 _FOLDER = "MPLCONFIGDIR"
@@ -40,8 +40,8 @@ def new_figure(**options: Any) -> Any:
 
 
 def _own_folder() -> Path:
-    """A folder in the cache; one that is removed at the end if the cache cannot be written."""
-    if folder := writable_cache("matplotlib"):
+    """A folder in the cache; one that is removed at the end if the cache cannot be used."""
+    if folder := library_cache("matplotlib"):
         return folder
     # matplotlib would do the same, with a warning of three lines.
     temporary = tempfile.mkdtemp(prefix="emotion-edge-")

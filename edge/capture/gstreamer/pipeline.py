@@ -49,7 +49,7 @@ class Libraries(NamedTuple):
 def load() -> Libraries:
     """Import and initialize GStreamer; DependencyError if it is not installed."""
     _keep_unwinder()
-    keep_in_cache("GST_REGISTRY", "gstreamer-registry.bin")
+    keep_in_cache("GST_REGISTRY", "gstreamer", "registry.bin")
     try:
         for name in ("Gst", "GstApp", "GstVideo"):
             require("gi", _HINT).require_version(name, "1.0")
