@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import threading
@@ -10,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from edge.bundle import Bundle
 from edge.engines.measure import Choice
+from edge.engines.records import choice_from
 from edge.engines.switching import Switching
 from edge.errors import EdgeError
 from edge.protocols import Engine
@@ -86,7 +86,7 @@ class Improving(Switching):
             child.wait()
             if fault := child.fault():
                 raise EdgeError(fault)
-            return Choice(**json.loads(child.output()))
+            return choice_from(child.output())
         finally:
             with self._starting:
                 self._child = None

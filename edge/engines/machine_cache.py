@@ -1,7 +1,8 @@
 """Results about this machine, stored in the user's cache, so that the next start need not compute them again.
 
-There are two: the fastest choice measured by `check`, and how a precision did on golden.npz. A cache that
-cannot be read or written costs time but is not an error.
+There are two: the fastest choice measured by `check`, and how a precision did on golden.npz. A record is
+believed only if nobody but this user can have written it, for the whole key in it, and if every field fits. A
+cache that cannot be read or written costs time but is not an error.
 """
 
 from __future__ import annotations
@@ -11,47 +12,45 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge import __version__
 from edge.bundle import Bundle
 from edge.engines.golden import Verdict
 from edge.engines.measure import Choice
+from edge.engines.records import choice_fields, choice_from, stored, verdict_fields, verdict_from
 from edge.errors import DependencyError, EdgeError
-from edge.system.atomic_write import atomic_write
-from edge.system.cache import cache_folder
+from edge.system.cache import cache_folder, is_ours
+from edge.system.checked_file import FileRefused
+from edge.system.one_line import one_line
 from edge.system.ort_session import onnxruntime
+from edge.system.ownership import read_own, write_own
 
 log = logging.getLogger("edge")
+Record = TypeVar("Record", Choice, Verdict)
 
 
 def remember(bundle: Bundle, choice: Choice, traits: Sequence[str] = ()) -> None:
     """Store the fastest choice for this bundle on this machine with these ``traits``."""
-    _store("choice", _choice_key(bundle, traits), asdict(choice))
+    _store("choice", _choice_key(bundle, traits), choice_fields(choice))
 
 
 def recall(bundle: Bundle, traits: Sequence[str] = ()) -> Choice | None:
-    """The choice measured for this bundle on this machine; None if there is none or it cannot be read."""
-    try:
-        return Choice(**_load("choice", _choice_key(bundle, traits)))
-    except TypeError:
-        return None
+    """The choice measured for this bundle on this machine; None if there is none that is believed."""
+    return _load("choice", _choice_key(bundle, traits), choice_from)
 
 
 def remember_verdict(bundle: Bundle, precision: str, verdict: Verdict) -> None:
     """Store how ``precision`` did on golden.npz, on this processor with this ONNX Runtime."""
-    _store("golden", _verdict_key(bundle, precision), asdict(verdict))
+    _store("golden", _verdict_key(bundle, precision), verdict_fields(verdict))
 
 
 def passed_before(bundle: Bundle, precision: str) -> bool:
     """Whether ``precision`` is known to reproduce golden.npz here; False if nothing is known."""
-    try:
-        return Verdict(**_load("golden", _verdict_key(bundle, precision))).passed
-    except TypeError:
-        return False
+    verdict = _load("golden", _verdict_key(bundle, precision), verdict_from)
+    return verdict is not None and verdict.passed
 
 
 def _choice_key(bundle: Bundle, traits: Sequence[str]) -> list[str]:
@@ -70,26 +69,31 @@ def _verdict_key(bundle: Bundle, precision: str) -> list[str]:
     return [manifest, precision, *_machine(), processor, _engine_version(), __version__]
 
 
-def _store(kind: str, key: Sequence[str], record: dict[str, Any]) -> None:
+def _store(kind: str, key: Sequence[str], fields: dict[str, Any]) -> None:
     try:
         path = _path(kind, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, json.dumps(record).encode())
-    except (OSError, EdgeError) as error:
-        log.info("%s is not cached: %s", kind, error)
+        if is_ours(path.parent):  # else the log has said so
+            write_own(path, stored(fields, _digest(key)))
+    except EdgeError as error:
+        log.info("%s is not cached: %s", kind, one_line(str(error)))
 
 
-def _load(kind: str, key: Sequence[str]) -> dict[str, Any]:
-    """The record, or {} if it is missing or unreadable; its fields are not checked."""
+def _load(kind: str, key: Sequence[str], parse: Callable[[bytes, str], Record]) -> Record | None:
+    """The record; None if it is missing, of another key, not this user's own, or does not fit."""
     try:
-        record = json.loads(_path(kind, key).read_text("utf-8"))
-    except (OSError, ValueError, EdgeError):
-        return {}
-    return record if isinstance(record, dict) else {}
+        path = _path(kind, key)
+        return parse(read_own(path), _digest(key)) if is_ours(path.parent) else None
+    except (FileRefused, ValueError, EdgeError):
+        return None
 
 
 def _path(kind: str, key: Sequence[str]) -> Path:
-    return cache_folder() / f"{kind}-{hashlib.sha256(chr(10).join(key).encode()).hexdigest()[:16]}.json"
+    return cache_folder() / f"{kind}-{_digest(key)[:16]}.json"
+
+
+def _digest(key: Sequence[str]) -> str:
+    """SHA-256 of the key; as JSON, so that no two keys have the same text."""
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
 def _machine() -> list[str]:

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from edge.config import BundleConfig, Config, EngineConfig
 from edge.engines import machine_cache, measure, selection
 from edge.engines.backends import BackendPart
 from edge.engines.golden import Verdict, reproduces
+from edge.engines.records import choice_fields
 from edge.engines.switching import Switching
 from edge.protocols import Engine
 from edge.system.command import finish
@@ -70,7 +71,7 @@ def _measure(folder: str, kind: str) -> None:
     choice = measure.measure(bundle, config.engine, resting, BUDGET_S, rests.clock, prove).choice
     with selection.load(config, bundle, choice, prove):  # stores its verdict, so that no start needs it again
         machine_cache.remember(bundle, choice, selection.traits(backends))
-    print(json.dumps(asdict(choice)))
+    print(json.dumps(choice_fields(choice)))
 
 
 def main(folder: str, kind: str) -> int:

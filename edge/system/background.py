@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from edge.system.process import START
 
 _PATIENCE_S = 5.0
+_MOST_CHARACTERS = 65_536
 
 
 class Background:
@@ -43,9 +44,9 @@ class Background:
         self._child.wait()
 
     def output(self) -> str:
-        """What the finished child wrote to standard output."""
+        """What the finished child wrote to standard output, at most 65,536 characters."""
         self._stdout.seek(0)
-        return self._stdout.read()
+        return self._stdout.read(_MOST_CHARACTERS)
 
     def fault(self) -> str:
         """The finished child's error message; "" if it succeeded."""

@@ -93,6 +93,10 @@ def test_it_changes_to_what_was_measured_and_says_so_once(log) -> None:
         ("import os; os.kill(os.getpid(), 9)", "exit code -9"),
         ("print('no choice')", "Expecting value"),
         ("print('{}')", "missing"),
+        (PRINTS.replace('"threads": 2', '"threads": 3000'), "threads is 3000, expected at most 256"),
+        (PRINTS.replace('"threads": 2', '"threads": "2"'), "threads is '2', expected integer"),
+        (PRINTS.replace("1.90 ms", "\\\\n<3>forged"), "expected printable characters"),
+        ("print('[' * 200_000)", "nested deeper"),
     ],
 )
 def test_a_child_that_fails_costs_one_line_and_is_not_tried_again(log, program: str, reason: str) -> None:
