@@ -17,11 +17,14 @@ from types import ModuleType
 from typing import Any
 
 from edge.errors import DependencyError, EdgeError
-from edge.system.atomic_write import atomic_write
+from edge.system.checked_file import FileRefused, read_checked
 from edge.system.command import finish
+from edge.system.ownership import read_own, write_own
 from edge.system.process import die_with_parent
 
 WORKSPACE_MB = 256  # the reference step needs a tenth of it
+_TIMINGS_BYTES = 256 << 20
+_MODEL_BYTES = 2 << 30  # no larger ONNX file exists: Protocol Buffers end there
 BUILDER_MB = 1500  # memory of the builder besides its workspace [predicted, not measured on a board]
 HINT = "on a Jetson: sudo apt install python3-libnvinfer, in a venv with --system-site-packages"
 
@@ -100,7 +103,7 @@ def build(
         _target(trt, config, capability)
     timed = timing_cache is not None and trt.__name__ == "tensorrt"  # TensorRT-RTX has no timings to cache
     if timed:
-        cache = config.create_timing_cache(_bytes(timing_cache)) or config.create_timing_cache(b"")
+        cache = config.create_timing_cache(_timings(timing_cache)) or config.create_timing_cache(b"")
         config.set_timing_cache(cache, ignore_mismatch=True)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
@@ -108,7 +111,7 @@ def build(
             f"TensorRT {trt.__version__} cannot build {name}: {logger.last or 'no reason given'}"
         )
     if timed and timing_cache is not None:
-        atomic_write(timing_cache, bytes(config.get_timing_cache().serialize()))
+        write_own(timing_cache, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
@@ -140,10 +143,11 @@ def _target(trt: ModuleType, config: Any, capability: str) -> None:
     config.set_compute_capability(target, 0)
 
 
-def _bytes(path: Path | None) -> bytes:
+def _timings(path: Path | None) -> bytes:
+    """The stored timings; none if another user can have written them."""
     try:
-        return path.read_bytes() if path else b""
-    except OSError:
+        return read_own(path, _TIMINGS_BYTES) if path else b""
+    except FileRefused:
         return b""
 
 
@@ -192,9 +196,9 @@ def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
 def _verified(path: Path, expected: str) -> bytes:
     """The bytes of a file, read once, so that what is parsed is what was checked."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EdgeError(f"{path} cannot be read ({error.strerror}); copy the whole bundle again") from error
+        content = read_checked(path, _MODEL_BYTES)
+    except FileRefused as error:
+        raise EdgeError(f"{path} {error}; copy the whole bundle again") from error
     if expected and hashlib.sha256(content).hexdigest() != expected:
         raise EdgeError(f"{path} does not match its manifest; copy or export the bundle again")
     return content
@@ -222,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             model, args.model.name, args.faces, args.workspace_mb, args.timing_cache, args.capability,
             lambda line: print(line, flush=True),
         )  # fmt: skip
-        atomic_write(args.plan, plan, 0o600)
+        write_own(args.plan, plan)
 
     return finish("trt_build", work, "no engine was written")
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge.bundle import StateTensor
 from edge.data import TensorSpec
+from edge.engines.tensorrt import plans
 from edge.engines.tensorrt.builder import library, make_logger, start
 from edge.engines.tensorrt.memory import Device, Graph, Row, Rows, StateTable
 from edge.errors import EdgeError
@@ -48,7 +49,7 @@ class TrtEngine(Closing):
         trt, device = self._trt, self._device
         self._logger = make_logger(trt)
         self._runtime = start(trt, trt.Runtime, self._logger)
-        self._engine = self._runtime.deserialize_cuda_engine(plan.read_bytes())
+        self._engine = self._runtime.deserialize_cuda_engine(plans.read(plan))
         if self._engine is None:
             raise Stale(f"TensorRT {trt.__version__} cannot load {plan.name} ({self._reason()}); rebuild it")
         names = [self._engine.get_tensor_name(at) for at in range(self._engine.num_io_tensors)]

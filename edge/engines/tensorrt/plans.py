@@ -1,7 +1,7 @@
 """Engine files (plans), built on this machine from a verified bundle and stored with a key.
 
 A plan is code. It is loaded only if its sidecar was written by this machine and no other user may write to
-its folder. If its key does not match, it is rebuilt.
+plan, sidecar or their folder. If its key does not match, it is rebuilt.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +20,13 @@ from pathlib import Path
 
 from edge.bundle import Bundle
 from edge.engines.tensorrt.builder import BUILDER_MB, WORKSPACE_MB, library, memory_fault
-from edge.errors import EdgeError
-from edge.system.atomic_write import atomic_write
+from edge.errors import EdgeError, reason
+from edge.system import strict_json
 from edge.system.cache import cache_folder
+from edge.system.checked_file import FileRefused
 from edge.system.device import gpu, jetpack
-from edge.system.hashing import sha256
+from edge.system.hashing import digest
+from edge.system.ownership import fix, make_own_folder, open_own, own_folder, read_own, write_own
 from edge.system.process import START
 
 
@@ -36,6 +37,7 @@ class Refused(EdgeError):
 
 
 _ERROR_PREFIX = "trt_build: error: "
+MOST_BYTES = 4 << 30  # of a plan
 # Name for users -> precision of the bundle, in the order in which they are tried.
 PRECISIONS = {"int8": "int8-trt", "fp16": "fp16", "fp32": "fp32"}
 
@@ -56,8 +58,8 @@ class Key:
 
     def stem(self) -> str:
         """A unique file name for the key."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-        return f"{self.precision}-{digest[:16]}"
+        text = json.dumps(asdict(self), sort_keys=True)
+        return f"{self.precision}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def key_of(bundle: Bundle, precision: str, faces: int, capability: str = "") -> Key:
@@ -94,12 +96,23 @@ def find(folder: Path, key: Key) -> Path | None:
     """The plan for ``key``; None if it must be built: missing, another key, changed bytes, or foreign."""
     plan, sidecar = _paths(folder, key)
     try:
-        if _foreign(folder) or _foreign(plan) or _foreign(sidecar):
-            return None
-        record = json.loads(sidecar.read_text("utf-8"))
-        return plan if record == {**asdict(key), "plan_sha256": sha256(plan)} else None
-    except (OSError, ValueError):
+        record = strict_json.loads(read_own(sidecar))
+        return plan if record == {**asdict(key), "plan_sha256": _sha256(plan)} else None
+    except (OSError, FileRefused, ValueError):
         return None
+
+
+def read(plan: Path) -> bytes:
+    """The bytes of a plan from ``find`` or ``make``; EdgeError if it is not this user's own."""
+    try:
+        return read_own(plan, MOST_BYTES)
+    except FileRefused as error:
+        raise EdgeError(f"{plan} {error}; remove it, and it is built again") from error
+
+
+def _sha256(plan: Path) -> str:
+    with open_own(plan, MOST_BYTES) as file:
+        return digest(file)
 
 
 def forget(plan: Path) -> None:
@@ -108,12 +121,6 @@ def forget(plan: Path) -> None:
         plan.unlink(missing_ok=True)
     except OSError as error:
         raise EdgeError(f"{plan} is stale, but cannot be removed ({error.strerror}); remove it") from error
-
-
-def _foreign(path: Path) -> bool:
-    """Whether another user owns ``path`` or may write to it."""
-    status = path.stat()
-    return status.st_uid != os.geteuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _paths(folder: Path, key: Key) -> tuple[Path, Path]:
@@ -138,7 +145,7 @@ def make(
         try:
             sidecar.unlink(missing_ok=True)  # a plan without its sidecar is never loaded
             for path in (plan, sidecar, timing_cache):
-                for leftover in folder.glob(f"{path.name}.*.part"):  # from a builder killed while writing
+                for leftover in folder.glob(f"*{path.name}.*.part"):  # from a builder killed while writing
                     leftover.unlink()
         except OSError as error:
             raise _unwritable(folder, error) from error
@@ -153,24 +160,28 @@ def make(
         if key.gpu == "another":
             command += ["--capability", key.capability]
         _run(command, say)
-        text = json.dumps({**asdict(key), "plan_sha256": sha256(plan)}, indent=1)
-        atomic_write(sidecar, text.encode(), 0o600)
+        try:
+            record = {**asdict(key), "plan_sha256": _sha256(plan)}
+        except FileRefused as error:
+            raise EdgeError(f"{plan} {error}, after it was built; {fix(folder)}") from error
+        write_own(sidecar, json.dumps(record, indent=1).encode())
     return plan
 
 
 def _prepare(folder: Path) -> None:
     """Create the folder and check that no other user can write to it."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        foreign = _foreign(folder)
-    except OSError as error:
+        make_own_folder(folder)
+        with own_folder(folder):
+            pass
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise _unwritable(folder, error) from error
-    if foreign:
-        raise EdgeError(f"{folder} is writable by other users; run: chmod 700 {folder}")
+    except FileRefused as error:
+        raise EdgeError(f"{folder} {error}; {fix(folder, 'pass another folder with --out')}") from error
 
 
-def _unwritable(folder: Path, error: OSError) -> EdgeError:
-    return EdgeError(f"cannot write {folder} ({error.strerror}); pass another folder with --out")
+def _unwritable(folder: Path, error: Exception) -> EdgeError:
+    return EdgeError(f"cannot write {folder} ({reason(error)}); pass another folder with --out")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Engine files: what they are tied to, how they are built, and what is left when a build dies."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from edge.engines.tensorrt import builder as trt_build
 from edge.engines.tensorrt import plans
 from edge.errors import DependencyError, EdgeError
 from edge.system import device
+from edge.system.ownership import write_own
 
 PYTHON = sys.executable
 KEY = plans.Key("tensorrt", "10.3.0", "Orin", "8.7", "6.2 (L4T 36.4.3)", "cafe", "ab" * 32, "int8-trt", 8)
@@ -67,7 +69,7 @@ def kept(tmp_path) -> tuple[Path, Path, Path]:
     folder.mkdir(mode=0o700)
     plan, sidecar = plans._paths(folder, KEY)
     plan.write_bytes(b"plan")
-    sidecar.write_text(json.dumps({**plans.asdict(KEY), "plan_sha256": bundles.sha256(plan)}))
+    sidecar.write_text(json.dumps({**plans.asdict(KEY), "plan_sha256": hashlib.sha256(b"plan").hexdigest()}))
     return folder, plan, sidecar
 
 
@@ -78,7 +80,11 @@ def test_what_fits_is_found(kept) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["bytes", "no sidecar", "no plan", "broken sidecar", "other key", "open", "open plan"]
+    "fault",
+    [
+        *("bytes", "no sidecar", "no plan", "broken sidecar", "other key", "open", "open plan"),
+        *("open sidecar", "linked plan", "linked sidecar", "pipe", "nested", "doubled key", "more", "huge"),
+    ],
 )
 def test_what_does_not_fit_is_not_loaded(kept, fault: str) -> None:
     folder, plan, sidecar = kept
@@ -92,9 +98,65 @@ def test_what_does_not_fit_is_not_loaded(kept, fault: str) -> None:
         sidecar.write_text("{")
     elif fault == "other key":
         sidecar.write_text(sidecar.read_text().replace("Orin", "Thor"))
+    elif fault.startswith("linked"):
+        linked = plan if "plan" in fault else sidecar
+        linked.symlink_to(linked.rename(folder / "good"))
+    elif fault == "pipe":
+        sidecar.unlink()
+        os.mkfifo(sidecar)
+    elif fault == "nested":
+        sidecar.write_text("[" * 30_000)
+    elif fault == "doubled key":
+        sidecar.write_text(sidecar.read_text()[:-1] + ', "faces": 8}')
+    elif fault == "more":
+        sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "more": 1}))
+    elif fault == "huge":
+        os.truncate(sidecar, 10 << 30)
     else:
-        (folder if fault == "open" else plan).chmod(0o777)
+        {"open": folder, "open plan": plan, "open sidecar": sidecar}[fault].chmod(0o777)
     assert plans.find(folder, KEY) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("what", ["folder", "plan", "sidecar"])
+def test_what_belongs_to_another_user_is_not_loaded(kept, what: str) -> None:
+    folder, plan, sidecar = kept
+    os.chown({"folder": folder, "plan": plan, "sidecar": sidecar}[what], 12345, -1)
+    assert plans.find(folder, KEY) is None
+    if what == "plan":
+        with pytest.raises(EdgeError, match="belongs to user 12345; remove it, and it is built again"):
+            plans.read(plan)
+
+
+def test_a_folder_that_others_can_write_is_refused_with_the_fix(tmp_path) -> None:
+    folder = tmp_path / "engines"
+    folder.mkdir()
+    folder.chmod(0o775)
+    with pytest.raises(EdgeError, match=f"is writable by other users; run: chmod 700 {folder}"):
+        plans.make(bundles.load(bundles.REFERENCE), replace(KEY, precision="fp32"), folder, print)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("planted", ["own", "open", "link", "pipe", "huge"])
+def test_timings_that_others_can_write_are_none(tmp_path, planted: str) -> None:
+    path = tmp_path / "timing-10.3.0.cache"
+    write_own(path, b"timings")
+    if planted == "open":
+        path.chmod(0o666)
+    elif planted == "link":
+        path.symlink_to(path.rename(tmp_path / "good"))
+    elif planted == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif planted == "huge":
+        os.truncate(path, 10 << 30)
+    assert trt_build._timings(path) == (b"timings" if planted == "own" else b"")
+
+
+def test_a_plan_that_was_exchanged_after_it_was_built_is_not_believed(tmp_path, monkeypatch) -> None:
+    builder(tmp_path, monkeypatch, "os.symlink('/dev/zero', plan)")
+    with pytest.raises(EdgeError, match="is a link, expected a regular file, after it was built"):
+        plans.make(bundles.load(bundles.REFERENCE), replace(KEY, precision="fp32"), tmp_path / "e", print)
 
 
 def test_too_little_memory_is_told_with_the_figure_and_the_fix(tmp_path) -> None:
@@ -121,7 +183,8 @@ def test_a_killed_builder_leaves_no_engine_and_says_why(tmp_path, monkeypatch) -
     said = builder(
         tmp_path,
         monkeypatch,
-        "print('40 Building', flush=True)\nopen(plan + '.9.part', 'w').write('half')\n"
+        "print('40 Building', flush=True)\nfolder, name = os.path.split(plan)\n"
+        "open(f'{folder}/.{name}.9.part', 'w').write('half')\n"
         "os.kill(os.getpid(), signal.SIGKILL)",
     )
     with pytest.raises(EdgeError, match=r"memory ran out.*swap"):
