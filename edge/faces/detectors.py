@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.config import DetectorConfig
 from edge.errors import BundleError, ConfigError
-from edge.faces.fetch import YUNET_NAME, YUNET_SHA256, cached_detector
+from edge.faces.fetch import YUNET_BYTES, YUNET_NAME, YUNET_SHA256, cached_detector
 from edge.parts import Part, names
 from edge.protocols import FaceDetector
-from edge.system.hashing import sha256
+from edge.system.checked_file import FileRefused, hash_checked
 
 log = logging.getLogger("edge")
 
@@ -30,7 +31,10 @@ def _yunet(settings: DetectorConfig, model: Path | None) -> FaceDetector:
 
     if model is None:
         raise BundleError("no YuNet file found; run `emotion-edge fetch` once, or set detector.model")
-    return YuNetDetector(model, settings.input_width, settings.score_threshold, settings.keep_threshold)
+    pinned = "" if settings.model else YUNET_SHA256
+    return YuNetDetector(
+        model, settings.input_width, settings.score_threshold, settings.keep_threshold, pinned
+    )
 
 
 def _haar(settings: DetectorConfig, model: Path | None) -> FaceDetector:
@@ -75,8 +79,12 @@ def _model(settings: DetectorConfig, folder: Path) -> Path | None:
     if settings.model:
         return Path(settings.model)
     inside = folder / YUNET_NAME
-    if not inside.is_file():
+    if not os.path.lexists(inside):
         return cached_detector()
-    if sha256(inside) != YUNET_SHA256:  # no file of a bundle is parsed before its hash is checked
+    try:
+        wrong = hash_checked(inside, YUNET_BYTES) != YUNET_SHA256
+    except FileRefused as error:
+        raise BundleError(f"{inside} {error}; remove it") from error
+    if wrong:  # no file of a bundle is parsed before its hash is checked
         raise BundleError(f"{inside} is not the YuNet file; remove it, or set detector.model to it")
     return inside

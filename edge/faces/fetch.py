@@ -6,15 +6,19 @@ The file is not part of this package; an offline device can take it from a USB s
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from edge.errors import EdgeError, reason
-from edge.system import hashing
 from edge.system.atomic_write import drop_part, new_part, put_in_place
-from edge.system.cache import cache_folder
+from edge.system.cache import cache_folder, is_ours
+from edge.system.checked_file import FileRefused, open_checked, read_most
+from edge.system.ownership import fix, make_own_folder, open_own
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models"
 YUNET_NAME = "face_detection_yunet_2023mar.onnx"
@@ -23,17 +27,24 @@ YUNET_BYTES = 232_589
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 
 _CHUNK_BYTES = 65_536
+_ANY_BYTES = 1 << 62  # the size is judged with a better message
+_BY_SETTING = "set XDG_CACHE_HOME to a folder of your own"
+_NAMED = partial(open_checked, follow=True)  # a file that the user named may be a link
 
 log = logging.getLogger(__name__)
 
 
 def cached_detector() -> Path | None:
-    """The detector's file in the user's cache, or None if it is missing or not the pinned one."""
+    """The detector's file in the user's cache; None if it is missing, not the pinned one, or not the user's.
+
+    Its content is pinned, but another user who puts it there would change which detector runs.
+    """
     try:
         path = cache_folder() / YUNET_NAME
     except EdgeError:
         return None
-    return path if _fault(path, YUNET_BYTES, YUNET_SHA256) is None else None
+    found = is_ours(path.parent) and _fault(path, YUNET_BYTES, YUNET_SHA256, open_own) is None
+    return path if found else None
 
 
 def fetch_detector(
@@ -55,13 +66,16 @@ def fetch_detector(
 
     Raises:
         EdgeError: no response, not the pinned file, or a folder that cannot be written. An existing file at
-            ``destination`` is left untouched then, and no partial download remains.
+            ``destination`` is left untouched then, and no partial download remains. So is a cache in which
+            another user may write.
     """
-    path = cache_folder() / YUNET_NAME if destination is None else destination
-    before = _fault(path, size, sha256)
+    path, opened = (cache_folder() / YUNET_NAME, open_own) if destination is None else (destination, _NAMED)
+    if destination is None and not is_ours(path.parent):
+        raise EdgeError(f"the face detector is not stored in {path.parent}; {fix(path.parent, _BY_SETTING)}")
+    before = _fault(path, size, sha256, opened)
     if before is None:
         return path
-    if os.path.exists(path):  # unlike Path.exists, False if the folder is not readable
+    if os.path.lexists(path):
         log.warning("%s is not the expected file (%s); it will be replaced", path, before)
     part = _new_file_beside(path)
     try:
@@ -75,22 +89,25 @@ def fetch_detector(
     return path
 
 
-def _fault(path: Path, size: int, sha256: str) -> str | None:
+def _fault(
+    path: Path, size: int, sha256: str, opened: Callable[[Path, int], BinaryIO] = _NAMED
+) -> str | None:
     """A description of what is wrong with the file, or None."""
     try:
-        actual = path.stat().st_size
-        if actual != size:
-            return f"{actual} bytes, expected {size}"
-        digest = hashing.sha256(path)
-    except OSError as error:
-        return error.strerror or str(error)
+        with opened(path, _ANY_BYTES) as file:
+            actual = os.fstat(file.fileno()).st_size
+            if actual != size:
+                return f"{actual} bytes, expected {size}"
+            digest = hashlib.sha256(read_most(file, size)).hexdigest()
+    except FileRefused as error:
+        return f"it {error}"
     return None if digest == sha256 else f"SHA-256 {digest}, expected {sha256}"
 
 
 def _new_file_beside(path: Path) -> BinaryIO:
     """A part in the folder of ``path``, which is created if missing."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_own_folder(path.parent, 0o755)  # a service of another user may read it
         return new_part(path)
     except OSError as error:
         raise EdgeError(

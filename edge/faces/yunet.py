@@ -44,7 +44,8 @@ class YuNetDetector(Closing):
     """Detects faces with YuNet, a small network, on the frame downscaled to ``input_width`` pixels.
 
     ``model`` is the 2023mar ONNX file of the OpenCV Zoo. A face may start a track from ``score_threshold``
-    and continue one from ``keep_threshold`` (0..1; default: the same), or 0.1 less on luma.
+    and continue one from ``keep_threshold`` (0..1; default: the same), or 0.1 less on luma. With ``sha256``,
+    no other file is parsed.
     Raises BundleError if the file is missing or another network, DependencyError without ONNX Runtime.
     """
 
@@ -54,12 +55,13 @@ class YuNetDetector(Closing):
         input_width: int = 320,
         score_threshold: float = 0.7,
         keep_threshold: float | None = None,
+        sha256: str = "",
     ) -> None:
         self.model, self._input_width = model, input_width
         self._lowest = score_threshold if keep_threshold is None else min(keep_threshold, score_threshold)
         lowest_luma = max(self._lowest - _LUMA_KEEPS_LOWER, 0.0)
         every_gray = np.arange(256, dtype=np.uint8)[None]  # the tint depends only on the gray level
-        self._network = YuNetNetwork(Path(model), lowest_luma, luma=_tinted(every_gray)[0])
+        self._network = YuNetNetwork(Path(model), lowest_luma, luma=_tinted(every_gray)[0], sha256=sha256)
 
     def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
         """Faces in ``frame`` as face squares with five landmarks, best score first."""

@@ -7,7 +7,9 @@ one candidate per cell of 8, 16 and 32 pixels, and non-maximum suppression on wh
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 from collections.abc import Iterable, Iterator
 from itertools import repeat
 from operator import itemgetter
@@ -19,7 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError
+from edge.system.checked_file import FileRefused, read_checked
 from edge.system.ort_session import onnxruntime, session_options
+
+_FIX = "run `emotion-edge fetch` to download face_detection_yunet_2023mar.onnx, or set detector.model"
+_MOST_BYTES = 64_000_000  # the file has 233 kB
 
 NMS_IOU = 0.3
 TOP_K = 50  # candidates before suppression, enough for any scene that a board can handle
@@ -40,27 +46,24 @@ class YuNetNetwork:
     """YuNet 2023mar, or a file with the same twelve outputs, on one thread; for pictures of any size.
 
     Keeps candidates with a score of at least ``lowest`` (0..1). ``luma`` (256,3) is the BGR color for each
-    gray level. Raises BundleError if ``model`` is missing or another network, DependencyError without ONNX
-    Runtime.
+    gray level. Raises BundleError if ``model`` is missing, is another network, or does not have the hash
+    ``sha256`` that is given; DependencyError without ONNX Runtime.
     """
 
-    def __init__(self, model: Path, lowest: float, luma: npt.NDArray[np.uint8]) -> None:
-        fix = "run `emotion-edge fetch` to download face_detection_yunet_2023mar.onnx, or set detector.model"
-        if not model.is_file():
-            fault = "is no file" if model.exists() else "is missing"
-            raise BundleError(f"face detector {model} {fault}; {fix}")
+    def __init__(self, model: Path, lowest: float, luma: npt.NDArray[np.uint8], sha256: str = "") -> None:
+        content = _content(model, sha256)
         ort = onnxruntime()
         self._floor = lowest * lowest
         self._luma = [np.ascontiguousarray(shades, np.float32)[None] for shades in luma.T]
         self._shape = (0, 0)
         try:
-            self._session = _session(ort, free_dimensions(model.read_bytes()))
+            self._session = _session(ort, free_dimensions(content))
             self._input = self._session.get_inputs()[0].name
             self._check()
         except Exception as error:  # ONNX Runtime has one class per status and no common base
             reason = " ".join(str(error).split())[:120]
             raise BundleError(
-                f"face detector {model} is not a YuNet for ONNX Runtime {ort.__version__} ({reason}); {fix}"
+                f"face detector {model} is not a YuNet for ONNX Runtime {ort.__version__} ({reason}); {_FIX}"
             ) from error
 
     def detect(self, image: npt.NDArray[Any]) -> list[list[float]]:
@@ -98,6 +101,18 @@ class YuNetNetwork:
         for name, output, shape in zip(_OUTPUTS, self._run(), shapes, strict=True):
             if output.shape != shape:
                 raise ValueError(f"{name} is {output.shape}, expected {shape}")
+
+
+def _content(model: Path, sha256: str) -> bytes:
+    """The file's bytes; what is parsed is what was hashed. A file that the user named may be a link."""
+    try:
+        content = read_checked(model, _MOST_BYTES, follow=not sha256)
+    except FileRefused as error:
+        fault = error if os.path.lexists(model) else "is missing"
+        raise BundleError(f"face detector {model} {fault}; {_FIX}") from error
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise BundleError(f"face detector {model} has changed since it was checked; {_FIX}")
+    return content
 
 
 def free_dimensions(model: bytes) -> bytes:

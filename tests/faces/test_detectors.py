@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,34 @@ def test_what_cannot_be_is_named(tmp_path: Path) -> None:
     part, model = detectors.choose(DetectorConfig(kind="yunet"), tmp_path)
     with pytest.raises(BundleError, match="no YuNet file found; run `emotion-edge fetch` once"):
         part.load(DetectorConfig(), model)
+
+
+def test_what_is_parsed_is_what_was_hashed(tmp_path: Path) -> None:
+    """Exchanged between the choice and the loading: another network that is a YuNet, too."""
+    other = tmp_path / detectors.YUNET_NAME
+    other.write_bytes(b"a network of a stranger")
+    yunet = next(part for part in detectors.DETECTORS if part.name == "yunet")
+    with pytest.raises(BundleError, match="has changed since it was checked"):
+        yunet.load(DetectorConfig(), other)
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "link", "10 GB"])
+def test_what_is_no_small_file_in_a_bundle_is_refused(tmp_path: Path, what: str) -> None:
+    inside = tmp_path / detectors.YUNET_NAME
+    if what == "10 GB":
+        inside.touch()
+        os.truncate(inside, 10 << 30)
+    elif what == "link":
+        inside.symlink_to("/dev/zero")
+    else:
+        (os.mkfifo if what == "pipe" else os.mkdir)(inside)
+    with pytest.raises(BundleError, match=f"{inside} (is a|has).*; remove it"):
+        detectors.choose(DetectorConfig(), tmp_path)
+
+
+def test_a_named_file_is_regular_and_small(tmp_path: Path) -> None:
+    yunet = next(part for part in detectors.DETECTORS if part.name == "yunet")
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in ((tmp_path / "pipe", "is a named pipe"), (Path("/dev/zero"), "is a device")):
+        with pytest.raises(BundleError, match=f"face detector {name} {said}, expected a regular file"):
+            yunet.load(DetectorConfig(model=str(name)), name)

@@ -205,3 +205,57 @@ def test_only_the_pinned_file_counts_as_cached(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "emotion-edge").mkdir()
     (tmp_path / "emotion-edge" / fetch.YUNET_NAME).write_bytes(bytes(fetch.YUNET_BYTES))
     assert fetch.cached_detector() is None
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The right file in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(fetch, "YUNET_BYTES", len(PAYLOAD))
+    monkeypatch.setattr(fetch, "YUNET_SHA256", SHA256)
+    path = tmp_path / "emotion-edge" / fetch.YUNET_NAME
+    get_into_cache(tmp_path)
+    assert fetch.cached_detector() == path
+    return path
+
+
+def get_into_cache(tmp_path: Path) -> None:
+    (tmp_path / "copy").write_bytes(PAYLOAD)
+    fetch.fetch_detector(url=str(tmp_path / "copy"), size=len(PAYLOAD), sha256=SHA256)
+
+
+@pytest.mark.parametrize("what", ["open file", "open folder", "pipe", "link", "folder", "10 GB", "foreign"])
+def test_a_file_that_others_can_plant_is_not_taken(cached: Path, tmp_path: Path, what: str) -> None:
+    if what.startswith("open"):
+        (cached if what == "open file" else cached.parent).chmod(0o777)
+    elif what in ("pipe", "folder"):
+        cached.unlink()
+        (os.mkfifo if what == "pipe" else os.mkdir)(cached)
+    elif what == "link":
+        cached.symlink_to(cached.rename(tmp_path / "good"))
+    elif what == "10 GB":
+        os.truncate(cached, 10 << 30)
+    elif os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    else:
+        os.chown(cached, 12345, -1)
+    assert fetch.cached_detector() is None
+    if what == "open folder":
+        with pytest.raises(EdgeError, match=f"run: chmod 700 {cached.parent}"):
+            get_into_cache(tmp_path)
+    elif what != "folder":
+        get_into_cache(tmp_path)
+        assert fetch.cached_detector() == cached, "the fetched one replaces it"
+
+
+def test_a_fetched_file_is_ours_whatever_the_umask_is_and_a_service_can_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = os.umask(0o002)
+    try:
+        get_into_cache(tmp_path)
+    finally:
+        os.umask(before)
+    modes = [path.stat().st_mode & 0o777 for path in sorted((tmp_path / "cache").rglob("*"))]
+    assert modes == [0o755, 0o644]

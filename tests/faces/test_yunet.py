@@ -118,7 +118,7 @@ def test_rows_that_are_not_finite_or_empty_are_no_faces() -> None:
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"absent\.onnx is missing; run `emotion-edge fetch`"):
         YuNetDetector(tmp_path / "absent.onnx")
-    with pytest.raises(BundleError, match=r"is no file; run `emotion-edge fetch`"):
+    with pytest.raises(BundleError, match=r"is a folder, expected a regular file; run `emotion-edge fetch`"):
         YuNetDetector(tmp_path)
 
 
