@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from edge.system.one_line import one_line
+
 TIMES = 5  # lines per message and window
 WINDOW_S = 60.0
 _MAX_COUNTED = 256  # messages counted at the same time; others pass uncounted
@@ -28,12 +30,20 @@ def configure(level: int = logging.INFO, stream: TextIO | None = None) -> None:
         handler = JournalHandler(stream)
     else:
         handler = logging.StreamHandler(stream)
-        handler.setFormatter(logging.Formatter("emotion-edge: %(levelname)s: %(message)s"))
+        handler.setFormatter(OneLine("emotion-edge: %(levelname)s: %(message)s"))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
+
+
+class OneLine(logging.Formatter):
+    """Keeps a message on its line, without controls: it may quote a name or a library's words."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The message without a traceback, which has lines of its own."""
+        return one_line(super().formatMessage(record))
 
 
 def to_journal(stream: TextIO) -> bool:
@@ -80,6 +90,7 @@ class JournalHandler(_StreamHandler):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(stream)
+        self.setFormatter(OneLine())
         self._times, self._window_s, self._clock = times, window_s, clock
         self._counts: dict[tuple[str, int, str], _Count] = {}
 

@@ -24,7 +24,11 @@ log = logging.getLogger("edge")
 log.debug("unheard")
 for number in range(9):
     log.info("frame %d", number)
-log.error("two\\nlines")
+log.error("%s", "two\\nlines \\x1b[2J")
+try:
+    raise ValueError("of two\\nlines")
+except ValueError:
+    log.exception("with a trace")
 """
 
 
@@ -41,17 +45,19 @@ def test_on_a_terminal_or_in_a_file_it_is_plain_text() -> None:
     for where in ("terminal", "elsewhere"):
         lines = speak(where)
         assert lines[:2] == ["emotion-edge: INFO: frame 0", "emotion-edge: INFO: frame 1"]
-        assert lines[-2:] == ["emotion-edge: ERROR: two", "lines"]
-        assert len(lines) == 11
+        assert lines[9] == r"emotion-edge: ERROR: two\nlines \x1b[2J", "a forged line, or an escape"
+        assert lines[10] == "emotion-edge: ERROR: with a trace"
+        assert lines[11].startswith("Traceback")
+        assert lines[-2:] == ["ValueError: of two", "lines"]
 
 
 def test_in_the_journal_each_line_has_a_priority_and_the_rest_is_counted_at_the_end() -> None:
-    assert speak("journal") == [
-        *[f"<6>frame {number}" for number in range(5)],
-        "<3>two",
-        "<3>lines",
-        "<6>frame %d ... suppressed 4 times",
-    ]
+    lines = speak("journal")
+    assert lines[:5] == [f"<6>frame {number}" for number in range(5)]
+    assert lines[5:7] == [r"<3>two\nlines \x1b[2J", "<3>with a trace"], "one entry for each message"
+    assert all(line.startswith("<3>") for line in lines[7:-1])
+    assert lines[-3:-1] == ["<3>ValueError: of two", "<3>lines"]
+    assert lines[-1] == "<6>frame %d ... suppressed 4 times"
 
 
 class Written:
