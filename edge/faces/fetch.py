@@ -114,6 +114,8 @@ def _new_file_beside(path: Path) -> BinaryIO:
             f"{path.parent} cannot be written ({error.strerror}); make it writable for this user, "
             "or set XDG_CACHE_HOME to another folder"
         ) from error
+    except FileRefused as error:
+        raise EdgeError(f"{path.parent} cannot be made: one above it {error}; remove it") from error
 
 
 def _copy(url: str, part: BinaryIO, size: int, timeout_s: float, path: Path) -> None:

@@ -80,10 +80,13 @@ def writable_cache(name: str) -> Path | None:
     try:
         top = cache_folder()
         folder = top / name
-        make_own_folder(folder)
-        if not (is_ours(top) and is_ours(folder)):
+        make_own_folder(top)
+        if not is_ours(top):
             return None
         refuse_strangers_above(top)
+        make_own_folder(folder)
+        if not is_ours(folder):
+            return None
     except FileRefused as error:
         _tell(top, f"{error}; {_ANOTHER}")
         return None

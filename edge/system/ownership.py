@@ -29,9 +29,7 @@ def own_folder(path: Path) -> Iterator[Path]:
     A link to it counts only if this user or root made it: another one could lead writing elsewhere. Raises
     OSError if it cannot be opened, FileRefused if another user can write there.
     """
-    link = os.lstat(path)
-    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.geteuid()):
-        raise FileRefused(f"is a link that user {link.st_uid} made")
+    _refuse_planted_link(path)
     descriptor = os.open(path, _FOLDER)
     try:
         _refuse_strangers(os.fstat(descriptor))
@@ -80,11 +78,14 @@ def write_own(path: Path, content: bytes) -> None:
 
 
 def make_own_folder(path: Path, mode: int = 0o700) -> None:
-    """Make a folder and those above it, for this user alone; one that exists stays as it is. Raises OSError.
+    """Make a folder and those above it, for this user alone; one that exists stays as it is.
 
-    A umask of 002 does not count, since other users could write there.
+    A umask of 002 does not count, since other users could write there. Raises OSError, and FileRefused
+    instead of making one where a stranger's link leads.
     """
     missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    if missing:
+        _refuse_planted_link(missing[-1].parent)
     for folder in reversed(missing):
         with suppress(FileExistsError):  # by another process of this user's
             os.mkdir(folder, mode)
@@ -123,6 +124,12 @@ def fix(folder: Path, otherwise: str = "choose a folder of your own") -> str:
         if os.stat(folder).st_uid == os.geteuid():
             return f"run: chmod 700 {folder}"
     return otherwise
+
+
+def _refuse_planted_link(path: Path) -> None:
+    link = os.lstat(path)
+    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.geteuid()):
+        raise FileRefused(f"is a link that user {link.st_uid} made")
 
 
 def _refuse_strangers(status: os.stat_result, closed: bool = False) -> None:

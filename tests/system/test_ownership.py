@@ -112,6 +112,9 @@ def test_a_link_to_the_folder_counts_if_this_user_or_root_made_it(record: Path, 
     os.lchown(link, OTHER, -1)
     with pytest.raises(FileRefused, match=f"is a link that user {OTHER} made"):
         read_own(link / record.name)
+    with pytest.raises(EdgeError, match=f"is a link that user {OTHER} made"):
+        write_own(link / "new" / "record.json", b"elsewhere")
+    assert not (record.parent / "new").exists()
 
 
 def test_the_folder_that_was_judged_is_the_one_that_is_used(record: Path, tmp_path: Path) -> None:
