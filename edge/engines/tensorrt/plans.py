@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -188,6 +189,7 @@ def _unwritable(folder: Path, error: Exception) -> EdgeError:
 def _locked(folder: Path) -> Iterator[None]:
     """Let only one process at a time build into ``folder``; others wait."""
     try:
+        _remove_strangers_lock(folder / "lock")
         lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(folder, error) from error
@@ -196,6 +198,14 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _remove_strangers_lock(path: Path) -> None:
+    """One from before the folder was closed, that its owner could hold for ever."""
+    with suppress(FileNotFoundError):
+        status = os.lstat(path)
+        if status.st_uid != os.geteuid() or not stat.S_ISREG(status.st_mode):
+            path.unlink()
 
 
 def _run(command: Sequence[str], say: Callable[[str], None]) -> None:

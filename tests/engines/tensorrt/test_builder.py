@@ -1,5 +1,6 @@
 """Engine files: what they are tied to, how they are built, and what is left when a build dies."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -151,6 +152,28 @@ def test_timings_that_others_can_write_are_none(tmp_path, planted: str) -> None:
     elif planted == "huge":
         os.truncate(path, 10 << 30)
     assert trt_build._timings(path) == (b"timings" if planted == "own" else b"")
+
+
+@pytest.mark.parametrize("planted", ["held by another", "link", "pipe"])
+def test_a_strangers_lock_from_before_is_removed(tmp_path, monkeypatch, planted: str) -> None:
+    folder = tmp_path / "engines"
+    folder.mkdir(mode=0o700)
+    lock = folder / "lock"
+    held = lock.open("w") if planted == "held by another" else (tmp_path / "elsewhere").open("w")
+    if planted == "link":
+        lock.symlink_to(tmp_path / "elsewhere")
+    elif planted == "pipe":
+        os.mkfifo(lock)
+    elif os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    else:
+        os.chown(lock, 12345, -1)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    builder(tmp_path, monkeypatch, "open(plan, 'wb').write(b'whole')")
+    with held:
+        assert plans.make(bundles.load(bundles.REFERENCE), replace(KEY, precision="fp32"), folder, print)
+    assert lock.is_file()
+    assert not lock.is_symlink()
 
 
 def test_a_plan_that_was_exchanged_after_it_was_built_is_not_believed(tmp_path, monkeypatch) -> None:
