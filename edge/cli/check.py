@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from edge.bundle import Bundle
 from edge.capture.addresses import without_password
 from edge.capture.regular_file import shown
 from edge.capture.sources import help_text
 from edge.cli import options
-from edge.config import Config
+from edge.config import Config, EngineConfig
 from edge.data import Frame
 from edge.errors import EdgeError, SourceError
+
+if TYPE_CHECKING:  # other commands need none of it
+    from edge.engines.backends import BackendPart
+    from edge.engines.golden import Verdict
 
 HELP = "open and test every part, then stop"
 
@@ -40,10 +46,11 @@ def check(config: Config) -> None:
             selection.wanted(config, bundle)  # raises what `run` would raise
         # The source comes before all that takes seconds: whoever gave a wrong address is told at once.
         frame = _first_frame(config)
+        tried: dict[str, Verdict] = {}
         for precision in bundle.precisions:
-            print(f"network   {precision}: {_try_precision(bundle, precision)}")
+            print(f"network   {precision}: {_try_precision(bundle, precision, tried)}")
         if config.bundle.precision == "auto":
-            _measure(config, bundle)
+            _measure(config, bundle, tried)
         outputs.open_sinks(config.output, parts.live)  # each checks its path; no file is created
         parts.new_pipeline().step(frame)
         faces = len(parts.detector.detect(frame))
@@ -65,28 +72,36 @@ def _first_frame(config: Config) -> Frame:
     return frame
 
 
-def _measure(config: Config, bundle: Bundle) -> None:
+def _measure(config: Config, bundle: Bundle, tried: Mapping[str, Verdict]) -> None:
     """Measure what is fastest, print it as a table, and store the choice for every later run."""
     from edge.engines import machine_cache, measure, selection
 
+    def prove(part: BackendPart, settings: EngineConfig, bundle: Bundle, precision: str) -> Verdict:
+        known = tried.get(precision) if part.on_processor else None
+        return known or selection.prove(part, settings, bundle, precision)
+
     backends = selection.backends_here(config)
-    measured = measure.measure(bundle, config.engine, backends)
+    measured = measure.measure(bundle, config.engine, backends, prove)
     machine_cache.remember(bundle, measured.choice, selection.traits(backends))
     for line in measured.table():
         print(f"measured  {line}")
     print(f"chosen    {measured.choice}: {measured.choice.why}")
 
 
-def _try_precision(bundle: Bundle, precision: str) -> str:
-    """One line: how a precision does on golden.npz on this machine, or why it does not run."""
+def _try_precision(bundle: Bundle, precision: str, tried: dict[str, Verdict]) -> str:
+    """One line: how a precision does on golden.npz on this machine, or why it does not run.
+
+    What ran is added to ``tried``.
+    """
     if precision == "int8-trt":
         return "for TensorRT only, not tried here"
-    from edge.engines.golden import reproduces
-    from edge.engines.ort import OrtEngine
+    from edge.engines import selection
+    from edge.engines.backends import BACKENDS
 
     try:
-        with OrtEngine(bundle.model(precision)) as engine:
-            verdict = reproduces(engine, bundle)
+        verdict = tried[precision] = selection.prove(BACKENDS[0], EngineConfig(), bundle, precision)
     except EdgeError as error:
         return f"does not run here: {error}"
+    if bundle.manifest.golden is None:
+        return "runs here; there is no golden.npz to compare it with"
     return f"{'reproduces' if verdict.passed else 'does NOT reproduce'} golden.npz ({verdict})"

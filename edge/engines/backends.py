@@ -8,10 +8,12 @@ from pathlib import Path
 
 from edge.bundle import Bundle
 from edge.config import EngineConfig
+from edge.data import TensorSpec
 from edge.errors import BundleError, EdgeError
 from edge.parts import Part
 from edge.protocols import Engine
 from edge.system.device import gpu, jetpack
+from edge.system.one_line import one_line
 from edge.system.ort_session import CUDA, cuda_provider
 
 
@@ -38,15 +40,11 @@ class BackendPart(Part):
 
 
 def _onnxruntime(_: EngineConfig, bundle: Bundle, precision: str, threads: int) -> Engine:
-    from edge.engines.ort import OrtEngine
-
-    return _matching(bundle, OrtEngine(bundle.model(precision), threads))
+    return _checked(bundle, precision, threads)
 
 
 def _onnxruntime_cuda(_: EngineConfig, bundle: Bundle, precision: str, threads: int) -> Engine:
-    from edge.engines.ort import OrtEngine
-
-    return _matching(bundle, OrtEngine(bundle.model(precision), provider=CUDA))
+    return _checked(bundle, precision, provider=CUDA)
 
 
 def _tensorrt(settings: EngineConfig, bundle: Bundle, precision: str, threads: int) -> Engine:
@@ -111,18 +109,44 @@ def _plans(settings: EngineConfig) -> Path:
     return Path(settings.folder or plans.default_folder()).absolute()
 
 
-def _matching(bundle: Bundle, engine: Engine) -> Engine:
+def _checked(bundle: Bundle, precision: str, threads: int = 1, provider: str = "") -> Engine:
+    """The network of a precision on ONNX Runtime; BundleError if it is not what the manifest describes."""
+    from edge.engines.ort import PROCESSOR, OrtEngine
+
+    content = bundle.read_model(precision)
+    model = bundle.model(precision)
+    return _matching(
+        bundle, model, OrtEngine(model, threads, provider=provider or PROCESSOR, content=content)
+    )
+
+
+def _matching(bundle: Bundle, model: Path, engine: Engine) -> Engine:
     """``engine``; BundleError if the manifest describes another graph."""
-    face_input = bundle.manifest.input
-    face = (face_input.channels, face_input.size, face_input.size)
-    inputs = {"face": face, **{tensor.input: tensor.shape for tensor in bundle.state}}
-    outputs = {"logits": (len(bundle.labels),), **{tensor.output: tensor.shape for tensor in bundle.state}}
-    for specs, expected in ((engine.inputs, inputs), (engine.outputs, outputs)):
-        for name, shape in expected.items():
-            actual = specs[name].shape[1:] if name in specs else None
-            if actual is None or [d for d in actual if d is not None] != list(shape):
+    face = bundle.manifest.input
+    inputs = {"face": (face.channels, face.size, face.size)} | {t.input: t.shape for t in bundle.state}
+    outputs = {"logits": (len(bundle.labels),)} | {t.output: t.shape for t in bundle.state}
+    outputs |= {tensor.output: tensor.shape for tensor in bundle.manifest.explanations}
+    for kind, specs, expected in (("input", engine.inputs, inputs), ("output", engine.outputs, outputs)):
+        for name in [*expected, *specs]:
+            wanted, actual = _told(expected.get(name)), _told_spec(specs.get(name))
+            if wanted != actual:
                 raise BundleError(
-                    f"{bundle.folder}: {name} has shape {shape} in the manifest, but in the graph "
-                    f"{'it is missing' if actual is None else actual}; export the bundle again"
+                    one_line(
+                        f"{model}: {kind} {name:.60} is {actual} in the graph, but {wanted} in the manifest; "
+                        "export the bundle again"
+                    )
                 )
     return engine
+
+
+def _told(row: tuple[int, ...] | None) -> str:
+    """A tensor of the manifest: float32 for any number of faces."""
+    return "missing" if row is None else f"float32 ({', '.join(map(str, ('N', *row)))})"
+
+
+def _told_spec(spec: TensorSpec | None) -> str:
+    """A tensor of the graph in the same words."""
+    if spec is None:
+        return "missing"
+    sizes = ", ".join("N" if size is None else str(size) for size in spec.shape)
+    return f"{spec.dtype} ({sizes})"

@@ -6,7 +6,7 @@ real accelerator differs from its emulation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,6 @@ class Verdict:
             f"min cosine {self.min_cosine:.5f}, required {MIN_COSINE}; "
             f"label changes {self.label_changes:.2%}, allowed {MAX_LABEL_CHANGES:.0%}"
         )
-
-
-Prove = Callable[[Engine, Bundle], Verdict]  # how closely an engine reproduces golden.npz
 
 
 def roll(engine: Engine, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Float32:

@@ -20,7 +20,7 @@ from edge.bundle import Bundle
 from edge.config import EngineConfig
 from edge.data import Float32
 from edge.engines.backends import BackendPart
-from edge.engines.golden import Prove, reproduces
+from edge.engines.golden import Verdict
 from edge.errors import EdgeError
 from edge.protocols import Engine
 
@@ -31,6 +31,7 @@ _NOISE = 1.1
 
 Key = tuple[str, str, int]  # engine, precision, threads
 Clock = Callable[[], float]
+Prove = Callable[[BackendPart, EngineConfig, Bundle, str], Verdict]  # how close a precision comes; EdgeError
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,14 @@ def measure(
     bundle: Bundle,
     settings: EngineConfig,
     parts: Sequence[BackendPart],
+    prove: Prove,
     budget_s: float = BUDGET_S,
     clock: Clock = time.perf_counter,
-    prove: Prove = reproduces,
 ) -> Measured:
     """The fastest backend, precision and number of threads for one face that reproduce golden.npz.
 
-    ``parts`` are the backends available on this machine. EdgeError if none of them qualifies.
+    ``parts`` are the backends available on this machine; a precision that ``prove`` does not pass is not
+    loaded. EdgeError if none of them qualifies.
     """
     excluded: list[str] = []
     candidates = [
@@ -125,8 +127,7 @@ def _qualified(
     counts = _thread_counts() if part.threaded else [1]
     candidates = [_Candidate(bundle, settings, part, precision, count) for count in counts]
     try:
-        with candidates[0].load() as engine:
-            verdict = prove(engine, bundle)
+        verdict = prove(part, settings, bundle, precision)
     except EdgeError as error:
         excluded.append(f"{name} does not run here ({error})")
         return []

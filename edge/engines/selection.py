@@ -6,10 +6,11 @@ import logging
 from collections.abc import Sequence
 
 from edge.bundle import Bundle
-from edge.config import Config
+from edge.config import Config, EngineConfig
 from edge.engines import improving as measuring
+from edge.engines.admission import Admit, admit
 from edge.engines.backends import BACKENDS, BackendPart, tensorrt_fault
-from edge.engines.golden import Prove, reproduces
+from edge.engines.golden import Verdict, reproduces
 from edge.engines.machine_cache import passed_before, recall, remember_verdict
 from edge.engines.measure import Choice
 from edge.errors import BundleError, ConfigError, EdgeError
@@ -20,28 +21,45 @@ from edge.system.device import l4t
 log = logging.getLogger("edge")
 
 
-def engine(config: Config, bundle: Bundle, prove: Prove = reproduces, improving: bool = False) -> Engine:
-    """The engine for the chosen backend; all but fp32 on the processor must reproduce golden.npz first.
+def engine(config: Config, bundle: Bundle, admitted: Admit = admit, improving: bool = False) -> Engine:
+    """The engine for the chosen backend, which must reproduce golden.npz first.
 
-    With ``improving``, a machine on which nothing has been measured yet is measured during the run.
+    ``admitted`` tries a network on the processor, once on each machine: a child does, so that nothing that
+    the network does wrong happens here. With ``improving``, a machine on which nothing has been measured yet
+    is measured during the run.
     """
     backends = backends_here(config)
     kind, precision, threads = _wanted(config, bundle, backends)
     backend = _named(kind)
     if backend.serve is None:
-        first = _proven(backend, config, bundle, precision, threads, prove)
+        first = _proven(backend, config, bundle, precision, threads, admitted)
         if improving and _is_unknown(config, bundle, backends):
             command = measuring.command(bundle, config.engine.kind)
             return measuring.Improving(
-                first, command, lambda choice: load(config, bundle, choice, prove), measuring.DELAY_S
+                first, command, lambda choice: load(config, bundle, choice, admitted), measuring.DELAY_S
             )
         return first
-    return backend.serve(config.engine, bundle, precision, _standby(config, bundle, prove))
+    return backend.serve(config.engine, bundle, precision, _standby(config, bundle, admitted))
 
 
-def load(config: Config, bundle: Bundle, choice: Choice, prove: Prove = reproduces) -> Engine:
+def load(config: Config, bundle: Bundle, choice: Choice, admitted: Admit = admit) -> Engine:
     """The engine of a measured ``choice``; BundleError if it does not reproduce golden.npz."""
-    return _proven(_named(choice.engine), config, bundle, choice.precision, choice.threads, prove)
+    return _proven(_named(choice.engine), config, bundle, choice.precision, choice.threads, admitted)
+
+
+def prove(
+    backend: BackendPart, settings: EngineConfig, bundle: Bundle, precision: str, admitted: Admit = admit
+) -> Verdict:
+    """Try a precision on a backend now, and store the verdict if this machine will need it again.
+
+    EdgeError if it does not run.
+    """
+    if backend.on_processor:
+        verdict = admitted(bundle, precision)
+        remember_verdict(bundle, precision, verdict)
+        return verdict
+    with backend.load(settings, bundle, precision, 1) as engine:
+        return reproduces(engine, bundle)
 
 
 def wanted(config: Config, bundle: Bundle) -> tuple[str, str, int]:
@@ -111,29 +129,38 @@ def traits(parts: Sequence[BackendPart]) -> list[str]:
 
 
 def _proven(
-    backend: BackendPart, config: Config, bundle: Bundle, precision: str, threads: int, prove: Prove
+    backend: BackendPart, config: Config, bundle: Bundle, precision: str, threads: int, admitted: Admit
 ) -> Engine:
     """The loaded engine; BundleError if it does not reproduce golden.npz."""
-    loaded: Engine = backend.load(config.engine, bundle, precision, threads)
-    if backend.on_processor and (precision == "fp32" or passed_before(bundle, precision)):
-        return loaded
-    verdict = prove(loaded, bundle)
     if backend.on_processor:
-        remember_verdict(bundle, precision, verdict)
-    if verdict.passed:
-        return loaded
-    raise BundleError(
-        f"{precision} on {backend.name} does not reproduce golden.npz on this machine ({verdict}); "
-        "set bundle.precision=fp32 and engine.kind=onnxruntime"
+        if not passed_before(bundle, precision):
+            _refuse(backend, precision, prove(backend, config.engine, bundle, precision, admitted))
+        return backend.load(config.engine, bundle, precision, threads)
+    loaded: Engine = backend.load(config.engine, bundle, precision, threads)
+    _refuse(backend, precision, reproduces(loaded, bundle))
+    return loaded
+
+
+def _refuse(backend: BackendPart, precision: str, verdict: Verdict) -> None:
+    """Raise BundleError unless ``verdict`` is good."""
+    safe = ("fp32", "onnxruntime")
+    fix = (
+        "export it again"
+        if (precision, backend.name) == safe
+        else ("set bundle.precision=fp32 and engine.kind=onnxruntime")
     )
+    if not verdict.passed:
+        raise BundleError(
+            f"{precision} on {backend.name} does not reproduce golden.npz on this machine ({verdict}); {fix}"
+        )
 
 
-def _standby(config: Config, bundle: Bundle, prove: Prove) -> Engine:
+def _standby(config: Config, bundle: Bundle, admitted: Admit) -> Engine:
     """The fp32 engine to use until the chosen backend is ready: the best one that is ready and correct."""
     ready = [part for part in BACKENDS if part.serve is None and not part.fault()]
     for backend in reversed(ready[1:]):
         try:
-            return _proven(backend, config, bundle, "fp32", 1, prove)
+            return _proven(backend, config, bundle, "fp32", 1, admitted)
         except EdgeError as error:
             log.warning("%s", error)
-    return _proven(ready[0], config, bundle, "fp32", config.bundle.threads, prove)
+    return _proven(ready[0], config, bundle, "fp32", config.bundle.threads, admitted)

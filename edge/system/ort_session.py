@@ -22,6 +22,8 @@ def session_options(threads: int = 1) -> Any:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     # Without it, sums of u8 x s8 products saturate on x86 before VNNI, and results are wrong.
     options.add_session_config_entry("session.x64quantprecision", "1")
+    # Otherwise bytes that begin like a file of its own format would be read as that, unseen by our checks.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = 3  # its warnings concern the exporter, not the user
     return options
 

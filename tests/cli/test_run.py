@@ -256,9 +256,15 @@ def test_no_output_overwrites_the_source_or_another_output(tmp_path: Path, fast:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"labels": ["calm", "glad"]}, "logits has shape (2,)"),
-        ({"state": [tiny.manifest()["state"][0] | {"shape": [5]}]}, "state_h has shape (5,)"),
-        ({"state": [tiny.manifest()["state"][0] | {"input": "memory"}]}, "in the graph it is missing"),
+        ({"labels": ["calm", "glad"]}, "logits is float32 (N, 3) in the graph, but float32 (N, 2)"),
+        (
+            {"state": [tiny.manifest()["state"][0] | {"shape": [5]}]},
+            "state_h is float32 (N, 2) in the graph, but float32 (N, 5)",
+        ),
+        (
+            {"state": [tiny.manifest()["state"][0] | {"input": "memory"}]},
+            "input memory is missing in the graph",
+        ),
     ],
 )
 def test_a_manifest_of_another_graph(tmp_path: Path, changed: dict[str, object], words: str) -> None:

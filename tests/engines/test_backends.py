@@ -18,9 +18,18 @@ from edge.manifest import StateTensor
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": ("one", "two")}, r"logits has shape \(2,\) in the manifest"),
-        ({"state": (StateTensor("state_h", "new_state_h", (3,)),)}, r"state_h has shape \(3,\)"),
-        ({"state": (StateTensor("elsewhere", "new_state_h", (2,)),)}, "elsewhere has shape .* it is missing"),
+        (
+            {"labels": ("one", "two")},
+            r"logits is float32 \(N, 3\) in the graph, but float32 \(N, 2\) in the manifest",
+        ),
+        (
+            {"state": (StateTensor("state_h", "new_state_h", (3,)),)},
+            r"state_h is float32 \(N, 2\) in the graph, but float32 \(N, 3\)",
+        ),
+        (
+            {"state": (StateTensor("elsewhere", "new_state_h", (2,)),)},
+            "input elsewhere is missing in the graph",
+        ),
     ],
 )
 def test_another_graph_is_refused(tmp_path: Path, change: dict, message: str) -> None:

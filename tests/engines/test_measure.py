@@ -64,7 +64,7 @@ class Engine:
 
 def measured(bundle, make, *more: str, budget_s: float = 0.1, prove=lambda *_: Verdict(1.0, 0.0)):
     parts = backends(make, *more)
-    return choose.measure(bundle, SETTINGS, parts, budget_s, clock=lambda: Engine.now_s, prove=prove)
+    return choose.measure(bundle, SETTINGS, parts, prove, budget_s, clock=lambda: Engine.now_s)
 
 
 @pytest.mark.parametrize(("slow", "fast"), [("fp32", "int8-cpu"), ("int8-cpu", "fp32")])
@@ -125,7 +125,10 @@ def test_a_faster_one_that_is_wrong_is_named_and_left_out(reference) -> None:
     def make(kind, precision, threads):
         return Engine(0.004) if precision == "fp32" else Engine(error=1.0)
 
-    found = measured(reference, make, prove=lambda engine, _: Verdict(0.5 if engine.error else 1.0, 0.0))
+    def prove(part, settings, bundle, precision):
+        return Verdict(0.5 if make("", precision, 1).error else 1.0, 0.0)
+
+    found = measured(reference, make, prove=prove)
     assert found.choice.precision == "fp32"
     assert "int8-cpu does not reproduce golden.npz" in found.choice.why
     assert "int8-cpu does not reproduce golden.npz" in list(found.table())[-1]
@@ -139,7 +142,11 @@ def test_the_engine_is_part_of_the_choice(reference) -> None:
             raise EdgeError("the builder refuses it")
         return Engine(0.001 if kind == "tensorrt" else 0.004)
 
-    choice = measured(reference, make, "tensorrt").choice
+    def prove(part, settings, bundle, precision):
+        make(part.name, precision, 1)
+        return Verdict(1.0, 0.0)
+
+    choice = measured(reference, make, "tensorrt", prove=prove).choice
     assert (choice.engine, choice.precision) in {("tensorrt", "fp16"), ("tensorrt", "fp32")}
     assert "int8-trt on tensorrt does not run here (the builder refuses it)" in choice.why
 
@@ -185,12 +192,12 @@ def test_golden_is_tried_once_per_model_processor_and_version(reference, own_cac
     wanted = config_file.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
     tried: list[Verdict] = []
 
-    def prove(engine, bundle) -> Verdict:
+    def admit(bundle, precision) -> Verdict:
         tried.append(Verdict(0.9999, 0.0))
         return tried[-1]
 
     for _ in range(3):
-        assert isinstance(selection.engine(wanted, reference, prove), OrtEngine)
+        assert isinstance(selection.engine(wanted, reference, admit), OrtEngine)
     assert len(tried) == 1
     for file in ("golden", "int8-cpu"):
         manifest = reference.manifest

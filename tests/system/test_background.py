@@ -51,6 +51,30 @@ def test_its_last_words_are_the_fault() -> None:
     silent.stop()
 
 
+def test_one_that_somebody_waits_for_gets_its_request_and_a_clean_environment() -> None:
+    program = "import os, sys; print(sys.stdin.read(), os.nice(0), os.environ)"
+    child = Background([sys.executable, "-c", program], "ask", {"ONLY": "this"}, urgent=True)
+    assert child.wait(20)
+    assert child.output().startswith(f"ask {os.nice(0)} environ({{'ONLY': 'this'")
+    child.stop()
+
+
+def test_a_flood_of_words_costs_no_memory_and_the_last_ones_are_told() -> None:
+    child = done(
+        "import sys; print('x' * 10**6 + chr(10) + 'x: error: full \\udcff error: y'); "
+        "sys.stderr.write('x' * 10**6 + '\\nx: error: full, error: disk'); sys.exit(2)"
+    )
+    assert child.fault() == "full, error: disk"
+    assert len(child.output()) < 10**5
+    child.stop()
+
+
+def test_waiting_ends() -> None:
+    child = Background([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert not child.wait(0.05)
+    child.stop(0)
+
+
 def test_one_that_does_not_want_to_end_is_killed() -> None:
     program = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
     child, end = Background([sys.executable, "-c", program]), time.monotonic() + 20

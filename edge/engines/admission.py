@@ -1,0 +1,88 @@
+"""The first load of a network on this machine, in a child process: what it does wrong happens there.
+
+ONNX Runtime is a large library in C++, and an ONNX file a program for it: a file that nobody has seen may
+take all memory, never end, or crash the process that loads it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from edge.bundle import Bundle
+from edge.engines.golden import Verdict
+from edge.engines.records import verdict_from
+from edge.errors import BundleError, EdgeError, reason
+from edge.system.background import Background
+from edge.system.one_line import one_line
+
+log = logging.getLogger("edge")
+
+Admit = Callable[[Bundle, str], Verdict]  # how closely a precision reproduces golden.npz on the processor
+_COMMAND = ("-m", "edge.engines.admission_command")
+_MOST_WORDS = 600  # characters of an error
+
+
+def admit(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
+    """Load ``precision`` in a child with limits on memory and time, and compare it with golden.npz there.
+
+    ``resting``: the child rests after each step, so that a run beside it is not slowed down. A bundle without
+    golden.npz passes if its float32 network gives finite numbers. Raises BundleError if the network cannot be
+    loaded, crashes, takes too much, or is not what the manifest describes; EdgeError if no child can be
+    started.
+    """
+    model, most_s = bundle.model(precision), bundle.limits.load_s
+    log.info(
+        "checking the network of %s (%s) once on this machine: graph, memory, golden outputs",
+        bundle.manifest.name,
+        precision,
+    )
+    request = {
+        "folder": str(bundle.folder.absolute()),
+        "manifest": bundle.manifest.to_dict(),
+        "limits": asdict(bundle.limits),
+        "precision": precision,
+        "resting": resting,
+    }
+    try:
+        child = Background([sys.executable, *_COMMAND], json.dumps(request), _environment(), urgent=True)
+    except OSError as error:
+        raise EdgeError(
+            f"{model} cannot be checked: no child process starts ({reason(error)}); "
+            "allow this user more processes and memory"
+        ) from error
+    try:
+        if not child.wait(most_s):
+            raise BundleError(
+                f"{model} did not finish its first steps within {most_s:g} s; export a smaller network, or "
+                "set a higher limits.load_s"
+            )
+        return _verdict(child, str(model))
+    finally:
+        child.stop(0)
+
+
+def _environment() -> dict[str, str]:
+    """This process's, with one thread for each library, and without what speaks to a supervisor."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"} | threads
+
+
+def _verdict(child: Background, model: str) -> Verdict:
+    """What a child found that has ended; BundleError with its words if it failed."""
+    code = child.returncode or 0
+    if code == 2:
+        raise BundleError(one_line(child.fault())[:_MOST_WORDS])
+    if code:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code} ({child.fault()})"
+        raise BundleError(
+            one_line(f"the process that tried {model} {how}"[:_MOST_WORDS]) + "; export the bundle again"
+        )
+    try:
+        return verdict_from(child.output())
+    except ValueError as error:
+        raise BundleError(f"the process that tried {model} gave no verdict ({error})") from error

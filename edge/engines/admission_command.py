@@ -1,0 +1,125 @@
+"""The child process that tries a network for the first time, see ``edge.engines.admission``.
+
+It finds a request on standard input, sets itself limits, and prints the Verdict as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.bundle import Bundle
+from edge.config import EngineConfig, LimitsConfig
+from edge.engines.backends import BACKENDS
+from edge.engines.golden import Verdict, reproduces
+from edge.engines.records import verdict_fields
+from edge.engines.resting import Rests
+from edge.errors import BundleError
+from edge.manifest import parse
+from edge.protocols import Engine
+from edge.system.command import finish
+from edge.system.ort_session import onnxruntime
+from edge.system.process import die_with_parent
+
+# Memory that ONNX Runtime itself takes, and multiples of the sizes of the file and of eight faces. The
+# reference takes 45 MB in all; a ResNet-50 for 224 pixels 4 times its file and 120 times its faces.
+_BASE_MB, _FILES, _FACES = 96.0, 6, 8 * 256
+_OUTPUT_BYTES = 1 << 20  # what the child may write: its verdict or its error
+_BATCHES = (1, 2, 8)  # golden.npz runs in batches of eight
+
+
+def examine(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
+    """Load a network, run it on zeros, noise and golden.npz, and say how close it comes.
+
+    Raises BundleError if it cannot be loaded, gives no finite numbers, or is not what the manifest describes.
+    """
+    part = Rests().of(BACKENDS[0]) if resting else BACKENDS[0]
+    try:
+        with part.load(EngineConfig(), bundle, precision, 1) as engine:
+            _try(engine, bundle, precision)
+            if bundle.manifest.golden is None and precision == "fp32":
+                return Verdict(1.0, 0.0)
+            return reproduces(engine, bundle)
+    except MemoryError as error:
+        raise BundleError(
+            f"{bundle.model(precision)} takes more memory than it may; export a smaller network, or set "
+            "a higher limits.load_mb"
+        ) from error
+
+
+def confine(bundle: Bundle, precision: str) -> None:
+    """Limit what this process may take from now on: memory, the size of files, no core dump."""
+    onnxruntime()  # loaded before, so that its own memory does not count
+    megabytes = bundle.limits.load_mb or _fair_mb(bundle, precision)
+    _limit(resource.RLIMIT_DATA, _data_bytes() + int(megabytes * 1e6))
+    _limit(resource.RLIMIT_FSIZE, _OUTPUT_BYTES)
+    _limit(resource.RLIMIT_CORE, 0)
+    # The parent ends this process before; this counts if the parent was killed while this one started.
+    _limit(resource.RLIMIT_CPU, ceil(bundle.limits.load_s) + 1)
+
+
+def main() -> int:
+    """Answer one request; the exit code is 0, or 2 with one line on standard error."""
+    die_with_parent()
+    return finish("emotion-edge", _answer, "the network was not checked")
+
+
+def _answer() -> None:
+    request = json.load(sys.stdin)  # of the parent, which has checked all of it
+    bundle = Bundle(
+        Path(request["folder"]), parse(request["manifest"]), limits=LimitsConfig(**request["limits"])
+    )
+    precision = request["precision"]
+    confine(bundle, precision)
+    print(json.dumps(verdict_fields(examine(bundle, precision, request["resting"]))))
+
+
+def _try(engine: Engine, bundle: Bundle, precision: str) -> None:
+    """Two steps in each size of batch, of zeros and then of noise; BundleError if anything is not finite."""
+    face, rng = bundle.manifest.input, np.random.default_rng(0)
+    for count in _BATCHES:
+        state = {t.input: np.zeros((count, *t.shape), np.float32) for t in bundle.state}
+        faces = np.zeros((count, face.channels, face.size, face.size), np.float32)
+        for _ in range(2):
+            out: dict[str, Any] = engine.run({"face": faces, **state})
+            for name in ("logits", *(t.output for t in bundle.state)):
+                if not np.isfinite(out[name]).all():
+                    raise BundleError(
+                        f"{bundle.model(precision)}: {name} holds NaN or infinity for {count} faces; "
+                        "export the bundle again"
+                    )
+            state = {t.input: out[t.output] for t in bundle.state}
+            faces = rng.standard_normal(faces.shape).astype(np.float32)
+
+
+def _fair_mb(bundle: Bundle, precision: str) -> float:
+    """What a network of this size may need, in MB."""
+    face = bundle.manifest.input
+    state = sum(int(np.prod(tensor.shape)) for tensor in bundle.state)
+    values = face.channels * face.size**2 + state
+    return _BASE_MB + (_FILES * bundle.model(precision).stat().st_size + 4 * _FACES * values) / 1e6
+
+
+def _data_bytes() -> int:
+    """The private writable memory that this process has, as RLIMIT_DATA counts it."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/status").read_text("utf-8").split("VmData:")[1].split()[0]) << 10
+    return 1 << 30  # another system: the limit is looser there
+
+
+def _limit(what: int, most: int) -> None:
+    """Lower a limit; one that is already lower stays."""
+    hard = resource.getrlimit(what)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
