@@ -23,6 +23,7 @@ import numpy.typing as npt
 from edge.errors import BundleError
 from edge.system.checked_file import FileRefused, read_checked
 from edge.system.ort_session import onnxruntime, session_options
+from edge.system.wire_format import BYTES, VARINT, fields
 
 _FIX = "run `emotion-edge fetch` to download face_detection_yunet_2023mar.onnx, or set detector.model"
 _MOST_BYTES = 64_000_000  # the file has 233 kB
@@ -129,34 +130,12 @@ def free_dimensions(model: bytes) -> bytes:
 
 
 def _fixed(data: bytes, at: int, stop: int, path: tuple[set[int], ...]) -> Iterator[int]:
-    """Offsets of the dim_value fields below the messages of ``path``, in the Protocol Buffers wire format."""
-    while at < stop:
-        start = at
-        tag, at = _varint(data, at)
-        size = {0: 0, 1: 8, 5: 4}.get(tag & 7)
-        if tag & 7 == 2:
-            size, at = _varint(data, at)
-            if path and tag >> 3 in path[0] and at + size <= stop:
-                yield from _fixed(data, at, at + size, path[1:])
-        elif tag & 7 == 0:
-            _, at = _varint(data, at)
-            if not path and data[start] == _DIM_VALUE:
-                yield start
-        if size is None:
-            raise ValueError(f"no valid field at byte {start}")
-        at += size
-    if at != stop:
-        raise ValueError(f"a field ends at byte {at}, but its message at {stop}")
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The varint at ``at``, seven bits per byte, least significant first, and the offset after it."""
-    value = 0
-    for index, byte in enumerate(data[at : at + 10]):
-        value |= (byte & 0x7F) << 7 * index
-        if byte < 0x80:
-            return value, at + index + 1
-    raise ValueError(f"no valid varint at byte {at}")
+    """Offsets of the dim_value fields below the messages of ``path``; ValueError if it is no message."""
+    for field in fields(data, at, stop):
+        if not path and field.kind == VARINT and data[field.start] == _DIM_VALUE:
+            yield field.start
+        elif path and field.kind == BYTES and field.number in path[0]:
+            yield from _fixed(data, field.at, field.stop, path[1:])
 
 
 def _session(ort: Any, model: bytes) -> Any:

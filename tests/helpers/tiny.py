@@ -41,10 +41,10 @@ def manifest(**changes: Any) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, **changes: Any) -> Path:
-    """Write the tiny bundle into ``folder`` and return it."""
+def write(folder: Path, model: bytes = MODEL, **changes: Any) -> Path:
+    """Write the tiny bundle, or another with the network ``model``, into ``folder`` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.fp32.onnx").write_bytes(MODEL)
+    (folder / "model.fp32.onnx").write_bytes(model)
     made = manifest(**changes)
     for entry in made["files"].values():
         entry.setdefault("sha256", hashlib.sha256((folder / entry["path"]).read_bytes()).hexdigest())
