@@ -6,8 +6,9 @@ real accelerator differs from its emulation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,18 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.data import Float32
 from edge.errors import BundleError
-from edge.manifest import StateTensor
+from edge.manifest import BundleFile, StateTensor
 from edge.preprocess import normalize_crops
 from edge.protocols import Engine
+from edge.system.npz import arrays
 
 MIN_COSINE = 0.999
 MAX_LABEL_CHANGES = 0.01
 _BATCH = 8  # sequences; all 64 in one batch take 10 MB more and are no faster
+_BATCH_BYTES = 16 << 20  # of their crops
+_SEQUENCE_BYTES = 64 << 20
+_MOST_STEPS = 8192  # the export writes 64 sequences of 12
+_LARGEST = 1e9  # of a logit
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,9 @@ def roll_faces(engine: Engine, state: Sequence[StateTensor], steps: Iterable[Flo
     return np.stack(logits, axis=1)
 
 
-def compare(logits: Float32, expected: Float32) -> Verdict:
+def compare(logits: Float32, expected: npt.NDArray[Any]) -> Verdict:
     """Compare logits (...,K) with the golden ones, of the same shape; NaN never passes."""
-    a, b = logits.reshape(-1, logits.shape[-1]), expected.reshape(-1, expected.shape[-1])
+    a, b = (rows.reshape(-1, rows.shape[-1]).astype(np.float64) for rows in (logits, expected))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = (a * b).sum(axis=1) / np.maximum(norms, 1e-12)
     worst = float(np.where(np.isfinite(cosine), cosine, -1).min())
@@ -71,11 +77,42 @@ def compare(logits: Float32, expected: Float32) -> Verdict:
 
 
 def reproduces(engine: Engine, bundle: Bundle) -> Verdict:
-    """Run golden.npz through ``engine``; BundleError if the bundle has none."""
+    """Run golden.npz through ``engine``; BundleError if there is none, or another file in its place."""
     entry = bundle.manifest.golden
     if entry is None:
         raise BundleError(f"bundle {bundle.folder} has no golden.npz; export it again")
-    with np.load(bundle.folder / entry.path) as golden:
-        crops, expected = golden["crops"], golden["logits"]
-    parts = [roll(engine, bundle, crops[at : at + _BATCH]) for at in range(0, len(crops), _BATCH)]
-    return compare(np.concatenate(parts), expected)
+    count, worst, changed = 0, 1.0, 0.0
+    for crops, expected in _sequences(bundle, entry):
+        verdict = compare(roll(engine, bundle, crops), expected)
+        count += len(crops)
+        worst = min(worst, verdict.min_cosine)
+        changed += len(crops) * verdict.label_changes
+    return Verdict(worst, changed / count)
+
+
+def _sequences(bundle: Bundle, entry: BundleFile) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]]:
+    """Crops (M,T,S,S) and logits (M,T,K), a few sequences at a time; BundleError for another file."""
+    try:
+        yield from _batches(bundle, bundle.read(entry))
+    except ValueError as error:
+        raise BundleError(f"{bundle.folder / entry.path}: {error}; export the bundle again") from error
+
+
+def _batches(bundle: Bundle, content: bytes) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]]:
+    members, size = arrays(content), bundle.manifest.input.size
+    crops, logits = members.get("crops"), members.get("logits")
+    if crops is None or logits is None:
+        raise ValueError(f"it contains {', '.join(members) or 'nothing'}, expected crops and logits"[:200])
+    shape = crops.shape
+    if crops.dtype != np.uint8 or len(shape) != 4 or shape[2:] != (size, size):
+        raise ValueError(f"crops are {crops.dtype} {shape}, expected uint8 (M, T, {size}, {size})")
+    if not 0 < shape[0] * shape[1] <= _MOST_STEPS or prod(shape[1:]) > _SEQUENCE_BYTES:
+        raise ValueError(f"crops are {shape}, expected 1 to {_MOST_STEPS:,} steps in short sequences")
+    expected = (*shape[:2], len(bundle.labels))
+    if logits.dtype.kind != "f" or logits.shape != expected:
+        raise ValueError(f"logits are {logits.dtype} {logits.shape}, expected float32 {expected}")
+    count = max(1, min(_BATCH, _BATCH_BYTES // prod(shape[1:])))
+    for part, rows in zip(crops.batches(count), logits.batches(count), strict=True):
+        if not (np.abs(rows) < _LARGEST).all():  # "not" catches NaN
+            raise ValueError("logits are not finite numbers of a reasonable size")
+        yield part, rows
