@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.bundle import Bundle
 from edge.data import EmotionEstimate, Face, Float32, Frame, Track
+from edge.errors import EdgeError
 from edge.faces.crop import face_batch
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
@@ -68,8 +69,18 @@ class Recognizer:
         return face_batch(frame, faces, self._manifest.input)
 
     def decide(self, frame: Frame, due: Sequence[Track], outputs: Mapping[str, Any]) -> None:
-        """Give each track its row of the new states and its new estimate."""
-        probabilities = self._decision.probabilities(outputs["logits"])
+        """Give each track its row of the new states and its new estimate.
+
+        EdgeError if the network gave no finite number for each face and label.
+        """
+        logits = outputs["logits"]
+        # The trial of a network has shown only some faces to it.
+        if logits.shape != (len(due), len(self._labels)) or not np.isfinite(logits).all():
+            raise EdgeError(
+                f"the network of {self._manifest.name} gave NaN, infinity or too few numbers for a face; "
+                "use another bundle"
+            )
+        probabilities = self._decision.probabilities(logits)
         for row, track in enumerate(due):
             track.state = tuple(outputs[tensor.output][row] for tensor in self._state)
             track.steps += 1

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.errors import ConfigError, SinkClosed
+from edge.errors import ConfigError, EdgeError, SinkClosed
 from edge.events import Event
 from edge.system.closing import Closing
 from edge.system.growing_file import close_growing, open_growing
@@ -64,7 +64,7 @@ class JsonlSink(Closing):
         if not self._entered:
             raise ValueError("JsonlSink.write outside its with block; enter the sink first")
         for event in events:
-            self._append(json.dumps(event.to_dict()) + "\n")
+            self._append(_line(event))
 
     def _append(self, text: str) -> None:
         try:
@@ -85,6 +85,15 @@ class JsonlSink(Closing):
             raise ConfigError(
                 f"output {self._path} cannot be written ({error.strerror}); free space or choose another path"
             ) from error
+
+
+def _line(event: Event) -> str:
+    try:
+        return json.dumps(event.to_dict(), allow_nan=False) + "\n"
+    except ValueError as error:  # NaN is no JSON, and no reader takes it
+        raise EdgeError(
+            f"an estimate for the output jsonl holds NaN or infinity ({error}); report it"
+        ) from error
 
 
 def _whole(file: io.FileIO, line: bytes) -> None:

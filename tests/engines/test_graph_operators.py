@@ -271,6 +271,14 @@ TRIED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "no usable ONNX file|fails in a step|memory|signal",
     ),
+    "as many rows as pixels": (
+        lambda: graph(
+            node("Reshape", ["face", "s"], ["p"]),
+            node("ReduceMean", ["p", "one"], ["x"]),
+            constants=(constant("s", [-1, 1]), constant("one", [1])),
+        ),
+        "logits has the shape .64, 3., expected .1, 3., for 1 faces",
+    ),
     "wrong rank": (
         lambda: graph(node("Reshape", ["state_h", "s"], ["x"]), constants=(constant("s", [7, 7, 7]),)),
         "fails in a step|no usable",

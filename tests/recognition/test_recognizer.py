@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edge import bundle
 from edge.data import Face, Frame, Track
 from edge.engines.ort import OrtEngine
+from edge.errors import EdgeError
 from edge.recognition.decision import Decision
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.scheduling import Turns, is_due
@@ -41,6 +42,20 @@ def test_states_belong_to_their_tracks(recognizer: Recognizer) -> None:
     np.testing.assert_allclose(old.state[0], [0.6, 0.6], atol=1e-6)
     np.testing.assert_allclose(young.state[0], [0.4, 0.4], atol=1e-6)
     assert (old.steps, young.steps) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        np.array([[0, np.nan, 0]], np.float32),
+        np.array([[0, np.inf, 0]], np.float32),
+        np.zeros((1, 2), np.float32),
+        np.zeros((0, 3), np.float32),
+    ],
+)
+def test_a_network_that_gives_no_numbers_is_named(recognizer: Recognizer, logits: np.ndarray) -> None:
+    with pytest.raises(EdgeError, match="network of tiny gave NaN, infinity or too few"):
+        recognizer.decide(frame(0.0), [track(1)], {"logits": logits, "new_state_h": np.zeros((1, 2))})
 
 
 def test_one_step_per_tick_and_repeats_are_marked(recognizer: Recognizer) -> None:

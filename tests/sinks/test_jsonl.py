@@ -18,7 +18,7 @@ from contracts import check_event_sink
 from full_disk import full_disk
 
 from edge.data import EmotionEstimate, Frame
-from edge.errors import ConfigError, SinkClosed
+from edge.errors import ConfigError, EdgeError, SinkClosed
 from edge.events import EstimateEvent
 from edge.sinks.jsonl import JsonlSink
 from edge.sinks.outputs import EventWriter
@@ -57,6 +57,16 @@ def test_contract_and_form(tmp_path: Path) -> None:
     path.write_text(EARLIER)
     check_event_sink(JsonlSink(str(path)), [EVENT])
     assert [json.loads(line) for line in path.read_text().splitlines()] == [EXPECTED, EXPECTED]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_no_line_holds_what_is_no_json(tmp_path: Path, wrong: float) -> None:
+    path = tmp_path / "out.jsonl"
+    probabilities = np.array([wrong, 0, 0], np.float32)
+    event = EstimateEvent.of(FRAME, replace(ESTIMATE, probabilities=probabilities), None)
+    with JsonlSink(str(path)) as sink, pytest.raises(EdgeError, match="jsonl holds NaN or infinity"):
+        sink.write([event])
+    assert path.read_text() == ""
 
 
 @pytest.mark.parametrize(("every_frame", "lines"), [(False, [3]), (True, [3, 4])])
