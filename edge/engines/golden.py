@@ -20,7 +20,6 @@ from edge.errors import BundleError
 from edge.manifest import BundleFile, StateTensor
 from edge.preprocess import normalize_crops
 from edge.protocols import Engine
-from edge.system.npz import arrays
 
 MIN_COSINE = 0.999
 MAX_LABEL_CHANGES = 0.01
@@ -99,6 +98,8 @@ def _sequences(bundle: Bundle, entry: BundleFile) -> Iterator[tuple[npt.NDArray[
 
 
 def _batches(bundle: Bundle, content: bytes) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]]:
+    from edge.system.npz import arrays  # most starts have proven their network before
+
     members, size = arrays(content), bundle.manifest.input.size
     crops, logits = members.get("crops"), members.get("logits")
     if crops is None or logits is None:
