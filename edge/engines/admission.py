@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -17,13 +19,16 @@ from edge.bundle import Bundle
 from edge.engines.golden import Verdict
 from edge.engines.records import verdict_from
 from edge.errors import BundleError, EdgeError, reason
+from edge.system import signals
 from edge.system.background import Background
+from edge.system.notify import Supervisor
 from edge.system.one_line import one_line
 
 log = logging.getLogger("edge")
 
 Admit = Callable[[Bundle, str], Verdict]  # how closely a precision reproduces golden.npz on the processor
 _COMMAND = ("-m", "edge.engines.admission_command")
+_BEAT_S = 1.0
 _MOST_WORDS = 600  # characters of an error
 
 
@@ -56,7 +61,7 @@ def admit(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
             "allow this user more processes and memory"
         ) from error
     try:
-        if not child.wait(most_s):
+        if not _ended(child, most_s):
             raise BundleError(
                 f"{model} did not finish its first steps within {most_s:g} s; export a smaller network, or "
                 "set a higher limits.load_s"
@@ -64,6 +69,23 @@ def admit(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
         return _verdict(child, str(model))
     finally:
         child.stop(0)
+
+
+def _ended(child: Background, most_s: float) -> bool:
+    """Wait for a child's end; whether it came within ``most_s`` seconds.
+
+    A signal ends the wait at once. A supervisor is told that it goes on, or a large network on a slow board
+    would be killed and tried again for ever.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return child.wait(most_s)
+    supervisor, end = Supervisor(), time.monotonic() + most_s
+    with signals.released():
+        while not child.wait(max(0.0, min(_BEAT_S, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                return False
+            supervisor.busy(5 * _BEAT_S)
+    return True
 
 
 def _environment() -> dict[str, str]:

@@ -123,10 +123,14 @@ def _data_bytes() -> int:
 
 
 def _limit(what: int, most: int) -> None:
-    """Lower a limit; one that is already lower stays."""
+    """Lower a limit; one that is already lower stays.
+
+    A service's sandbox may forbid it (SystemCallFilter=~@resources), but has limits of its own.
+    """
     hard = resource.getrlimit(what)[1]
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (most, most))
+    with suppress(OSError):
+        resource.setrlimit(what, (most, most))
 
 
 if __name__ == "__main__":

@@ -130,7 +130,9 @@ def read_checked(bundle: Bundle, precision: str) -> bytes:
     try:
         check_graph(content)
     except ValueError as error:
-        raise BundleError(f"{bundle.model(precision)}: {error}; export the bundle again") from error
+        raise BundleError(
+            f"{bundle.model(precision)} is no usable ONNX file ({error}); export the bundle again"
+        ) from error
     return content
 
 

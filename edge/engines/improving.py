@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from edge.bundle import Bundle
 from edge.engines.measure import Choice
@@ -95,4 +97,5 @@ class Improving(Switching):
 
 def command(bundle: Bundle, kind: str) -> list[str]:
     """The child that measures ``bundle`` with the backends of ``engine.kind``."""
-    return [sys.executable, "-m", "edge.engines.measure_command", str(bundle.folder.resolve()), kind]
+    limits = json.dumps(asdict(bundle.limits))
+    return [sys.executable, "-m", "edge.engines.measure_command", str(bundle.folder.resolve()), kind, limits]

@@ -42,6 +42,13 @@ class Supervisor:
             self._last_beat_s = now
             self._send("WATCHDOG=1")
 
+    def busy(self, seconds: float) -> None:
+        """Report that work in the start or in a reload goes on, and may take this many ``seconds`` more.
+
+        Whoever calls it again and again must have a bound of its own.
+        """
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}", "WATCHDOG=1")
+
     def status(self, text: str) -> None:
         """Set the line for `systemctl status`."""
         self._send(_status(text))

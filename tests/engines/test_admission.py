@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -94,6 +95,19 @@ def test_whatever_a_child_does_is_one_line(monkeypatch, tmp_path, program: str, 
         admit(bundle, "fp32")
     assert "\n" not in str(caught.value)
     assert time.monotonic() - started < 10
+
+
+def test_a_supervisor_is_told_that_the_start_goes_on(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(admission, "_COMMAND", ("-c", "import time; time.sleep(1)"))
+    monkeypatch.setattr(admission, "_BEAT_S", 0.1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with pytest.raises(BundleError, match="gave no verdict"):
+            admit(bundles.load(tiny.write(tmp_path / "b")), "fp32")
+        receiver.setblocking(False)
+        assert receiver.recv(100) == b"EXTEND_TIMEOUT_USEC=500000\nWATCHDOG=1"
+        assert receiver.recv(100), "it is told more than once"
 
 
 def test_no_child_is_one_line(monkeypatch, tmp_path) -> None:

@@ -51,7 +51,9 @@ def refusal(model: bytes) -> str:
 def test_an_error_names_file_and_fix_before_anything_parses_the_file(tmp_path: Path) -> None:
     folder = tiny.write(tmp_path / "b", tiny.MODEL + b"\xca\x01\x00")  # one function, which is empty
     for part in BACKENDS[:2]:
-        with pytest.raises(BundleError, match=r"model\.fp32\.onnx: it contains functions .*; export"):
+        with pytest.raises(
+            BundleError, match=r"model\.fp32\.onnx is no usable .*it contains functions .*; export"
+        ):
             part.load(EngineConfig(), bundles.load(folder), "fp32", 1)
 
 

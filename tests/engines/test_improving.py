@@ -185,9 +185,9 @@ def test_a_new_onnx_runtime_is_measured_again(own_cache, monkeypatch) -> None:
 
 def quick(bundle, kind: str) -> list[str]:
     """The real child with little time to measure, which does not matter here."""
-    *_, folder, kind = COMMAND(bundle, kind)
+    *_, folder, kind, limits = COMMAND(bundle, kind)
     program = "import sys; from edge.engines import measure_command as m; m.BUDGET_S = 0.1; "
-    return [*child(f"{program}sys.exit(m.main(*sys.argv[1:]))"), folder, kind]
+    return [*child(f"{program}sys.exit(m.main(*sys.argv[1:]))"), folder, kind, limits]
 
 
 def test_the_real_child_stores_its_choice_and_the_state_goes_on(own_cache, monkeypatch, log) -> None:

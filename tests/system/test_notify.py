@@ -36,6 +36,8 @@ def told(receiver: socket.socket) -> list[str]:
 def test_the_life_of_a_service(listener: tuple[socket.socket, str]) -> None:
     receiver, name = listener
     supervisor = Supervisor({"NOTIFY_SOCKET": name})
+    supervisor.busy(2.5)
+    assert told(receiver) == ["EXTEND_TIMEOUT_USEC=2500000\nWATCHDOG=1"]
     supervisor.ready("reads demo\nwith int8")
     with supervisor.reloading():
         started = told(receiver)
