@@ -34,6 +34,10 @@ def bounds(metadata: Mapping[str, Any]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+NOT_SET = ("most_pixels", "sinks", "settings_files")  # fields of [source] and [output] that are no keys
+MEGAPIXELS = 64.0
+
+
 @dataclass(frozen=True)
 class SourceConfig:
     """Where frames come from."""
@@ -60,6 +64,7 @@ class SourceConfig:
         None, "against the flicker of lamps; 0 does nothing against it", "Hz",
         empty="the camera's own", choices=(0, 50, 60),
     )  # fmt: skip
+    most_pixels: int = int(MEGAPIXELS * 1e6)  # of a frame; a run takes it from [limits]
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class BudgetConfig:
 
 @dataclass(frozen=True)
 class LimitsConfig:
-    """How large a file may be that is read, and what a network may take when it is first loaded."""
+    """How large a file or picture may be, and what a network may take when it is first loaded."""
 
     manifest_mb: float = setting(1.0, "manifest.json", "MB", 0.001, 64)
     evaluation_mb: float = setting(8.0, "evaluation.json", "MB", 0.001, 1024)
@@ -156,10 +161,14 @@ class LimitsConfig:
         "by the sizes of file and face",
     )  # fmt: skip
     load_s: float = setting(120.0, "time for that", "s", 1, 86_400)
-    picture_megapixels: float = setting(64.0, "a picture, by its header", "megapixels", 0.01, 4096)
+    picture_megapixels: float = setting(
+        MEGAPIXELS, "a picture, a frame of a video or of a network camera", "megapixels", 0.01, 4096
+    )
 
-
-NOT_SET = ("sinks", "settings_files")  # fields of [output] that are no keys of it
+    @property
+    def most_pixels(self) -> int:
+        """``picture_megapixels`` in pixels."""
+        return int(self.picture_megapixels * 1e6)
 
 
 @dataclass(frozen=True)

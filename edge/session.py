@@ -144,9 +144,10 @@ class Parts:
 
 
 def _source(config: Config) -> SourceConfig:
-    """The settings of the source, which gives pictures to draw on if an output draws."""
+    """The settings of the source: bounded by [limits], with pictures to draw on if an output draws."""
     draws = any(part.pictures for part in outputs.wanted(config.output))
-    return replace(config.source, draw=config.source.draw or draws)
+    most_pixels = config.limits.most_pixels
+    return replace(config.source, draw=config.source.draw or draws, most_pixels=most_pixels)
 
 
 def _camera_frames(config: Config, idle: Callable[[], None], turned: Orientation) -> Recovering:

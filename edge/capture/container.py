@@ -6,11 +6,11 @@ import logging
 import re
 from typing import Any
 
-from edge.capture.picture_headers import MAX_PIXELS
 from edge.capture.regular_file import WatchedFile
 from edge.errors import SourceError
 
 _DEFAULT_FPS = 25.0  # for a file without a frame rate
+_SLOWEST_FPS, _FASTEST_FPS = 0.01, 1000.0  # as of source.fps
 _MICROSECOND = 1e-6  # in which FFmpeg gives a container's start and duration
 # FFmpeg's names of streams without a container: their pictures have no times.
 _BARE = {
@@ -20,6 +20,7 @@ _BARE = {
 # Nothing that a file names may be opened: neither the network nor another file.
 _OPTIONS = {"protocol_whitelist": "none"}
 _READ_BYTES = 1 << 18
+_PADDING = 1 << 23  # pixels: FFmpeg counts with what it adds to each row and column
 # HLS, FFmpeg's own, DASH, ASX, SDP; some editors begin a file with a byte order mark.
 _PLAYLIST = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat version|(?:<\?xml[^>]*>\s*)?<(?:MPD|asx)\b|v=0\s)", re.I
@@ -29,8 +30,12 @@ _PICTURE_BRANDS = ("avif", "heic", "heix", "mif1")
 _PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp")  # of covers in audio files
 
 
-def opened(av: Any, file: WatchedFile, name: str) -> Any:
-    """The container in ``file``; SourceError with the library's own words if it is none."""
+def opened(av: Any, file: WatchedFile, name: str, most_pixels: int) -> Any:
+    """The container in ``file``; SourceError with the library's own words if it is none.
+
+    FFmpeg decodes first frames to learn what the header does not tell: of at most ``most_pixels`` each where
+    PyAV can limit that, else of at most 268 million, its own limit.
+    """
     chatter = logging.getLogger("libav")  # PyAV 10 logs there what FFmpeg says of each damaged frame
     if not chatter.handlers:
         chatter.addHandler(logging.NullHandler())
@@ -42,9 +47,10 @@ def opened(av: Any, file: WatchedFile, name: str) -> Any:
         with av.logging.Capture(local=False) as said:
             return av.open(
                 file,
-                container_options=_OPTIONS,  # PyAV 10 crashes on FLV if they are passed on to streams
+                container_options=_OPTIONS,
                 buffer_size=_READ_BYTES,
                 **_titles(av),
+                **_of_streams(av, most_pixels),
             )
     except (av.error.FFmpegError, OSError) as error:
         if file.fault is not None:
@@ -65,7 +71,18 @@ def _titles(av: Any) -> dict[str, str]:
     return {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
-def video_of(container: Any, name: str) -> Any:
+def decoder_options(most_pixels: int) -> dict[str, str]:
+    """Options of a decoder whose frames have at most ``most_pixels``, even if their size changes midway."""
+    return {"max_pixels": str(most_pixels + _PADDING)}
+
+
+def _of_streams(av: Any, most_pixels: int) -> dict[str, Any]:
+    """Options of the decoders; older PyAV crash on FLV, whose streams appear late, if they get any."""
+    version = tuple(int(part) for part in av.__version__.split(".")[:2])
+    return {"options": decoder_options(most_pixels)} if version >= (18, 1) else {}
+
+
+def video_of(container: Any, name: str, most_pixels: int) -> Any:
     """The first video stream that is no cover; SourceError names what there is instead."""
     if container.metadata.get("major_brand", "").strip() in _PICTURE_BRANDS:  # FFmpeg gives one tile of it
         raise SourceError(f"{name} is a picture in HEIF format, which is not read; save it as JPEG")
@@ -73,7 +90,7 @@ def video_of(container: Any, name: str) -> Any:
     if videos and videos[0].codec_context is None:
         raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to MP4 (H.264)")
     if videos:
-        _check_size(videos[0].codec_context, name)
+        _check_size(videos[0].codec_context, name, most_pixels)
         return videos[0]
     others = sorted({f"{stream.type} {_codec(stream)}".strip() for stream in container.streams})
     kinds = {stream.type for stream in container.streams} - {"video"}
@@ -81,11 +98,11 @@ def video_of(container: Any, name: str) -> Any:
     raise SourceError(f"{name} has no video stream ({only}); give a file with moving pictures")
 
 
-def _check_size(context: Any, name: str) -> None:
-    if context.width * context.height > MAX_PIXELS:
+def _check_size(context: Any, name: str, most_pixels: int) -> None:
+    if context.width * context.height > most_pixels:
         raise SourceError(
-            f"the header of {name} says {context.width}x{context.height} pixels, at most {MAX_PIXELS:,} are "
-            "read; make it smaller"
+            f"the header of {name} says {context.width}x{context.height} pixels, at most {most_pixels:,} are "
+            "read; make it smaller, or set limits.picture_megapixels"
         )
 
 
@@ -107,7 +124,7 @@ def nominal_rate(stream: Any, bare: bool) -> float:
     # A bare stream has no average; what FFmpeg guesses then comes from the codec's own header.
     rates = [stream.average_rate, stream.guessed_rate]
     for rate in reversed(rates) if bare else rates:
-        if rate and 0 < rate <= 1000:
+        if rate and _SLOWEST_FPS <= rate <= _FASTEST_FPS:
             return float(rate)
     return _DEFAULT_FPS
 

@@ -17,8 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.capture.picture_files import read_picture
+from edge.config import SourceConfig
 from edge.data import Float32, Frame
-from edge.errors import DependencyError
+from edge.errors import DependencyError, SourceError
 from edge.system.closing import Closing
 
 WIDTH, HEIGHT, FPS = 640, 480, 15.0
@@ -126,13 +128,15 @@ def _photograph(actor: Actor) -> npt.NDArray[np.uint8]:
     # Locate the packages without importing them: an import takes longer than the demo's first second.
     spec = importlib.util.find_spec(actor.package)
     path = Path(spec.origin).parent / actor.file if spec and spec.origin else None
-    image = cv2.imread(str(path)) if path and path.is_file() else None
-    if image is None:
+    try:
+        if path is None:
+            raise SourceError("no such package")
+        return read_picture(path, SourceConfig.most_pixels)
+    except SourceError as error:
         raise DependencyError(
-            f"the demo's photograph {actor.file} from the package {actor.package} is not installed; "
-            "pip install 'emotion-edge[demo]', or use another source"
-        )
-    return np.asarray(image, np.uint8)
+            f"the demo's photograph {actor.file} from the package {actor.package} is not installed "
+            f"({error}); pip install 'emotion-edge[demo]', or use another source"
+        ) from None
 
 
 def cutout(actor: Actor) -> tuple[Float32, Float32]:

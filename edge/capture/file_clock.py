@@ -29,7 +29,7 @@ class FileClock:
 
     def _next_s(self, position_s: float) -> float:
         if self._last_s is None:
-            return position_s if math.isfinite(position_s) and position_s >= 0 else 0.0
+            return position_s if 0 <= position_s < _LONGEST_GAP_S[False] else 0.0  # 0, too, if it is nan
         following_s = self._last_s + self._period_s
         if not math.isfinite(position_s):
             return following_s

@@ -10,6 +10,7 @@ from typing import Any
 
 from edge.capture.container import (
     cause_of,
+    decoder_options,
     estimated_frames,
     is_bare,
     nominal_rate,
@@ -22,8 +23,8 @@ from edge.capture.decoded import Pictures
 from edge.capture.file_clock import FileClock
 from edge.capture.file_structure import is_cut, track_matrix
 from edge.capture.orientation import UPRIGHT, from_matrix
-from edge.capture.picture_headers import MAX_PIXELS
 from edge.capture.regular_file import WatchedFile, shown
+from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import SourceError, require
 from edge.system.closing import Closing
@@ -39,6 +40,7 @@ class FileSource(Closing):
     Frames are luma (H,W), a view of the decoder's memory, unless ``color`` asks for BGR (H,W,3) or the
     format has no luma of 8 bits. ``draw`` adds a BGR picture to luma. Frames are turned as the file says.
     Pixels that are not square stay as they are stored. ``fps`` is the rate of a file without usable times.
+    A larger frame than ``most_pixels`` is refused by the header, and missing if it comes later.
     ``file`` is what is open at ``path``.
     Raises SourceError if the file cannot be opened, and from ``frames`` if nothing in it can be decoded or
     its storage fails; DependencyError without PyAV.
@@ -53,6 +55,7 @@ class FileSource(Closing):
         *,
         color: bool = False,
         draw: bool = False,
+        most_pixels: int = SourceConfig.most_pixels,
         file: WatchedFile | None = None,
     ) -> None:
         """Open ``path`` immediately, so that a wrong one fails before anything else starts."""
@@ -66,13 +69,13 @@ class FileSource(Closing):
         self._file = file or WatchedFile(path)
         try:
             self._av = require("av", INSTALL)
-            self._container = opened(self._av, self._file, self.name)
-            self._stream = video_of(self._container, self.name)
+            self._container = opened(self._av, self._file, self.name, most_pixels)
+            self._stream = video_of(self._container, self.name, most_pixels)
         except BaseException:
             self._file.close()
             raise
         self._stream.thread_type = "AUTO"
-        self._stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._stream.codec_context.options = decoder_options(most_pixels)
         self._bare, self._rate_given = is_bare(self._container), fps is not None
         self.fps = fps or nominal_rate(self._stream, self._bare)  # frames per second
         self._origin_s = origin_s(self._container, self._stream)

@@ -9,20 +9,17 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from edge.capture.cv_capture import silence_opencv
 from edge.capture.levels import Levels
-from edge.capture.picture_headers import MAX_PIXELS, SUFFIXES, holds_more, is_float_tiff, size_of
+from edge.capture.picture_files import decoded, read_bytes
+from edge.capture.picture_headers import SUFFIXES, holds_more
 from edge.capture.regular_file import shown
+from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import SourceError
 from edge.system.closing import Closing
 
 _log = logging.getLogger(__name__)
-_MAX_BYTES = 1 << 30  # of a picture file
 _HIDDEN = (
     "thumbs.db",
     "desktop.ini",
@@ -41,13 +38,16 @@ class ImageSource(Closing):
 
     live = False
 
-    def __init__(self, address: str | Path, fps: float = 10.0) -> None:
+    def __init__(
+        self, address: str | Path, fps: float = 10.0, *, most_pixels: int = SourceConfig.most_pixels
+    ) -> None:
         """List the pictures of ``address``; they are read later, one by one."""
         if not fps > 0:
             raise SourceError(f"fps is {fps}; set a positive number of images per second")
         silence_opencv()
         self.name = shown(address)
         self.fps = fps
+        self._most_pixels = most_pixels
         self._passed_over: Counter[str] = Counter()
         self._broken: list[str] = []
         self._more: list[str] = []  # names of files with further pictures
@@ -61,8 +61,8 @@ class ImageSource(Closing):
         try:
             for index, path in enumerate(self._paths):
                 try:
-                    data = _bytes_of(path)
-                    image = self._levels.to_8_bits(_decoded(data))
+                    data = read_bytes(path, self._most_pixels)
+                    image = self._levels.to_8_bits(decoded(data, self._most_pixels))
                 except SourceError as error:
                     self._broken.append(f"{shown(path.name)}: {error}")
                     continue
@@ -136,30 +136,3 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     # Splitting by a group alternates text and digits, so equal positions hold equal types.
     parts = re.split(r"([0-9]+)", name.lower())
     return tuple((int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts))
-
-
-def _decoded(data: bytes) -> npt.NDArray[np.generic]:
-    """The picture (H,W,3) in the depth that its file has; SourceError tells why not."""
-    size = size_of(data)
-    if size is None:
-        raise SourceError("it is no picture, or its header is broken")
-    if not 0 < size[0] * size[1] <= MAX_PIXELS:
-        raise SourceError(f"its header says {size[1]}x{size[0]} pixels, at most {MAX_PIXELS:,} are read")
-    # OpenCV cannot read gray floats as color.
-    how = cv2.IMREAD_UNCHANGED if is_float_tiff(data) else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
-    except (cv2.error, MemoryError) as error:
-        raise SourceError(str(getattr(error, "err", None) or error or "out of memory")) from None
-    if image is None:
-        raise SourceError("it cannot be decoded")
-    return np.stack([image] * 3, axis=-1) if image.ndim == 2 else image[..., :3]
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise SourceError(f"it is larger than {_MAX_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(error.strerror or str(error)) from None

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import re
 import struct
+import sys
+from collections.abc import Iterator
+
+from edge.system.checked_file import FileRefused, open_checked
 
 SUFFIXES = (
     *(".bmp", ".dib", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
     ".webp",
 )
-MAX_PIXELS = 1 << 27  # 134 million; in color of 16 bits they take 805 MB
-_PNM = re.compile(rb"P[1-6]\s(?:\s|#[^\n]*\n)*(\d{1,9})\s(?:\s|#[^\n]*\n)*(\d{1,9})\s")
+_SPACE = rb"(?:\s|#[^\r\n]*[\r\n])*"  # for OpenCV either of the two ends a comment
+_PNM = re.compile(rb"P[1-6]\s" + _SPACE + rb"(\d{1,9})\s" + _SPACE + rb"(\d{1,9})\s")
+_MARKER = re.compile(rb"\xff[^\x00\xff]")  # of a JPEG
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # signature -> byte order
 _SUBFILE, _WIDTH, _HEIGHT, _SAMPLE_FORMAT = 254, 256, 257, 339  # tags of a TIFF
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I"}  # type of a tag's number -> how struct calls it
 
 
 def is_picture(path: str) -> bool:
@@ -24,10 +31,10 @@ def is_picture(path: str) -> bool:
     if os.path.splitext(path)[1].lower() not in SUFFIXES or not os.path.isfile(path):
         return False
     try:
-        with open(path, "rb") as file:
+        with open_checked(path, sys.maxsize, follow=True) as file:
             data = file.read(4096)
         return _kind(data) is not None and not (_kind(data) == "png" and holds_more(data))
-    except OSError:  # who reads it tells why
+    except (FileRefused, OSError):  # who reads it tells why
         return True
 
 
@@ -65,26 +72,43 @@ def _kind(data: bytes) -> str | None:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Height and width in the frame header (SOF) of a JPEG (ITU T.81, B.2.2); None if it has none.
-
-    Stray bytes between two segments are skipped, as libjpeg does.
-    """
-    at = 2 if data.startswith(b"\xff\xd8") else len(data)
-    while (at := data.find(b"\xff", at)) >= 0 and at + 9 <= len(data):
-        marker = data[at + 1]
+    """Height and width in the frame header (SOF) of a JPEG (ITU T.81, B.2.2); None if it has none."""
+    for marker, at in _jpeg_markers(data):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, at + 5)
             return height, width
         if marker == 0xDA:  # start of the compressed data
             return None
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:  # not a marker, or one without a length
-            at += 1 if marker == 0xFF else 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
 
 
+def scans_of(data: bytes) -> int:
+    """Scans of a JPEG, 0 for another kind: a decoder passes over all pixels for each."""
+    if _kind(data) != "jpeg":
+        return 0
+    return sum(marker == 0xDA for marker, _ in _jpeg_markers(data))
+
+
+def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker with a segment, and where it stands, up to the end of the picture.
+
+    What stands between two segments is skipped, as libjpeg does: compressed data, or stray bytes.
+    """
+    at = 2 if data.startswith(b"\xff\xd8") else len(data)
+    while (found := _MARKER.search(data, at)) and found.start() + 9 <= len(data):
+        at, marker = found.start(), data[found.start() + 1]
+        if marker == 0xD9:  # end of the picture
+            return
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without a segment
+            at += 2
+            continue
+        yield marker, at
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
 def _png_size(data: bytes) -> tuple[int, int] | None:
+    if data[12:16] != b"IHDR":
+        return None
     width, height = struct.unpack_from(">II", data, 16)
     return height, width
 
@@ -112,8 +136,13 @@ def _pnm_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _tiff_size(data: bytes) -> tuple[int, int] | None:
+    """The size of the picture, or of one of its tiles where that is larger: memory is taken for each."""
     tags = _tiff_tags(data)
-    return (tags[_HEIGHT], tags[_WIDTH]) if _HEIGHT in tags and _WIDTH in tags else None
+    sizes = [
+        (tags.get(_HEIGHT, 0), tags.get(_WIDTH, 0)),
+        (tags.get(_TILE_HEIGHT, 0), tags.get(_TILE_WIDTH, 0)),
+    ]
+    return max(sizes, key=lambda size: size[0] * size[1]) if all(sizes[0]) else None
 
 
 def is_float_tiff(data: bytes) -> bool:
@@ -134,15 +163,18 @@ def _tiff_start(data: bytes) -> int:
 
 
 def _tiff_directory(data: bytes, at: int) -> tuple[dict[int, int], int]:
-    """Tags with a single number in the directory at ``at``, and where the next one is (TIFF 6.0)."""
+    """Tags with a single number in the directory at ``at``, and where the next one is (TIFF 6.0).
+
+    Of a tag that occurs twice the first one counts, as for libtiff.
+    """
     order = _TIFF[data[:4]]
     (entries,) = struct.unpack_from(f"{order}H", data, at)
     tags: dict[int, int] = {}
     for entry in range(entries):
         tag, kind, count = struct.unpack_from(f"{order}HHI", data, at + 2 + 12 * entry)
-        if count == 1:
-            value = f"{order}{'H' if kind == 3 else 'I'}"
-            (tags[tag],) = struct.unpack_from(value, data, at + 10 + 12 * entry)
+        if count == 1 and kind in _TIFF_NUMBERS:
+            (value,) = struct.unpack_from(f"{order}{_TIFF_NUMBERS[kind]}", data, at + 10 + 12 * entry)
+            tags.setdefault(tag, value)
     end = at + 2 + 12 * entries
     return tags, int.from_bytes(data[end : end + 4], "little" if order == "<" else "big")
 

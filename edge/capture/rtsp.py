@@ -15,6 +15,7 @@ import cv2
 
 from edge.capture.addresses import without_password
 from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
+from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import SourceError
 from edge.system.closing import Closing
@@ -52,6 +53,7 @@ class RtspSource(Closing):
         fps: float | None = None,
         *,
         catch_up_s: float = CATCH_UP_S,
+        most_pixels: int = SourceConfig.most_pixels,
     ) -> None:
         """Connect immediately, within OPEN_S seconds; diagnosing a failure may take as long again."""
         silence_opencv()
@@ -64,6 +66,7 @@ class RtspSource(Closing):
             if time.monotonic() - started > 0.9 * OPEN_S:
                 raise SourceError(f"{self.name} does not answer within {OPEN_S:g} s; check the camera")
             raise SourceError(f"{self.name} {_fault(parts)}")
+        _check_size(self.name, capture, most_pixels)
         self.fps = nominal_fps(capture)  # frames per second according to the stream
         wishes = {
             cv2.CAP_PROP_FRAME_WIDTH: width,
@@ -104,6 +107,16 @@ class RtspSource(Closing):
             if caught_up:
                 yield Frame(picture.image, picture.grabbed_s, index)
             index += 1
+
+
+def _check_size(name: str, capture: cv2.VideoCapture, most_pixels: int) -> None:
+    width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > most_pixels:
+        capture.release()
+        raise SourceError(
+            f"{name} says {width}x{height} pixels, at most {most_pixels:,} are read; set a smaller size in "
+            "the camera itself, or limits.picture_megapixels"
+        )
 
 
 def parameters(library: ModuleType) -> list[int]:

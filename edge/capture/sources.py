@@ -30,7 +30,7 @@ def _demo(_: SourceConfig) -> Source:
 def _file(c: SourceConfig) -> Source:
     from edge.capture.files import FileSource
 
-    return FileSource(c.address, c.fps, color=c.color, draw=c.draw)
+    return FileSource(c.address, c.fps, color=c.color, draw=c.draw, most_pixels=c.most_pixels)
 
 
 def _opencv(c: SourceConfig) -> Source:
@@ -63,13 +63,13 @@ def _rtsp(c: SourceConfig) -> Source:
 
     for name in Controls.of(c).names():
         missing(without_password(c.address), name, "set that in the camera itself")
-    return RtspSource(c.address, c.width, c.height, c.fps)
+    return RtspSource(c.address, c.width, c.height, c.fps, most_pixels=c.most_pixels)
 
 
 def _folder(c: SourceConfig) -> Source:
     from edge.capture.images import ImageSource
 
-    return ImageSource(c.address, c.fps or 10.0)
+    return ImageSource(c.address, c.fps or 10.0, most_pixels=c.most_pixels)
 
 
 _OPENCV, _GST = "OpenCV", "GStreamer 1.20 and python3-gi, from apt"

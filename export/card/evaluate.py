@@ -14,6 +14,7 @@ import numpy.typing as npt
 from calibration.collect import finder, track_crops
 from edge import session
 from edge.bundle import Bundle, load
+from edge.capture.picture_files import read_picture
 from edge.capture.picture_headers import SUFFIXES
 from edge.config import Config, SourceConfig
 from edge.data import Frame
@@ -136,10 +137,7 @@ def _crops(path: Path, bundle: Bundle, faces: Parts | None) -> Uint8:
 
 
 def _still(path: Path) -> Iterator[Frame]:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise EdgeError("it cannot be read")
-    yield Frame(image=np.asarray(image, np.uint8), timestamp_s=0.0, index=0)
+    yield Frame(image=read_picture(path, SourceConfig.most_pixels), timestamp_s=0.0, index=0)
 
 
 def _frames(path: Path) -> Iterator[Frame]:

@@ -90,7 +90,7 @@ def test_a_video_of_absurd_size_is_refused_by_its_header() -> None:
     stream.disposition = SimpleNamespace(value=1)
     streams = SimpleNamespace(video=[stream], audio=[])
     with pytest.raises(SourceError, match=r"the header of a\.mkv says 60000x60000 pixels"):
-        video_of(SimpleNamespace(metadata={}, streams=streams), "a.mkv")
+        video_of(SimpleNamespace(metadata={}, streams=streams), "a.mkv", 64_000_000)
 
 
 def test_the_picture_starts_later_than_the_sound(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import made_clips as clips
@@ -13,6 +15,7 @@ from contracts import check_source
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.capture.container import nominal_rate
 from edge.capture.file_clock import FileClock
 from edge.capture.files import FileSource
 
@@ -88,3 +91,18 @@ def test_two_streams_put_together_are_one(tmp_path: Path) -> None:
     (tmp_path / "both.ts").write_bytes(part + part)
     times_s = [frame.timestamp_s for frame in check_source(FileSource(tmp_path / "both.ts"), at_most=99)]
     assert times_s == pytest.approx([i / 25 for i in range(24)], abs=1e-3)
+
+
+def test_a_video_that_begins_after_ages_starts_at_0() -> None:
+    clock = FileClock(25.0)
+    times_s = [clock.time_s(1e18 + index) for index in range(4)]  # further apart than its floats are
+    assert times_s[0] == 0.0
+    assert all(a < b for a, b in pairwise(times_s))
+
+
+@pytest.mark.parametrize(
+    ("rate", "fps"), [(Fraction(1, 2**32), 25.0), (Fraction(1, 60), 1 / 60), (Fraction(2**31, 1), 25.0)]
+)
+def test_a_rate_that_cannot_be_is_none(rate: Fraction, fps: float) -> None:
+    stream = SimpleNamespace(average_rate=rate, guessed_rate=None)
+    assert nominal_rate(stream, bare=False) == pytest.approx(fps)
