@@ -14,11 +14,13 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from edge.config import NOT_SET, Config, bounds
 from edge.errors import ConfigError
+from edge.system import bounded_toml
+from edge.system.checked_file import FileRefused
+from edge.system.waited_read import read_waited
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+MOST_BYTES = 1_000_000
+PATIENCE_S = 10.0  # for the writer of a pipe
+MOST_OUTPUTS = 100
 
 log = logging.getLogger("edge")
 Settings = TypeVar("Settings")
@@ -59,10 +61,12 @@ class Reader:
         table, _, key = name.partition(".")
         tables = [entry.name for entry in fields(Config)]
         if table not in tables:
-            raise ConfigError(f"unknown table {table!r}, expected one of {', '.join(tables)}")
+            raise ConfigError(f"unknown table {table!r:.60}, expected one of {', '.join(tables)}")
         section = getattr(self.config, table)
         if table == "output" and key not in _keys(type(section)):
             section = replace(section, sinks=_with_sink(section.sinks, key, value))
+            if len(section.sinks) > MOST_OUTPUTS:
+                raise ConfigError(f"[output] names more than {MOST_OUTPUTS} outputs; leave some out")
         else:
             section = _with(section, table, key, value)
         self.config = replace(self.config, **{table: section})
@@ -100,28 +104,26 @@ def fill(kind: type[Settings], values: Mapping[str, Any], table: str) -> Setting
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file, with or without a byte order mark; ConfigError if it cannot be read."""
     try:
-        data = path.read_bytes()
+        data = read_waited(path, MOST_BYTES, PATIENCE_S)
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise ConfigError(f"{path} is UTF-16, expected UTF-8; save it again as UTF-8 in your editor")
-        return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the configuration {path} ({error.strerror}); check the path and its mode"
-        ) from error
+        return bounded_toml.loads(data.decode("utf-8-sig"))
+    except FileRefused as error:
+        raise ConfigError(f"the configuration {path} {error}; give a file with settings") from error
     except UnicodeDecodeError as error:
         line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
         raise ConfigError(
             f"{path} is not UTF-8 (byte 0x{byte:02x} in line {line}); save it again as UTF-8"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
 def _parse(text: str) -> Any:
     """``text`` as a TOML value if it is one, else the text itself, so that paths need no quotes."""
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+        value = bounded_toml.loads(f"value = {text}")["value"]
+    except ValueError:
         return text
     return value if isinstance(value, str | int | float | list | dict) else text  # a date may be a file name
 
@@ -150,7 +152,7 @@ def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
     """``section`` with one value replaced; type and bounds are checked against the dataclass field."""
     hints = _keys(type(section))
     if key not in hints:
-        raise ConfigError(f"unknown key {table}.{key}; [{table}] has {', '.join(hints)}")
+        raise ConfigError(f"unknown key {table}.{key:.60}; [{table}] has {', '.join(hints)}")
     allowed = get_args(hints[key]) if isinstance(hints[key], UnionType) else (hints[key],)
     if float in allowed and type(value) is int and abs(value) <= sys.float_info.max:
         value = float(value)
@@ -165,5 +167,5 @@ def _with(section: Settings, table: str, key: str, value: Any) -> Settings:
     free = not choices or (low > -inf and not isinstance(value, str))  # a number within bounds is enough
     outside = isinstance(value, int | float) and not low <= value <= high
     if value not in choices and (outside or not free):
-        raise ConfigError(f"{table}.{key} is {value}, expected {bounds(metadata)}")
+        raise ConfigError(f"{table}.{key} is {value!s:.60}, expected {bounds(metadata) or 'a number'}")
     return replace(section, **{key: value})  # type: ignore[type-var]

@@ -2,7 +2,7 @@
 
 import codecs
 import contextlib
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ def test_faults_are_named(override: str, message: str) -> None:
 
 
 def test_broken_files(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read the configuration"):
+    with pytest.raises(ConfigError, match=r"the configuration .* cannot be read"):
         config_file.load(tmp_path / "none.toml")
     path = tmp_path / "c.toml"
     path.write_text("[source\n")
@@ -91,3 +91,35 @@ def test_any_text_is_taken_or_refused_in_one_line(text: str) -> None:
 
 def test_a_file_may_be_named_as_a_date() -> None:
     assert config_file.load(None, ["source.address=2024-05-01"]).source.address == "2024-05-01"
+
+
+FLOATS = [
+    (f"{table.name}.{field.name}", field)
+    for table in fields(config.Config)
+    for field in fields(table.default_factory)  # type: ignore[arg-type,misc]
+    if field.metadata and "float" in str(field.type)
+]
+
+
+@pytest.mark.parametrize(("name", "field"), FLOATS)
+@pytest.mark.parametrize("value", ["nan", "-nan", "inf", "-inf", "1e400", "9" * 400])
+def test_every_number_has_to_be_one(name: str, field: Field[object], value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name} is .*, expected ") as caught:
+        config_file.load(None, [f"{name}={value}"])
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "override", [f"detector.every={'9' * 5000}", f"{'a' * 10**6}.b=1", f"source.{'a' * 10**6}=1"]
+)
+def test_a_fault_of_any_length_is_one_short_line(override: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_file.load(None, [override])
+    assert len(str(caught.value)) < 300
+
+
+def test_a_file_of_many_outputs_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("[output]\n" + "".join(f"k{number} = 1\n" for number in range(70_000)))
+    with pytest.raises(ConfigError, match="names more than 100 outputs"):
+        config_file.load(path)
