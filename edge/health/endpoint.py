@@ -6,15 +6,11 @@ import json
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from edge.errors import ConfigError
 from edge.health.metrics import Health
 from edge.system.closing import Closing
 from edge.system.output_file import OutputFile
-
-if TYPE_CHECKING:  # only a port needs the server, which imports half of the standard library
-    from http.server import BaseHTTPRequestHandler
 
 FILE_S = 5.0  # interval of writing the file; on a memory card that is 10 MB a day
 _LOOPBACK = "127.0.0.1"
@@ -70,15 +66,14 @@ class HealthPort(Endpoint):
     """Answers ``GET /health`` on 127.0.0.1, which only this machine can reach."""
 
     def __init__(self, port: int, health: Health) -> None:
-        from http.server import ThreadingHTTPServer
+        from edge.health.port import server
 
         try:
-            self._server = ThreadingHTTPServer((_LOOPBACK, port), _handler(health))
+            self._server = server(_LOOPBACK, port, health)
         except OSError as error:
             raise ConfigError(
                 f"health port {port} cannot be opened ({error.strerror}); choose another"
             ) from error
-        self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True)
         self._thread.start()
@@ -88,27 +83,6 @@ class HealthPort(Endpoint):
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(1.0)
-
-
-def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
-    from http.server import BaseHTTPRequestHandler
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 5  # seconds after which a silent client is disconnected
-
-        def do_GET(self) -> None:
-            known = self.path.split("?")[0] in ("/", "/health")
-            body = json.dumps(health.snapshot() if known else {"error": "ask for /health"}).encode()
-            self.send_response(200 if known else 404)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Do not log requests."""
-
-    return Handler
 
 
 def endpoint(target: str, health: Health, force: bool = False) -> Endpoint:
