@@ -18,6 +18,7 @@ from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, si
 from edge.config import SourceConfig
 from edge.data import Frame
 from edge.errors import SourceError
+from edge.system.bounded_socket import has_head, received
 from edge.system.closing import Closing
 
 if TYPE_CHECKING:  # only the diagnosis of a failed connection needs them at run time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # only the diagnosis of a failed connection needs them at run
 OPEN_S = 5.0  # timeout to connect and to analyze the stream
 READ_S = 2.0  # timeout for the next frame
 CATCH_UP_S = 1.0  # after this, no frame is stale
+_MOST_HEAD_BYTES, _MOST_BODY_BYTES = 16_384, 100_000  # of an answer
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _TCP = "rtsp_transport;tcp|fpsprobesize;0"  # without the latter, opening counts frames for a second
 _ENCODE = "write @ : / % # ? in a user name or password as %40 %3A %2F %25 %23 %3F"
@@ -178,32 +180,36 @@ def _describe(parts: SplitResult) -> tuple[int, bytes]:
     """Status and SDP of a DESCRIBE request, repeated with credentials if the server asks for them."""
     import socket
 
+    until_s = time.monotonic() + OPEN_S
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     address = f"rtsp://{host}:{parts.port or 554}{parts.path}{'?' if parts.query else ''}{parts.query}"
     with socket.create_connection((parts.hostname, parts.port or 554), OPEN_S) as connection:
-        status, headers, body = _request(connection, address, 1)
+        status, headers, body = _request(connection, until_s, address, 1)
         challenges = sorted(headers.get_all("WWW-Authenticate", []), reverse=True)  # Digest before Basic
         if status == 401 and parts.username and challenges:
             user, password = unquote(parts.username), unquote(parts.password or "")
             login = f"Authorization: {_authorization(challenges[0], user, password, address)}\r\n"
-            status, _, body = _request(connection, address, 2, login)
+            status, _, body = _request(connection, until_s, address, 2, login)
     return status, body
 
 
 def _request(
-    connection: socket.socket, address: str, number: int, login: str = ""
+    connection: socket.socket, until_s: float, address: str, number: int, login: str = ""
 ) -> tuple[int, Message, bytes]:
     """Status, headers and body of the response to DESCRIBE (RFC 2326); ValueError if it is not RTSP."""
     import http.client
+    import io
 
     request = f"DESCRIBE {address} RTSP/1.0\r\nCSeq: {number}\r\nAccept: application/sdp\r\n{login}\r\n"
     connection.sendall(request.encode())
-    with connection.makefile("rb") as stream:
-        match = re.match(rb"RTSP/1\.\d (\d{3})", stream.readline(1000))
-        if match is None:
-            raise ValueError("not RTSP")
-        headers = http.client.parse_headers(stream)
-        return int(match[1]), headers, stream.read(min(int(headers.get("Content-Length", 0)), 100_000))
+    stream = io.BytesIO(received(connection, _MOST_HEAD_BYTES, until_s, has_head))
+    match = re.match(rb"RTSP/1\.\d (\d{3})", stream.readline(1000))
+    if match is None:
+        raise ValueError("not RTSP")
+    headers = http.client.parse_headers(stream)
+    body = stream.read()  # what came together with the head
+    length = min(max(int(headers.get("Content-Length", 0)), 0), _MOST_BODY_BYTES) - len(body)
+    return int(match[1]), headers, body + received(connection, length, until_s, lambda _: False)
 
 
 def _authorization(challenge: str, user: str, password: str, address: str) -> str:
@@ -212,7 +218,7 @@ def _authorization(challenge: str, user: str, password: str, address: str) -> st
 
     if challenge.lower().startswith("basic"):
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-    fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    fields = dict(re.findall(r'(\w+)="([^"\r\n]*)"', challenge))  # a line break would begin another header
     realm, nonce = fields.get("realm", ""), fields.get("nonce", "")
     response = _md5(_md5(user, realm, password), nonce, _md5("DESCRIBE", address))
     return (

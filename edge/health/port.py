@@ -10,14 +10,16 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from edge.health.metrics import Health
+from edge.system.bounded_socket import has_head, received
 
-CLIENTS = 16  # at a time; others are disconnected
+CLIENTS = 16  # at a time
 PATIENCE_S = 5.0  # for a whole request
 _HEAD_BYTES = 8192  # of a request
 
@@ -28,21 +30,26 @@ def server(host: str, port: int, health: Health) -> ThreadingHTTPServer:
 
 
 class _Server(ThreadingHTTPServer):
+    """Leaves the client that has kept its place for longest, if a new one finds none: others take no time."""
+
     daemon_threads = True
+    request_queue_size = 64  # that wait to be accepted
 
     def __init__(self, *args: Any) -> None:
         self._places = threading.BoundedSemaphore(CLIENTS)
+        self._clients: list[Any] = []  # their connections, oldest first
         super().__init__(*args)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, if there is a place."""
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+        """Answer in a thread of its own."""
+        while not self._places.acquire(timeout=0.05):
+            with suppress(OSError, IndexError):
+                self._clients[0].shutdown(socket.SHUT_RDWR)
+        self._clients.append(request)
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread could be started
-            self._places.release()
+            self._leave(request)
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -50,7 +57,11 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._leave(request)
+
+    def _leave(self, request: Any) -> None:
+        self._clients.remove(request)
+        self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone is no fault of ours, and no traceback in the log."""
@@ -90,21 +101,12 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
 
 def _head(connection: socket.socket) -> bytes:
     """The head of a request; empty if it does not arrive within the bounds."""
-    until_s, head = time.monotonic() + PATIENCE_S, b""
-    while b"\n\r\n" not in head and b"\n\n" not in head:
-        left_s = until_s - time.monotonic()
-        if left_s <= 0 or len(head) >= _HEAD_BYTES:
-            return b""
-        connection.settimeout(left_s)
-        try:
-            piece = connection.recv(_HEAD_BYTES - len(head))
-        except OSError:
-            return b""
-        if not piece:
-            return b""
-        head += piece
+    try:
+        head = received(connection, _HEAD_BYTES, time.monotonic() + PATIENCE_S, has_head)
+    except OSError:
+        head = b""
     connection.settimeout(PATIENCE_S)  # for the answer
-    return head
+    return head if has_head(head) else b""
 
 
 def _is_local(host: str) -> bool:
