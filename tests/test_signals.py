@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -48,6 +49,26 @@ def test_a_wait_for_a_reader_ends(tmp_path):
         os.close(reader)
         os.close(writer)
     assert (code, "Traceback" in told) == (130, False), told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_wait_for_a_server_that_says_nothing_ends(number):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/1"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge", "run", address, "--precision", "fp32"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        silent.settimeout(60)
+        connection = silent.accept()[0]  # it waits for the answer
+        process.send_signal(number)
+        began_s = time.monotonic()
+        _, told = process.communicate(timeout=15)
+        code, took_s = process.returncode, time.monotonic() - began_s
+        connection.close()
+    assert (code, "Traceback" in told) == (130, False), told
+    assert took_s < 2, f"{took_s:.1f} s"
 
 
 def test_a_background_job_that_ignores_a_signal_goes_on(tmp_path):

@@ -12,13 +12,14 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from edge.errors import EdgeError, reason
 from edge.system.atomic_write import drop_part, new_part, put_in_place
 from edge.system.cache import cache_folder, is_ours
 from edge.system.checked_file import FileRefused, open_checked, read_most
 from edge.system.ownership import fix, make_own_folder, open_own
+from edge.system.waiting import result_of
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models"
 YUNET_NAME = "face_detection_yunet_2023mar.onnx"
@@ -30,6 +31,7 @@ _CHUNK_BYTES = 65_536
 _ANY_BYTES = 1 << 62  # the size is judged with a better message
 _BY_SETTING = "set XDG_CACHE_HOME to a folder of your own"
 _NAMED = partial(open_checked, follow=True)  # a file that the user named may be a link
+_WHOLE = 20  # times the timeout of one response: a server of a byte a second would take days
 
 log = logging.getLogger(__name__)
 
@@ -123,17 +125,19 @@ def _copy(url: str, part: BinaryIO, size: int, timeout_s: float, path: Path) -> 
     # Imported here, because every run checks the cache but few download the file.
     import http.client
     import urllib.error
-    import urllib.request
-    from urllib.parse import urlsplit
 
-    left = size + 1
-    try:
-        address = url if urlsplit(url).scheme in ("http", "https", "file") else Path(url).absolute().as_uri()
-        with urllib.request.urlopen(address, timeout=timeout_s) as stream:
+    def copy() -> int:
+        """How many bytes more the file could have."""
+        left = size + 1
+        with _opened(url, timeout_s) as stream:
             while left and (chunk := stream.read(min(_CHUNK_BYTES, left))):
                 left -= part.write(chunk)
         part.flush()
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        return left
+
+    try:
+        left = result_of(copy, patience_s=_WHOLE * timeout_s)
+    except (OSError, http.client.HTTPException, ValueError, FileRefused) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it keeps the connection open
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -144,6 +148,18 @@ def _copy(url: str, part: BinaryIO, size: int, timeout_s: float, path: Path) -> 
         ) from error
     if not left:
         raise EdgeError(f"{url} gave a wrong file: more than {size} bytes; {_by_hand(path)}")
+
+
+def _opened(url: str, timeout_s: float) -> Any:
+    """A stream of what is at an http(s) or file: address, or in the file of that path."""
+    import urllib.request
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https"):
+        return urllib.request.urlopen(url, timeout=timeout_s)
+    path = urllib.request.url2pathname(parts.path) if parts.scheme == "file" else url
+    return _NAMED(path, _ANY_BYTES)
 
 
 def _put_in_place(part: BinaryIO, path: Path) -> None:

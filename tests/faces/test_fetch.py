@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -162,33 +163,60 @@ def test_a_read_only_folder_is_one_line(server: Server, tmp_path: Path) -> None:
         get(folder / "yunet.onnx", server.url("good"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="named pipes and signals of Unix")
-def test_ctrl_c_leaves_no_trace(tmp_path: Path) -> None:
-    """A named pipe that stops in the middle is a slow server; a real SIGINT comes after the first chunk."""
-    pipe, folder = tmp_path / "slow", tmp_path / "cache"
-    os.mkfifo(pipe)
-    caught = threading.Event()
+def slow(listening: socket.socket, start: bytes, piece: bytes) -> None:
+    """Send the head, ``start`` and then a ``piece`` every tenth of a second."""
+    with suppress(OSError), listening.accept()[0] as connection:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + start)
+        while True:
+            connection.sendall(piece)
+            time.sleep(0.1)
+
+
+def test_ctrl_c_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that stops in the middle; a real SIGINT comes after the first chunk."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    folder = tmp_path / "cache"
+    folder.mkdir()
 
     def press() -> None:
-        with pipe.open("wb", buffering=0) as writer:
-            writer.write(PAYLOAD[:70_000])
-            while not any(part.stat().st_size for part in folder.iterdir()):
-                time.sleep(0.001)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            caught.wait(5)
+        while not any(part.stat().st_size for part in folder.iterdir()):
+            time.sleep(0.001)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     # A job in the background inherits an ignored SIGINT.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            get(folder / "yunet.onnx", str(pipe))
-    finally:
-        caught.set()
-        thread.join()
-        signal.signal(signal.SIGINT, before)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=slow, args=(listening, PAYLOAD[:70_000], b""), daemon=True).start()
+        thread = threading.Thread(target=press)
+        thread.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                get(folder / "yunet.onnx", f"http://127.0.0.1:{listening.getsockname()[1]}/")
+        finally:
+            thread.join()
+            signal.signal(signal.SIGINT, before)
     assert os.listdir(folder) == []
+
+
+def test_a_server_that_drips_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(fetch, "_WHOLE", 0.2)  # of 5 s
+    began_s = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=slow, args=(listening, b"", b"x"), daemon=True).start()
+        with pytest.raises(EdgeError, match="it took more than 1 s"):
+            get(tmp_path / "a.onnx", f"http://127.0.0.1:{listening.getsockname()[1]}/")
+    assert time.monotonic() - began_s < 4
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["pipe", "/dev/zero"])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for address in (str(tmp_path / path), (tmp_path / path).as_uri()):
+        with pytest.raises(EdgeError, match=r"is a (named pipe|device), expected a regular file"):
+            get(tmp_path / "a.onnx", address)
 
 
 def test_the_cache_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
