@@ -19,14 +19,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration import arrays
 from edge.errors import EdgeError, reason
+from edge.system import strict_json
 from edge.system.atomic_write import atomic_write
+from edge.system.checked_file import FileRefused, read_checked
 from edge.system.hashing import sha256
 from edge.system.output_file import refuse_inputs
 
 log = logging.getLogger("calibration")
 Uint8 = npt.NDArray[np.uint8]
 SCHEMA = "emotion-edge-calibration-set/1"
+_MOST_BYTES = 10_000_000  # of set.json
 FILES = ("sequences.npz", "set.json", "preview.png")
 MIN_SEQUENCES, MIN_STEPS, MIN_LENGTH = 8, 256, 8
 ONE_SIDED = 0.8  # share of one class above which a warning is due
@@ -134,10 +138,12 @@ def write(folder: Path, chosen: list[Sequence], consent: str) -> None:
 def read(folder: Path) -> tuple[list[Uint8], dict[str, Any]]:
     """Sequences (T,S,S) of a set and what set.json says; EdgeError where it is not one, or was altered."""
     try:
-        about: dict[str, Any] = json.loads((folder / "set.json").read_text("utf-8"))
-        with np.load(folder / "sequences.npz") as archive:
-            crops, lengths = archive["crops"], archive["lengths"]
-    except (OSError, ValueError, KeyError) as error:
+        about = strict_json.loads(read_checked(folder / "set.json", _MOST_BYTES, follow=True))
+        if not isinstance(about, dict):
+            raise ValueError("set.json holds no object")
+        found = arrays.load(folder / "sequences.npz")
+        crops, lengths = found["crops"], found["lengths"]
+    except (FileRefused, ValueError, KeyError) as error:
         missing = [name for name in ("set.json", "sequences.npz") if not (folder / name).is_file()]
         fault = f"it has no {missing[0]}" if missing else reason(error)
         raise EdgeError(

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from calibration import calibration_set
+from calibration import arrays, calibration_set
 from calibration.sequences import SequenceRecipe, generate
 from edge import session
 from edge.bundle import Bundle
 from edge.capture.addresses import without_password
 from edge.config import Config, DetectorConfig, SourceConfig
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError, EdgeError, reason
 from edge.faces.crop import crop_faces
 from edge.manifest import Manifest
 from edge.recognition.scheduling import is_due
@@ -70,12 +70,13 @@ def load_sequences_of(
         with finder(detector=detector) as faces:
             return track_crops(data, manifest, faces, max_frames)
     try:
-        with np.load(data) as archive:
-            if "crops" in archive:
-                return list(archive["crops"])
-            images, labels = archive["images"], archive["labels"]
-    except (OSError, KeyError, ValueError) as error:
-        raise EdgeError(f"{data} holds neither 'crops' nor 'images' and 'labels': {error}") from error
+        found = arrays.load(data)
+        if "crops" in found:
+            return list(found["crops"])
+        images, labels = found["images"], found["labels"]
+    except (KeyError, ValueError) as error:
+        fault = reason(error) if isinstance(error, ValueError) else f"no {error}"
+        raise EdgeError(f"{data} holds neither 'crops' nor 'images' and 'labels': {fault}") from error
     rng = np.random.default_rng(0)
     return [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(min(len(images), 200))]
 

@@ -17,12 +17,15 @@ import numpy.typing as npt
 
 from edge.bundle import StateTensor
 from edge.errors import EdgeError, require
+from edge.system import strict_json
+from edge.system.checked_file import FileRefused, read_checked
 from edge.system.ort_session import onnxruntime, session_options
 from edge.system.output_file import write_output
 
 BINS = 2048  # half of them below zero
 SCHEMA, FORMAT = "emotion-edge-ranges/1", 1
 _HINT = "pip install 'emotion-edge[export]'"
+_MOST_BYTES = 10_000_000
 _AGAIN = "make it with emotion-calibrate ranges"
 Float32 = npt.NDArray[np.float32]
 
@@ -124,15 +127,15 @@ def write(
 def read(path: Path) -> dict[str, Any]:
     """Read ranges.json; EdgeError where it is not one, or a range is not finite or upside down."""
     try:
-        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        document = strict_json.loads(read_checked(path, _MOST_BYTES, follow=True))
         if not isinstance(document, dict) or "tensors" not in document:
             raise EdgeError(f"{path} is not a ranges file: it has no tensors; {_AGAIN}")
         tensors = document["tensors"]
         bad = [
             n for n, (low, high) in tensors.items() if not (np.isfinite([low, high]).all() and low <= high)
         ]
-    except OSError as error:
-        raise EdgeError(f"cannot read {path}: {error.strerror}; {_AGAIN}") from error
+    except FileRefused as error:
+        raise EdgeError(f"{path} {error}; {_AGAIN}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EdgeError(f"{path} is not a ranges file ({error}); {_AGAIN}") from error
     if document.get("format") != FORMAT:

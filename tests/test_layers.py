@@ -34,7 +34,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"deploy"},
         {"cli"},
     ],
-    "calibration": [{"degrade", "calibration_set", "ranges"}, {"sequences"}, {"collect"}],
+    "calibration": [{"arrays"}, {"degrade", "calibration_set", "ranges"}, {"sequences"}, {"collect"}],
     "export": [
         {"data", "graph", "load"},
         {"metrics", "parity"},

@@ -17,9 +17,11 @@ from benchmarks.core import stats
 from benchmarks.core.formatting import asked as target_of
 from benchmarks.core.formatting import is_number, plain
 from edge.errors import EdgeError
+from edge.system.checked_file import FileRefused, read_checked
 from edge.system.json_schema import problems
 
 SCHEMA = "emotion-bench/1"
+_MOST_BYTES = 100_000_000  # a soak of weeks is long
 Report = dict[str, Any]
 
 
@@ -90,13 +92,9 @@ def read(path: Path) -> Report:
     """A report from its file; ReportError if the file holds none."""
     try:
         # Python accepts NaN, Infinity and 1e999, which are neither JSON nor measurements.
-        document = json.loads(
-            path.read_text("utf-8-sig"), parse_constant=_finite, parse_float=_finite, parse_int=_integer
-        )
-    except OSError as error:
-        raise ReportError(
-            f"{path} cannot be read ({error.strerror}); give a report of emotion-bench"
-        ) from error
+        document = json.loads(_text(path), parse_constant=_finite, parse_float=_finite, parse_int=_integer)
+    except FileRefused as error:
+        raise ReportError(f"{path} {error}; give a report of emotion-bench") from error
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not JSON; give a report that emotion-bench wrote") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
@@ -108,6 +106,10 @@ def read(path: Path) -> Report:
     if fault:
         raise ReportError(f"{path} is not a report of emotion-bench: {plain(fault)}; measure again")
     return document
+
+
+def _text(path: Path) -> str:
+    return read_checked(path, _MOST_BYTES, follow=True).decode("utf-8-sig")
 
 
 def _finite(text: str) -> float:

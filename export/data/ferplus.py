@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration import arrays
 from edge.errors import BundleError
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -51,9 +51,9 @@ def load(path: Path, trial: bool = False) -> FerPlus:
         fault = "is a folder" if path.is_dir() else "does not exist"
         raise BundleError(f"{path} {fault}; pass --data the path of ferplus_webp.npz")
     try:
-        with path.open("rb") as file, np.load(file) as archive:
-            data = {name: archive[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        found = arrays.load(path)
+        data = {name: found[name] for name in _ARRAYS}
+    except (ValueError, KeyError) as error:
         raise BundleError(
             f"{path} is not ferplus_webp.npz, an archive of {', '.join(_ARRAYS)}; pass --data its path"
         ) from error

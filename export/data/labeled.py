@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from calibration import arrays
 from edge.bundle import Bundle
 from edge.errors import EdgeError, reason
 from export.data import ferplus
@@ -36,15 +36,14 @@ def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled 
     if path.suffix != ".npz":
         return None
     try:
-        with np.load(path) as archive:
-            names = set(archive.files)
-            if {"images", "labels"} <= names:
-                return _labeled(path, archive["images"], archive["labels"], len(bundle.labels))
-    except (OSError, ValueError, BadZipFile) as error:
+        found = arrays.load(path)
+        if {"images", "labels"} <= set(found):
+            return _labeled(path, found["images"], found["labels"], len(bundle.labels))
+    except ValueError as error:
         raise EdgeError(
             f"{path} cannot be read ({reason(error)}); pass an .npz with 'images' and 'labels'"
         ) from error
-    if "webp" not in names:
+    if "webp" not in found:
         return None
     data = ferplus.load(path)
     rows = data.fold == (1 if choosing else 2)
