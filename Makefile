@@ -14,7 +14,7 @@ PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-keras judge gstreamer docs dist lint format clean python
+.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-keras judge gstreamer docs audit dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -60,20 +60,29 @@ test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs
 docs: .venv/$(STAMP) ## docs/settings.md and the tables of the pages, from those of the program
 	.venv/bin/python tests/helpers/generated.py
 
+audit: .venv-audit/installed ## known holes in the versions of constraints.txt; asks PyPI, so it needs a network
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+.venv-audit/installed: | python
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore pip-audit==2.10.1
+	@touch $@
+
 dist: .venv/$(STAMP) ## sdist and wheel, in dist
 	.venv/bin/python -m build --outdir dist
 
-lint: .venv/$(STAMP) ## ruff and mypy
+lint: .venv/$(STAMP) ## ruff, mypy and bandit
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml edge export calibration benchmarks
 
 format: .venv/$(STAMP) ## let ruff rewrite the sources
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 clean: ## remove the environments, caches and output
-	rm -rf .venv .venv-demo .venv-keras .venv-runtime-* out build dist *.egg-info
+	rm -rf .venv .venv-audit .venv-demo .venv-keras .venv-runtime-* out build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

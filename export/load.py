@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import pickle
+import pickle  # nosec B403
 import sys
 from collections.abc import Mapping
 from pathlib import Path

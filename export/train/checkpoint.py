@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
+from pickle import UnpicklingError  # nosec B403
 from typing import Any
 from zipfile import BadZipFile
 

@@ -52,7 +52,8 @@ class Recovering:
         self.outages: deque[float] = deque(maxlen=100)  # durations in seconds, most recent last
         self._in_process, self._in_subprocess = in_process, in_subprocess
         self._timeouts, self._patient, self._turn = timeouts, patient, orientation.turn_frame
-        self._idle, self._random = idle, random.Random(seed)
+        self._idle = idle
+        self._random = random.Random(seed)  # nosec B311
         self._slot, self._checks, self._unusable = Slot(), BadFrames(timeouts.frozen_s), _Unusable(timeouts)
         self._attempt: Attempt | None = None
         self._in_child = False
