@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import boundaries
+
 from edge.capture.sources import SOURCES
 from edge.cli.config import code, reference
 from edge.engines.backends import BACKENDS
@@ -24,6 +26,7 @@ PAGES = [
         "docs/jetson.md",
         "docs/library.md",
         "docs/outputs.md",
+        "docs/security.md",
     )
 ]
 
@@ -53,6 +56,7 @@ TABLES = {
     "backends": markdown(BACKENDS, "`engine.kind`", _named),
     "sinks": markdown(SINKS, "Output", lambda part: f"`--{part.name}`", "What it writes"),
     "layers": _layers(),
+    "boundaries": boundaries.table(),
 }
 
 
