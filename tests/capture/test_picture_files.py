@@ -77,6 +77,10 @@ def vp8x(side: int, inner: bytes) -> bytes:
 
 LIES: dict[str, Callable[[], bytes]] = {
     "PNG with a text before its header": lambda: png(9000, chunk(b"tEXt", struct.pack(">II", 9, 9))),
+    "PNG with a chunk of gigabytes": lambda: png(90).replace(b"IDAT", b"IDAT" + bytes(40), 1).replace(
+        png(90)[33:37], b"\x7f\xff\xff\xff", 1
+    ),
+    "PNG that ends within a chunk": lambda: png(90)[:-20],
     "JPEG with a header inside a comment": lambda: (
         SMALL[:SOF] + b"\xff\xfe\0\x0f" + sized(9) + sized(HUGE) + SMALL[SOF + 13 :]
     ),
