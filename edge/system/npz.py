@@ -64,7 +64,7 @@ def arrays(content: bytes) -> Mapping[str, Array]:
         _check_end(content)
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = archive.infolist()
-        names = [info.filename for info in members]
+        names = [info.filename.removesuffix(".npy") for info in members]
         if len(members) > _MOST_MEMBERS or len(set(names)) < len(names):
             raise ValueError(f"{len(members)} members, expected at most {_MOST_MEMBERS} of different names")
     found = [_array(archive, info) for info in members]
@@ -72,8 +72,13 @@ def arrays(content: bytes) -> Mapping[str, Array]:
 
 
 def _check_end(content: bytes) -> None:
-    """Refuse a directory that is large or lies elsewhere: reading it would make a record for each member."""
+    """Refuse a directory that is large or lies elsewhere: reading it would make a record for each member.
+
+    Another file in front of the first member is refused as well, as NumPy does.
+    """
     end = content[-_END_BYTES:]
+    if content[:4] != b"PK\x03\x04":
+        raise ValueError("it does not begin as an .npz file does")
     if len(end) < _END_BYTES or end[:4] != b"PK\x05\x06" or end[-2:] != b"\0\0":
         raise ValueError("it does not end as an .npz file does; it may be cut")
     if content[:-_END_BYTES][-_ZIP64_BYTES:][:4] == b"PK\x06\x07":

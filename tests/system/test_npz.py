@@ -91,8 +91,10 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(data) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "does not end as an .npz file does"),
-        (b"hello" * 20, "does not end"),
+        (b"", "does not begin as an .npz file does"),
+        (b"hello" * 20, "does not begin"),
+        (b"hello" + GOOD, "does not begin"),
+        (GOOD[:10], "does not end as an .npz file does"),
         (GOOD[:-1], "does not end"),
         (GOOD + b"\0", "does not end"),
         (zipped("a.npy", b"", comment=b"x"), "does not end"),
@@ -122,11 +124,12 @@ def test_what_is_refused(content: bytes, words: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_two_members_of_one_name_are_refused() -> None:
+@pytest.mark.parametrize("name", ["a", "a.npy"])
+def test_two_members_of_one_name_are_refused(name: str) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.npy", b"")
-        archive.writestr("a.npy", b"")
+        archive.writestr(name, b"")
     assert "of different names" in told(file.getvalue())
 
 
