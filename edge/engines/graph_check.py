@@ -14,37 +14,7 @@ from edge.engines.graph_file import Graph, Node, read
 
 MOST_NODES = 100_000
 MOST_VALUES = 1 << 24  # of a tensor that an operator makes from a constant shape
-_STANDARD = ("", "ai.onnx")
-# Those into which ONNX Runtime's own tools fuse and quantize others, by onnxruntime/docs/ContribOperators.md.
-_MICROSOFT = frozenset(
-    [
-        "BiasGelu",
-        "DequantizeLinear",
-        "DynamicQuantizeMatMul",
-        "FastGelu",
-        "FusedConv",
-        "FusedGemm",
-        "FusedMatMul",
-        "Gelu",
-        "MatMulIntegerToFloat",
-        "QAttention",
-        "QGemm",
-        "QLinearAdd",
-        "QLinearAveragePool",
-        "QLinearConcat",
-        "QLinearGlobalAveragePool",
-        "QLinearLeakyRelu",
-        "QLinearMul",
-        "QLinearReduceMean",
-        "QLinearSigmoid",
-        "QLinearSoftmax",
-        "QuantizeLinear",
-        "QuickGelu",
-        "SkipLayerNormalization",
-        "SimplifiedLayerNormalization",
-        "Attention",
-    ]
-)
+_STANDARD = ("", "ai.onnx")  # domains of operators; the export writes no other
 _REFUSED = frozenset(("Loop", "If", "Scan", "SequenceMap"))
 # Operator -> which of its inputs say how large its output is, and are numbers of values along an axis.
 _SIZES: dict[str, tuple[int, ...]] = {
@@ -67,8 +37,7 @@ def check_graph(model: bytes) -> None:
 
 
 def _check_operator(node: Node) -> None:
-    known = node.domain in _STANDARD or (node.domain == "com.microsoft" and node.operator in _MICROSOFT)
-    if not known:
+    if node.domain not in _STANDARD:
         raise ValueError(f"the {node} is of the domain {node.domain!a:.40}, expected ONNX's own operators")
     if node.operator in _REFUSED:
         raise ValueError(f"the {node} repeats or branches, which no step needs")

@@ -16,7 +16,9 @@ from edge import bundle as bundles
 from edge.config import LimitsConfig
 from edge.engines.admission import admit
 from edge.engines.graph_check import check_graph
+from edge.engines.ort import PROCESSOR
 from edge.errors import BundleError
+from edge.system.ort_session import onnxruntime, session_options
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -220,6 +222,46 @@ def test_what_no_step_needs_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
         check_graph(make().SerializeToString())
     assert str(caught.value).isprintable()
+
+
+def by_batch() -> Any:
+    """Sizes that follow from the number of faces, and those that are small and written in the file."""
+    return graph(
+        node("Shape", ["face"], ["shape"]),
+        node("Constant", [], ["first"], value_ints=[0]),
+        node("Gather", ["shape", "first"], ["batch"]),
+        node("Concat", ["batch", "three"], ["rows"], axis=0),
+        node("ConstantOfShape", ["rows"], ["zeros"]),
+        node("Expand", ["row", "rows"], ["ones"]),
+        node("Pad", ["face", "pads"], ["padded"]),
+        node("Resize", ["padded", "", "", "sizes"], ["small"]),
+        node("Clip", ["small", "", "row"], ["cut"]),
+        node("ReduceMean", ["cut", "axes"], ["mean"], keepdims=0),
+        node("Unsqueeze", ["mean", "one"], ["column"]),
+        node("Sum", ["zeros", "ones", "column"], ["x"]),
+        constants=(
+            constant("three", [3]),
+            constant("one", [1]),
+            constant("row", 1.0, np.float32),
+            constant("pads", [0, 0, 2, 2, 0, 0, 2, 2]),
+            constant("sizes", [8, 1, 4, 4]),
+            constant("axes", [1, 2, 3]),
+        ),
+    )
+
+
+def unfolded() -> Any:
+    """ONNX's own domain by its name, and a custom one that no node uses."""
+    made = graph(node("Relu", ["state_h"], ["r"], domain="ai.onnx"), node("ReduceSum", ["r"], ["x"]))
+    made.opset_import.append(helper.make_opsetid("pkg.torch", 1))
+    return made
+
+
+@pytest.mark.parametrize("make", [graph, by_batch, unfolded])
+def test_what_steps_are_made_of_passes(make: Callable[[], Any]) -> None:
+    model = make().SerializeToString()
+    check_graph(model)
+    onnxruntime().InferenceSession(model, session_options(), providers=[PROCESSOR])
 
 
 def scaled(times: float) -> Any:
