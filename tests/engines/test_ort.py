@@ -7,8 +7,11 @@ import pytest
 import tiny
 from contracts import check_engine
 
+from edge import bundle
+from edge.config import EngineConfig
+from edge.engines.backends import BACKENDS
 from edge.engines.ort import OrtEngine
-from edge.errors import BundleError
+from edge.errors import BundleError, EdgeError
 
 
 @pytest.fixture
@@ -35,3 +38,19 @@ def test_a_truncated_file_is_one_line(model: Path, size: int) -> None:
     with pytest.raises(BundleError, match="no usable ONNX file") as caught:
         OrtEngine(model)
     assert "\n" not in str(caught.value)
+
+
+def test_what_was_checked_as_onnx_is_read_as_onnx(tmp_path: Path) -> None:
+    """A file that begins like one of ONNX Runtime's own format, and is an ONNX file with an unknown field."""
+    folder = tiny.write(tmp_path / "b", b"\xfa\x01\x84\x00ORTM" + tiny.MODEL)
+    with BACKENDS[0].load(EngineConfig(), bundle.load(folder), "fp32", 1) as engine:
+        assert set(engine.outputs) == {"logits", "new_state_h"}
+
+
+def test_a_step_that_fails_is_one_line(model: Path) -> None:
+    with (
+        OrtEngine(model) as engine,
+        pytest.raises(EdgeError, match=r"model\.fp32\.onnx fails in a step") as told,
+    ):
+        engine.run({"face": np.zeros((1, 1, 8, 9), np.float32), "state_h": np.zeros((1, 2), np.float32)})
+    assert str(told.value).isprintable()
