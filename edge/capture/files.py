@@ -131,7 +131,7 @@ class FileSource(Closing):
             return self._stream.codec_context.decode(packet)
         except self._av.error.EOFError:  # flushed
             return []
-        except (self._av.error.FFmpegError, OSError) as error:
+        except (self._av.error.FFmpegError, OSError, ValueError) as error:  # PyAV 19: an unknown codec
             self._fault, self._damaged = error, self._damaged + 1
             return []
 

@@ -97,3 +97,13 @@ def test_the_picture_starts_later_than_the_sound(tmp_path: Path) -> None:
     for suffix in (".mp4", ".mkv", ".ts"):
         frames = check_source(FileSource(clips.write(tmp_path / f"late{suffix}", late_s=2.0)))
         assert frames[0].timestamp_s == pytest.approx(2.0, abs=0.03), suffix
+
+
+def test_a_raw_video_of_bits_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    """PyAV 19 raises ValueError for it, not an error of FFmpeg's."""
+    data = bytearray(clips.write(tmp_path / "raw.avi", 3, codec="rawvideo", pix_fmt="bgr24").read_bytes())
+    data[data.index(b"strf") + 22] = 0xE9  # biBitCount
+    (tmp_path / "raw.avi").write_bytes(data)
+    frames, said = outcome(tmp_path / "raw.avi")
+    assert frames == []
+    assert "has no decodable frame" in said

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -35,15 +36,27 @@ EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFF
 
 
 def whole_files(folder: Path) -> dict[str, bytes]:
-    """Name -> a small file that is whole, of each kind that this FFmpeg can write."""
-    made = {}
+    """Name -> a small file that is whole, of each kind that this FFmpeg can write.
+
+    They are made in a child: libraries start threads for it, and a fork of a process with threads may hang.
+    """
+    maker = os.fork()
+    if maker == 0:
+        _make(folder)
+        os._exit(0)
+    os.waitpid(maker, 0)
+    made = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in {*CLIPS, *PICTURES}}
+    assert len(made) > len(PICTURES) + 5, sorted(made)
+    return made
+
+
+def _make(folder: Path) -> None:
     for name, (codec, pix_fmt) in CLIPS.items():
-        try:
-            made[name] = clips.write(folder / name, 6, codec=codec, pix_fmt=pix_fmt).read_bytes()
-        except (ValueError, OSError):
-            continue
+        with suppress(ValueError, OSError):
+            clips.write(folder / name, 6, codec=codec, pix_fmt=pix_fmt)
     noise = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
-    return made | {name: cv2.imencode(Path(name).suffix, noise)[1].tobytes() for name in PICTURES}
+    for name in PICTURES:
+        (folder / name).write_bytes(cv2.imencode(Path(name).suffix, noise)[1].tobytes())
 
 
 def mutant(chance: random.Random, whole: bytes) -> bytes:
