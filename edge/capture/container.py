@@ -92,8 +92,8 @@ def video_of(container: Any, name: str, most_pixels: int) -> Any:
     if videos:
         _check_size(videos[0].codec_context, name, most_pixels)
         return videos[0]
-    others = sorted({f"{stream.type} {_codec(stream)}".strip() for stream in container.streams})
-    kinds = {stream.type for stream in container.streams} - {"video"}
+    others = sorted({f"{_type(stream)} {_codec(stream)}".strip() for stream in container.streams})
+    kinds = {_type(stream) for stream in container.streams} - {"video"}
     only = f"{'audio only: ' if kinds == {'audio'} else ''}{', '.join(others) or 'nothing'}"
     raise SourceError(f"{name} has no video stream ({only}); give a file with moving pictures")
 
@@ -112,6 +112,11 @@ def _is_cover(container: Any, stream: Any) -> bool:
     if disposition is not None:
         return bool(disposition.value & 0x400)  # AV_DISPOSITION_ATTACHED_PIC
     return bool(container.streams.audio) and not stream.average_rate and _codec(stream) in _PICTURE_CODECS
+
+
+def _type(stream: Any) -> str:
+    """``audio`` or the like. PyAV 10 crashes at the type of a stream that FFmpeg does not know."""
+    return "unknown" if type(stream).__name__ == "Stream" else str(stream.type)
 
 
 def _codec(stream: Any) -> str:

@@ -134,8 +134,21 @@ def check_refusals(folder: Path) -> None:
         assert expected in said, f"{name}: {said}"
 
 
+def check_unknown_stream(folder: Path) -> None:
+    path = clips.write(folder / "unknown.avi", codec="mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"strf", b"s\xf2rf", 1))  # nothing tells what the stream is
+    assert "has no video stream (unknown" in refusal(path), refusal(path)
+
+
 if __name__ == "__main__":
-    checks = [check_kinds, check_orientations, check_late_video, check_title, check_bare]
+    checks = [
+        check_kinds,
+        check_orientations,
+        check_late_video,
+        check_title,
+        check_bare,
+        check_unknown_stream,
+    ]
     for check in (*checks, check_drawing, check_refusals):
         work = Path(sys.argv[1]) / check.__name__
         work.mkdir()
