@@ -21,6 +21,11 @@ def test_any_text_is_one_line(text: str) -> None:
     assert one_line(one_line(text)) == one_line(text)
 
 
+@pytest.mark.parametrize("mark", list("\u200e\u200f\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069"))
+def test_nothing_turns_a_line(mark: str) -> None:
+    assert one_line(f"gpj{mark}.exe") == rf"gpj\u{ord(mark):04x}.exe"
+
+
 @pytest.mark.parametrize(
     "text", ["", "caf\u00e9 \u65e5\u672c 12\u202fPM \U0001f468\u200d\U0001f469", "l\udce9"]
 )
