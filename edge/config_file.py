@@ -42,7 +42,7 @@ class Reader:
         self.config = replace(self.config, output=replace(self.config.output, settings_files=files))
         for table, entries in read_toml(path).items():
             if not isinstance(entries, dict):
-                raise ConfigError(f"{path}: {table} is outside a table; move it under a [table] heading")
+                raise ConfigError(f"{path}: {table:.60} is outside a table; move it under a [table] heading")
             for key, value in entries.items():
                 self.set(f"{table}.{key}", value, str(path))
 
@@ -50,7 +50,7 @@ class Reader:
         """Set one ``table.key=value``; the value is TOML, or else a plain string."""
         name, equals, value = text.partition("=")
         if not (equals and "." in name):
-            raise ConfigError(f"--set {text!r} has the wrong form; write table.key=value")
+            raise ConfigError(f"--set {text!r:.80} has the wrong form; write table.key=value")
         self.set(name.strip(), _parse(value), "--set")
 
     def set(self, name: str, value: Any, origin: str) -> None:

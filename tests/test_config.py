@@ -26,6 +26,8 @@ def test_file_then_overrides(tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("detectr.every=2", "unknown table 'detectr', expected one of source, detector"),
+        (f"detector.{'e' * 999}=2", r"unknown key detector.e{60}; \[detector\] has kind"),
+        ("e" * 999, r"--set 'e{70,79} has the wrong form"),
         ("detector.evry=2", r"unknown key detector.evry; \[detector\] has kind, model"),
         ("detector.every=often", r"detector.every is 'often', expected a whole number"),
         ("detector.every=true", r"detector.every is true, expected a whole number"),

@@ -152,7 +152,7 @@ def _part(name: str) -> SinkPart:
             if not isinstance(part, SinkPart) or part.pictures:
                 raise ConfigError(f"entry point {name} of {GROUP} is {part!r:.60}, expected a SinkPart")
             return part
-    raise ConfigError(f"unknown key output.{name}; [output] has {names(SINKS)} and {', '.join(_COMMON)}")
+    raise ConfigError(f"unknown key output.{name:.60}; [output] has {names(SINKS)} and {', '.join(_COMMON)}")
 
 
 _COMMON = [key for key in OutputConfig.__dataclass_fields__ if key not in NOT_SET]
