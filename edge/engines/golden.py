@@ -114,6 +114,6 @@ def _batches(bundle: Bundle, content: bytes) -> Iterator[tuple[npt.NDArray[np.ui
         raise ValueError(f"logits are {logits.dtype} {logits.shape}, expected float32 {expected}")
     count = max(1, min(_BATCH, _BATCH_BYTES // prod(shape[1:])))
     for part, rows in zip(crops.batches(count), logits.batches(count), strict=True):
-        if not (np.abs(rows) < _LARGEST).all():  # "not" catches NaN
+        if not (np.abs(rows.astype(np.float64)) < _LARGEST).all():  # "not" catches NaN
             raise ValueError("logits are not finite numbers of a reasonable size")
         yield part, rows

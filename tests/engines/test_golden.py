@@ -36,6 +36,7 @@ def test_a_bundle_reproduces_its_own_golden_and_no_other(tmp_path: Path) -> None
     crops = np.random.default_rng(0).integers(0, 256, (19, 5, 8, 8), np.uint8)
     logits = roll(engine, loaded, crops)
     assert reproduces(engine, with_golden(folder, crops=crops, logits=logits)).passed
+    assert reproduces(engine, with_golden(folder, crops=crops, logits=logits.astype(np.float16))).passed
     wrong = logits * [1, 1, 1] + [0, 0, 3]
     assert not reproduces(engine, with_golden(folder, crops=crops, logits=wrong)).passed
 
