@@ -14,7 +14,7 @@ PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-keras judge gstreamer docs audit dist lint format clean python
+.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-fuzz test-fuzz-planted test-keras judge gstreamer docs audit dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -40,6 +40,12 @@ test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FU
 
 test-signals: .venv/$(STAMP) ## 1,000 ending signals at random moments, an hour; COUNT=100 for fewer
 	.venv/bin/python tests/helpers/random_signals.py $(if $(COUNT),--count $(COUNT))
+
+test-fuzz: .venv-fuzz/$(STAMP) ## fuzzing of all that is read, an hour; MINUTES=5 for less, KEEP=1 adds to the corpus
+	.venv-fuzz/bin/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KEEP),--keep)
+
+test-fuzz-planted: .venv-fuzz/$(STAMP) ## planted faults that fuzzing must find, each within a minute; SECONDS=120 for more time
+	.venv-fuzz/bin/python tests/fuzz/planted.py $(if $(SECONDS),--seconds $(SECONDS))
 
 gstreamer: .venv/$(STAMP) ## GStreamer's Python bindings, for the tests of CSI cameras; built in a minute
 	.venv/bin/python $(PIP_INSTALL) pygobject==3.50.0 pycairo==1.29.2
@@ -82,7 +88,7 @@ format: .venv/$(STAMP) ## let ruff rewrite the sources
 	.venv/bin/ruff format .
 
 clean: ## remove the environments, caches and output
-	rm -rf .venv .venv-audit .venv-demo .venv-keras .venv-runtime-* out build dist *.egg-info
+	rm -rf .venv .venv-audit .venv-demo .venv-fuzz .venv-keras .venv-runtime-* out build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -90,6 +96,7 @@ clean: ## remove the environments, caches and output
 # requirement changes.
 .venv-demo/$(STAMP): EXTRAS := cpu,demo
 .venv/$(STAMP): EXTRAS := test
+.venv-fuzz/$(STAMP): EXTRAS := fuzz
 $(RUNTIME)/$(STAMP): EXTRAS := test-runtime
 SAME_PYTHON := -c 'import pip, sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(VERSION)")'
 
