@@ -14,7 +14,7 @@ PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-fuzz test-fuzz-planted test-keras judge gstreamer docs audit dist lint format clean python
+.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-fuzz test-fuzz-planted test-mutants test-keras judge gstreamer docs audit dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -46,6 +46,9 @@ test-fuzz: .venv-fuzz/$(STAMP) ## fuzzing of all that is read, an hour; MINUTES=
 
 test-fuzz-planted: .venv-fuzz/$(STAMP) ## planted faults that fuzzing must find, each within a minute; SECONDS=120 for more time
 	.venv-fuzz/bin/python tests/fuzz/planted.py $(if $(SECONDS),--seconds $(SECONDS))
+
+test-mutants: .venv/$(STAMP) ## 100,000 mutants of whole bundles, two hours, goes on where it ended; COUNT=200 HOURS=1
+	.venv/bin/python tests/fuzz/mutants.py $(if $(COUNT),--count $(COUNT)) $(if $(HOURS),--hours $(HOURS))
 
 gstreamer: .venv/$(STAMP) ## GStreamer's Python bindings, for the tests of CSI cameras; built in a minute
 	.venv/bin/python $(PIP_INSTALL) pygobject==3.50.0 pycairo==1.29.2
