@@ -1,6 +1,7 @@
 """JSON that is not trusted: what Python's own reader takes and others do not is refused."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -50,6 +51,14 @@ def test_what_readers_disagree_on_is_refused(text: str, reason: str) -> None:
 def test_bytes_that_are_no_utf_8_are_refused() -> None:
     with pytest.raises(ValueError, match="utf-8"):
         loads(b'"\xff"')
+
+
+def test_a_doubled_key_among_many_is_found_at_once() -> None:
+    text = "".join(f'"{at:x}": 0, ' for at in range(50_000))  # within the limit of a manifest
+    started = time.process_time()
+    with pytest.raises(ValueError, match="'c34f' occurs twice"):
+        loads(f'{{{text}"c34f": 0}}')
+    assert time.process_time() - started < 5  # by comparing each with each, 50 s
 
 
 def test_the_deepest_text_that_is_read() -> None:
