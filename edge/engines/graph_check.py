@@ -23,6 +23,24 @@ _SIZES: dict[str, tuple[int, ...]] = {
     "ImageDecoder": (0,), "MaxUnpool": (2,), "MelWeightMatrix": (0, 1), "OneHot": (1,), "Pad": (1,),
     "Range": (0, 1, 2), "Resize": (1, 2, 3), "STFT": (1, 3), "Tile": (1,), "Upsample": (1,),
 }  # fmt: skip
+# Operator -> which of its inputs decide otherwise on the shape of its output. Where an axis goes is enough:
+# a column times a row is a whole matrix.
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "Compress": (1,), "DFT": (2,), "NonMaxSuppression": (0, 1, 2, 3, 4), "NonZero": (0,), "Pad": (3,),
+    "Reshape": (1,), "SequenceAt": (1,), "SequenceErase": (1,), "SequenceInsert": (2,),
+    "Slice": (1, 2, 3, 4), "Split": (1,), "SplitToSequence": (1,), "Squeeze": (1,), "StringNormalizer": (0,),
+    "StringSplit": (0,), "TopK": (1,), "Unique": (0,), "Unsqueeze": (1,),
+    **dict.fromkeys(
+        [f"Reduce{kind}" for kind in (
+            "L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"
+        )],
+        (1,),
+    ),
+}  # fmt: skip
+_RANDOM = frozenset((
+    "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+    "RandomUniformLike",
+))  # fmt: skip
 
 
 def check_graph(model: bytes) -> None:
@@ -65,16 +83,22 @@ def _check_sizes(graph: Graph) -> None:
     constants = {tensor.name: tensor.values for tensor in graph.constants}
     varying = set(graph.inputs) - set(constants)
     for node in graph.nodes:
-        sizes = [node.inputs[at] for at in _SIZES.get(node.operator, ()) if at < len(node.inputs)]
-        for name in sizes:
-            if name in varying:
-                raise ValueError(f"the {node} takes a size from the content of faces or states")
+        sizes = _at(node, _SIZES)
+        if not varying.isdisjoint([*sizes, *_at(node, _SHAPES)]):
+            raise ValueError(f"the {node} takes a size from the content of faces or states, or at random")
         if sizes:
             _check_written(node, sizes, constants)
         if node.constant is not None:
             constants.update(dict.fromkeys(node.outputs, node.constant.values))
-        if node.operator not in ("Shape", "Size") and not varying.isdisjoint(node.inputs):
+        if node.operator in _RANDOM or (
+            node.operator not in ("Shape", "Size") and not varying.isdisjoint(node.inputs)
+        ):
             varying.update(name for name in node.outputs if name)
+
+
+def _at(node: Node, table: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The inputs of ``node`` that a table names."""
+    return [node.inputs[at] for at in table.get(node.operator, ()) if at < len(node.inputs)]
 
 
 def _check_written(node: Node, sizes: Sequence[str], constants: Mapping[str, tuple[int, ...] | None]) -> None:

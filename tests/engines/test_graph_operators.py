@@ -14,6 +14,7 @@ import tiny
 
 from edge import bundle as bundles
 from edge.config import LimitsConfig
+from edge.engines import graph_check
 from edge.engines.admission import admit
 from edge.engines.graph_check import check_graph
 from edge.engines.ort import PROCESSOR
@@ -137,13 +138,13 @@ def attribute_elsewhere() -> Any:
     return graph(held)
 
 
-def sized(operator: str, *sizes: str, **attributes: Any) -> Any:
-    """``operator``, whose sizes are counted from the face's pixels."""
+def sized(operator: str, *sizes: str, more: tuple = (), **attributes: Any) -> Any:
+    """``operator``, whose sizes are counted from the face's pixels; ``more`` are its other outputs."""
     counted = [
         node("ReduceSum", ["face"], ["sum"], keepdims=0),
         node("Cast", ["sum"], ["number"], to=TensorProto.INT64),
         node("Unsqueeze", ["number", "zero"], ["size"]),
-        node(operator, [*sizes], ["made"], **attributes),
+        node(operator, [*sizes], ["made", *more], **attributes),
         node("Cast", ["made"], ["big"], to=FLOAT),
     ]
     constants = (
@@ -209,6 +210,29 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "computed Tile": (lambda: sized("Tile", "row", "size"), "takes a size"),
     "computed Range": (lambda: sized("Range", "none", "number", "one"), "takes a size"),
     "computed OneHot": (lambda: sized("OneHot", "zero", "number", "pair"), "takes a size"),
+    "rows or a column": (lambda: sized("Reshape", "pair", "size"), "takes a size"),
+    "cut by content": (lambda: sized("Slice", "pair", "zero", "size"), "takes a size"),
+    "split by content": (lambda: sized("Split", "pair", "size", more=("rest",)), "takes a size"),
+    "as many as the face has": (lambda: sized("TopK", "pair", "size", more=("at",)), "takes a size"),
+    "axis by content": (lambda: sized("Unsqueeze", "pair", "size"), "takes a size"),
+    "axis of a sum by content": (lambda: sized("ReduceMax", "pair", "size"), "takes a size"),
+    "chosen by content": (
+        lambda: summed(node("Cast", ["face"], ["c"], to=9), node("Compress", ["face", "c"], ["big"])),
+        "takes a size",
+    ),
+    "places of what is not zero": (
+        lambda: summed(node("NonZero", ["face"], ["at"]), node("Cast", ["at"], ["big"], to=FLOAT)),
+        "takes a size",
+    ),
+    "how many are different": (lambda: summed(node("Unique", ["face"], ["big"])), "takes a size"),
+    "a size at random": (
+        lambda: summed(
+            node("RandomUniform", [], ["r"], shape=[1], high=9e5),
+            node("Cast", ["r"], ["size"], to=TensorProto.INT64),
+            node("ConstantOfShape", ["size"], ["big"]),
+        ),
+        "or at random",
+    ),
     "declared, not there": (
         lambda: graph(constants=(TensorProto(name="w", data_type=1, dims=[1 << 40], raw_data=b"abcd"),)),
         "tensor 'w' has 1,099,511,627,776 values",
@@ -262,6 +286,26 @@ def test_what_steps_are_made_of_passes(make: Callable[[], Any]) -> None:
     model = make().SerializeToString()
     check_graph(model)
     onnxruntime().InferenceSession(model, session_options(), providers=[PROCESSOR])
+
+
+# Their whole numbers and truth values are positions, lengths or masks, and change no shape.
+HARMLESS = frozenset((
+    "And", "Attention", "CumProd", "CumSum", "Dropout", "Equal", "GRU", "Gather", "GatherElements",
+    "GatherND", "LSTM", "NegativeLogLikelihoodLoss", "Not", "Or", "QLinearConv", "RNN", "ReverseSequence",
+    "RoiAlign", "RotaryEmbedding", "Scatter", "ScatterElements", "ScatterND", "SoftmaxCrossEntropyLoss",
+    "TensorScatter", "Trilu", "Where", "Xor",
+))  # fmt: skip
+
+
+def test_every_operator_that_takes_whole_numbers_has_been_judged() -> None:
+    counts = {"tensor(int64)", "tensor(int32)", "tensor(bool)"}
+    judged = HARMLESS | {*graph_check._SIZES, *graph_check._SHAPES, *graph_check._REFUSED}
+    taking = {
+        schema.name
+        for schema in onnx.defs.get_all_schemas_with_history()
+        if schema.domain == "" and any(set(part.types) <= counts for part in schema.inputs)
+    }
+    assert taking - judged == set(), "can their content change the shape of an output?"
 
 
 def scaled(times: float) -> Any:
