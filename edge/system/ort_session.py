@@ -24,7 +24,8 @@ def session_options(threads: int = 1) -> Any:
     options.add_session_config_entry("session.x64quantprecision", "1")
     # Otherwise bytes that begin like a file of its own format would be read as that, unseen by our checks.
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.log_severity_level = 3  # its warnings concern the exporter, not the user
+    # Errors are raised, too. Its own lines would hold names from the file as they are, with line breaks.
+    options.log_severity_level = 4
     return options
 
 

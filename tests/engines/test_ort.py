@@ -54,3 +54,21 @@ def test_a_step_that_fails_is_one_line(model: Path) -> None:
     ):
         engine.run({"face": np.zeros((1, 1, 8, 9), np.float32), "state_h": np.zeros((1, 2), np.float32)})
     assert str(told.value).isprintable()
+
+
+@pytest.mark.export
+def test_onnx_runtime_prints_no_names_from_the_file(tmp_path: Path, capfd) -> None:
+    onnx = pytest.importorskip("onnx")
+    node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    shape = onnx.numpy_helper.from_array(np.array([-1, 7]), "shape")
+    name = "a\nemotion-edge: ERROR: forged\x1b]0;title\x07"
+    graph = onnx.helper.make_graph(
+        [node("Reshape", ["face", "shape"], ["logits"], name=name)], "g",
+        [value("face", 1, ["N", 4])], [value("logits", 1, ["M", 7])], [shape],
+    )  # fmt: skip
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    content = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    with OrtEngine(tmp_path / "m.onnx", content=content) as engine, pytest.raises(EdgeError) as caught:
+        engine.run({"face": np.zeros((1, 4), np.float32)})
+    assert str(caught.value).isprintable()
+    assert capfd.readouterr().err == ""
