@@ -56,8 +56,8 @@ CROPS, LOGITS = np.zeros((9, 5, 8, 8), np.uint8), np.zeros((9, 5, 3), np.float32
     ("arrays", "words"),
     [
         ({"crops": CROPS}, "it contains crops, expected crops and logits"),
-        ({"crops": CROPS[:0], "logits": LOGITS[:0]}, "expected 1 to 8,192 steps"),
-        ({"crops": CROPS[:, :0], "logits": LOGITS[:, :0]}, "expected 1 to 8,192 steps"),
+        ({"crops": CROPS[:0], "logits": LOGITS[:0]}, "expected 1 to 2,048 steps"),
+        ({"crops": CROPS[:, :0], "logits": LOGITS[:, :0]}, "expected 1 to 2,048 steps"),
         ({"crops": CROPS, "logits": LOGITS[:5]}, r"logits are float32 \(5, 5, 3\), expected .* \(9, 5, 3\)"),
         ({"crops": CROPS, "logits": LOGITS[..., :2]}, r"expected float32 \(9, 5, 3\)"),
         ({"crops": CROPS[..., :7], "logits": LOGITS}, r"crops are uint8 .*, expected uint8 \(M, T, 8, 8\)"),
@@ -67,7 +67,7 @@ CROPS, LOGITS = np.zeros((9, 5, 8, 8), np.uint8), np.zeros((9, 5, 3), np.float32
         ({"crops": CROPS, "logits": LOGITS + np.nan}, "logits are not finite"),
         ({"crops": CROPS, "logits": LOGITS + 1e30}, "logits are not finite"),
         ({"crops": CROPS.astype(object), "logits": LOGITS}, "crops: no array of numbers"),
-        ({"crops": np.zeros((1, 8193, 8, 8), np.uint8), "logits": np.zeros((1, 8193, 3))}, "8,192 steps"),
+        ({"crops": np.zeros((1, 2049, 8, 8), np.uint8), "logits": np.zeros((1, 2049, 3))}, "2,048 steps"),
     ],
 )
 def test_another_file_is_one_line(tmp_path: Path, arrays: dict, words: str) -> None:
