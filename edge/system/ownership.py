@@ -120,7 +120,8 @@ def refuse_strangers_within(path: Path) -> None:
 
 def fix(folder: Path, otherwise: str = "choose a folder of your own") -> str:
     """What a user does about a folder that is not believed."""
-    with suppress(OSError):
+    with suppress(OSError, FileRefused):
+        _refuse_planted_link(folder)  # behind a stranger's link, no mode of ours helps
         if os.stat(folder).st_uid == os.geteuid():
             return f"run: chmod 700 {folder}"
     return otherwise

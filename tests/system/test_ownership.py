@@ -115,6 +115,8 @@ def test_a_link_to_the_folder_counts_if_this_user_or_root_made_it(record: Path, 
     with pytest.raises(EdgeError, match=f"is a link that user {OTHER} made"):
         write_own(link / "new" / "record.json", b"elsewhere")
     assert not (record.parent / "new").exists()
+    with pytest.raises(EdgeError, match="choose a folder of your own"):  # no chmod would help
+        write_own(link / record.name, b"elsewhere")
 
 
 def test_the_folder_that_was_judged_is_the_one_that_is_used(record: Path, tmp_path: Path) -> None:
