@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 FORMAT = 2
-MOST_VALUES = 1 << 22  # in a state of one face: 16 MB
+MOST_VALUES = 1 << 22  # in all states and explanations of one face: 16 MB
 _SINGLE = ("golden", "card", "picture", "per_frame", "evaluation")
 
 
@@ -118,9 +118,8 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
     ):
         for name in {name for name in names if names.count(name) > 1}:
             yield f"two tensors have the {what} {name!r}, expected one of each name"
-    for tensor in tensors:
-        if (values := prod(tensor.shape)) > MOST_VALUES:
-            yield f"a row of {tensor.output!r} has {values:,} values, expected at most {MOST_VALUES:,}"
+    if (values := sum(prod(tensor.shape) for tensor in tensors)) > MOST_VALUES:
+        yield f"its states and explanations have {values:,} values per face, at most {MOST_VALUES:,} are read"
     for label in manifest.labels:
         if label != label.strip():
             yield f"the label {label!r} begins or ends with a space"

@@ -122,6 +122,10 @@ def test_a_file_in_place_of_a_bundle_is_called_a_file(tmp_path: Path) -> None:
         ({"step_hz": 1e12}, "step_hz is 1000000000000.0, expected at most 1000"),
         ({"state": [{"input": "face", "output": "y", "shape": [2]}]}, "two tensors have the input 'face'"),
         ({"state": [{"input": "h", "output": "y", "shape": [99999, 99999]}]}, "9,999,800,001 values"),
+        (
+            {"state": [{"input": f"h{at}", "output": f"y{at}", "shape": [2**20]} for at in range(5)]},
+            "its states and explanations have 5,242,880 values per face, at most 4,194,304",
+        ),
     ],
 )
 def test_a_manifest_that_promises_the_impossible_is_refused(

@@ -6,10 +6,11 @@ It finds a request on standard input, sets itself limits, and prints the Verdict
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 from contextlib import suppress
-from math import ceil, prod
+from math import ceil, inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from edge.engines.backends import BACKENDS
 from edge.engines.golden import Verdict, reproduces
 from edge.engines.records import verdict_fields
 from edge.engines.resting import Rests
-from edge.errors import BundleError
+from edge.errors import BundleError, EdgeError
 from edge.manifest import parse
 from edge.protocols import Engine
 from edge.system.command import finish
@@ -32,7 +33,9 @@ from edge.system.process import die_with_parent
 # Measured with ONNX Runtime 1.31 on x86: 3 times a file of float32, 5 of float16, 7 of int8 weights; 70 times
 # the faces for three layers of 64 channels at full size. The reference takes 21 MB of its 150.
 _BASE_MB, _FILES, _FACES, _STATES = 64.0, 12, 8 * 256, 8 * 16
+_MOST_FACES_MB = 2048.0  # for faces of more than 290 pixels
 _OUTPUT_BYTES = 1 << 20  # what the child may write: its verdict or its error
+_ALLOCATION = re.compile("allocate memory|bad_alloc|bad allocation")
 _BATCHES = (1, 2, 8)  # golden.npz runs in batches of eight
 
 
@@ -48,17 +51,20 @@ def examine(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
             if bundle.manifest.golden is None and precision == "fp32":
                 return Verdict(1.0, 0.0)
             return reproduces(engine, bundle)
-    except MemoryError as error:
+    except (MemoryError, EdgeError) as error:
+        # ONNX Runtime has no class of errors for it.
+        if isinstance(error, EdgeError) and not _ALLOCATION.search(str(error.__cause__)):
+            raise
         raise BundleError(
-            f"{bundle.model(precision)} takes more memory than it may; export a smaller network, or set "
-            "a higher limits.load_mb"
+            f"{bundle.model(precision)} takes more memory than it may; export a smaller network, free "
+            "memory, or set a higher limits.load_mb"
         ) from error
 
 
 def confine(bundle: Bundle, precision: str) -> None:
     """Limit what this process may take from now on: memory, the size of files, no core dump."""
     onnxruntime()  # loaded before, so that its own memory does not count
-    megabytes = bundle.limits.load_mb or _fair_mb(bundle, precision)
+    megabytes = bundle.limits.load_mb or min(_fair_mb(bundle, precision), _available_mb())
     _limit(resource.RLIMIT_DATA, _data_bytes() + int(megabytes * 1e6))
     _limit(resource.RLIMIT_FSIZE, _OUTPUT_BYTES)
     _limit(resource.RLIMIT_CORE, 0)
@@ -110,16 +116,28 @@ def _try(engine: Engine, bundle: Bundle, precision: str) -> None:
 
 def _fair_mb(bundle: Bundle, precision: str) -> float:
     """What a network of this size may need, in MB."""
-    face = bundle.manifest.input
-    values = _FACES * 3 * face.size**2 + _STATES * sum(prod(tensor.shape) for tensor in bundle.state)
-    return _BASE_MB + (_FILES * bundle.model(precision).stat().st_size + 4 * values) / 1e6
+    faces_mb = min(4 * _FACES * 3 * bundle.manifest.input.size**2 / 1e6, _MOST_FACES_MB)
+    states = _STATES * sum(prod(tensor.shape) for tensor in bundle.state)
+    return _BASE_MB + faces_mb + (_FILES * bundle.model(precision).stat().st_size + 4 * states) / 1e6
+
+
+def _available_mb() -> float:
+    """What this machine has left for all programs: a network never drives the others out of memory."""
+    with suppress(OSError, ValueError, IndexError):
+        return _kilobytes("/proc/meminfo", "MemAvailable:") / 1e3
+    return inf
 
 
 def _data_bytes() -> int:
     """The private writable memory that this process has, as RLIMIT_DATA counts it."""
     with suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/status").read_text("utf-8").split("VmData:")[1].split()[0]) << 10
+        return _kilobytes("/proc/self/status", "VmData:") << 10
     return 1 << 30  # another system: the limit is looser there
+
+
+def _kilobytes(path: str, name: str) -> int:
+    """A line of proc(5): ``VmData:    1234 kB``."""
+    return int(Path(path).read_text("utf-8").split(name)[1].split()[0])
 
 
 def _limit(what: int, most: int) -> None:

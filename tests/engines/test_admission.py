@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import tiny
 from edge import bundle as bundles
 from edge import config_file
 from edge.config import LimitsConfig
-from edge.engines import admission, machine_cache, selection
+from edge.engines import admission, admission_command, machine_cache, selection
 from edge.engines.admission import admit
 from edge.engines.golden import Verdict
 from edge.engines.ort import OrtEngine
@@ -120,8 +121,29 @@ def test_no_child_is_one_line(monkeypatch, tmp_path) -> None:
 
 def test_the_memory_of_the_child_is_limited(tmp_path) -> None:
     bundle = replace(bundles.load(), limits=LimitsConfig(load_mb=16))
-    with pytest.raises(BundleError, match=r"memory|alloc"):
+    with pytest.raises(BundleError, match=r"takes more memory than it may; .* a higher limits\.load_mb"):
         admit(bundle, "fp32")
+
+
+@pytest.mark.parametrize(
+    ("available_kb", "size", "most_mb"),
+    [
+        (300_000, 48, 156),  # what such a network may need
+        (100_000, 48, 100),  # never more than the machine has left
+        (10**9, 1024, 2148),  # however large the manifest says that faces are
+    ],
+)
+def test_the_memory_is_that_of_the_network_and_of_the_machine(
+    monkeypatch, available_kb: int, size: int, most_mb: int
+) -> None:
+    loaded = bundles.load()
+    face = replace(loaded.manifest.input, size=size)
+    bundle = replace(loaded, manifest=replace(loaded.manifest, input=face))
+    limits: dict[int, int] = {}
+    monkeypatch.setattr(admission_command, "_kilobytes", lambda path, _: available_kb * ("mem" in path))
+    monkeypatch.setattr(admission_command, "_limit", limits.__setitem__)
+    admission_command.confine(bundle, "fp32")
+    assert limits[resource.RLIMIT_DATA] / 1e6 == pytest.approx(most_mb, abs=2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
