@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,14 +86,16 @@ class TrajectorySink(Closing):
                 handles, names, loc="outside upper center", ncols=len(names), frameon=False, fontsize=9
             )
         picture = io.BytesIO()
-        figure.savefig(picture, format="png", metadata={"Software": SOFTWARE})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # two lines for each letter that the font lacks
+            figure.savefig(picture, format="png", metadata={"Software": SOFTWARE})
         return picture.getvalue()
 
     def _panel(self, panel: Any, row: TrackSummary) -> None:
         rows = self._tracks[row.track_id]
         times = [estimate.timestamp_s for estimate in rows]
         probabilities = np.stack([estimate.probabilities for estimate in rows], axis=1)
-        labels = rows[0].labels
+        labels = [_plain(label) for label in rows[0].labels]
         if len(rows) == 1:  # a line of a single point has no area
             times, probabilities = [times[0] - 0.5, times[0] + 0.5], probabilities.repeat(2, axis=1)
         colors = [COLORS[k % len(COLORS)] for k in range(len(labels))]
@@ -102,10 +105,15 @@ class TrajectorySink(Closing):
             panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor="white", hatch="///", alpha=0.6)
         panel.set(ylim=(0, 1), ylabel="probability", yticks=(0, 0.5, 1))
         until = f" to {row.last_s:.1f} s" if len(rows) > 1 else ""
-        title = f"face {row.track_id}: {row.label}, {row.first_s:.1f} s{until}"
+        title = f"face {row.track_id}: {_plain(row.label)}, {row.first_s:.1f} s{until}"
         panel.set_title(f"{title} (hatched: warming up)" if cold else title, loc="left", fontsize=10)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
+
+
+def _plain(label: str) -> str:
+    """Between two dollar signs, matplotlib would read a formula, and fail at one that is none."""
+    return label.replace("$", r"\$")
 
 
 def _summary(track_id: int, rows: list[EmotionEstimate]) -> TrackSummary:

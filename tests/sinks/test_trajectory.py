@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -43,6 +44,14 @@ def test_a_single_estimate_is_an_area_of_its_colors(tmp_path: Path) -> None:
     picture = cv2.imread(str(path)).reshape(-1, 3)
     hues = [tuple(color) for color in picture[(picture.max(axis=1) - picture.min(axis=1)) > 40]]
     assert len(hues) > 0.3 * len(picture), "most of the picture is a color of happiness"
+
+
+def test_labels_are_no_formulas_and_may_be_of_any_script(tmp_path: Path) -> None:
+    path, labels = tmp_path / "t.png", (r"$\frac$", "$_^{$", "\u559c\u3073")
+    odd = replace(estimate(1, 0.0, labels[0], 0.2, 0.3, 0.5), labels=labels)
+    with TrajectorySink(str(path)) as sink:  # a warning would fail the test
+        sink.write(frame(0.0), [odd])
+    assert height(path)
 
 
 def test_contract(tmp_path: Path) -> None:
