@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.bundle import EVALUATION, Bundle, load
+from edge.engines.backends import read_checked
 from edge.errors import BundleError
 from edge.manifest import BundleFile, Manifest
 from edge.system.atomic_write import sync
@@ -35,7 +36,7 @@ def write_bundle(folder: Path, fill: Callable[[Path], Bundle]) -> None:
         bundle = fill(fresh)
         manifest = _with_hashes(_with_record(bundle.manifest, bundle.record(), fresh), fresh)
         (fresh / "manifest.json").write_text(json.dumps(manifest.to_dict(), indent=2) + "\n", "utf-8")
-        load(fresh)
+        _check(load(fresh))
         fresh.chmod(0o755)
         for path in (*fresh.iterdir(), fresh):
             sync(path)
@@ -48,6 +49,12 @@ def write_bundle(folder: Path, fill: Callable[[Path], Bundle]) -> None:
         ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _check(bundle: Bundle) -> None:
+    """Refuse here, and not only on the board, a network that is no step for the runtime."""
+    for precision in bundle.precisions:
+        read_checked(bundle, precision)
 
 
 def check_target(folder: Path) -> None:

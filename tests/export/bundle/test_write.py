@@ -30,7 +30,7 @@ def test_hashes_are_added_and_the_old_bundle_is_replaced(tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
-@pytest.mark.parametrize("fault", ["raises", "invalid"])
+@pytest.mark.parametrize("fault", ["raises", "invalid", "no step"])
 def test_a_fault_leaves_the_old_bundle_and_no_litter(tmp_path, fault: str) -> None:
     target = tmp_path / "b"
     write_bundle(target, fill)
@@ -38,7 +38,11 @@ def test_a_fault_leaves_the_old_bundle_and_no_litter(tmp_path, fault: str) -> No
     def bad(folder):
         if fault == "raises":
             raise KeyboardInterrupt
-        return fill(folder, labels=[])
+        if fault == "invalid":
+            return fill(folder, labels=[])
+        made = fill(folder)
+        (folder / "model.fp32.onnx").write_bytes(tiny.MODEL + b"\xca\x01\x00")  # a function, which is empty
+        return made
 
     with pytest.raises((KeyboardInterrupt, BundleError)):
         write_bundle(target, bad)
