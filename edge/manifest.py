@@ -120,6 +120,8 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
             yield f"two tensors have the {what} {name!r}, expected one of each name"
     if (values := sum(prod(tensor.shape) for tensor in tensors)) > MOST_VALUES:
         yield f"its states and explanations have {values:,} values per face, at most {MOST_VALUES:,} are read"
+    if manifest.input.normalization == "imagenet" and manifest.input.channels != 3:
+        yield f"input.channels is {manifest.input.channels}, but the normalization imagenet needs 3"
     for label in manifest.labels:
         if label != label.strip():
             yield f"the label {label!r} begins or ends with a space"
@@ -130,7 +132,7 @@ def upgraded(document: Any) -> tuple[Any, dict[str, Any]]:
 
     Format 1 used "normalisation" and "standardise". Anything else is returned unchanged, to be validated.
     """
-    if not isinstance(document, dict) or document.get("format") != 1:
+    if not isinstance(document, dict) or document.get("format") != 1 or document["format"] is True:
         return document, {}
     manifest = {**document, "format": FORMAT}
     pairs = (("figures", "evaluation"), ("training", "training"))

@@ -117,6 +117,11 @@ def test_a_file_in_place_of_a_bundle_is_called_a_file(tmp_path: Path) -> None:
         ({"labels": ["calm", "", "cross"]}, r"labels\[1\] is empty"),
         ({"labels": ["calm", " glad", "cross"]}, "' glad' begins or ends with a space"),
         ({"labels": ["calm", "x" * 65, "cross"]}, r"labels\[1\] has 65 characters, expected at most 64"),
+        ({"format": True}, "format is True, expected one of"),
+        (
+            {"input": tiny.manifest()["input"] | {"normalization": "imagenet"}},
+            "input.channels is 1, but .* imagenet needs 3",
+        ),
         ({"temperature": float("nan")}, "NaN is no number in JSON"),
         ({"temperature": 1e-9}, "temperature is 1e-09, expected at least 0.01"),
         ({"step_hz": 1e12}, "step_hz is 1000000000000.0, expected at most 1000"),
@@ -137,6 +142,19 @@ def test_a_manifest_that_promises_the_impossible_is_refused(
     with pytest.raises(BundleError, match=reason) as caught:
         bundle.load(folder)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"license": "licence\u00a0: MIT"},
+        {"license": "\u975e\u5546\u7528\u3000\u306e\u307f"},
+        {"labels": ["\u0645\u06cc\u200c\u062e\u0646\u062f\u062f", "\U0001f469\u200d\U0001f4bb", "\u00e9mu"]},
+        {"labels": ["calm", "glad", "\U0001fae8"]},  # of Unicode 15, which Python 3.11 does not know
+    ],
+)
+def test_words_of_every_language_load(tmp_path: Path, change: dict[str, object]) -> None:
+    bundle.load(tiny.write(tmp_path / "b", **change))
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "model.fp32.onnx"])

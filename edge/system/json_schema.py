@@ -11,9 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from unicodedata import category
 
 from edge.system.one_line import one_line
 
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
+_JOINERS = "\u200c\u200d"
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -51,9 +54,10 @@ def _has_type(value: Any, name: str) -> bool:
 def is_printable(text: str) -> bool:
     """Whether ``text`` shows as it is: no control characters, line breaks, marks of direction, surrogates.
 
-    Joiners (U+200C, U+200D) belong to words of Persian and to emoji.
+    Spaces of other scripts and joiners, which belong to words of Persian and to emoji, are no fault, nor are
+    characters that are newer than this Python's tables: a bundle from a newer one has to load here.
     """
-    return text.replace("\u200c", "").replace("\u200d", "").isprintable()
+    return text.isprintable() or not any(category(sign) in _HIDDEN and sign not in _JOINERS for sign in text)
 
 
 def _string(value: str, schema: dict[str, Any], name: str) -> Iterator[str]:
