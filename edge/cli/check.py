@@ -46,7 +46,7 @@ def check(config: Config) -> None:
             selection.wanted(config, bundle)  # raises what `run` would raise
         # The source comes before all that takes seconds: whoever gave a wrong address is told at once.
         frame = _first_frame(config)
-        tried: dict[str, Verdict] = {}
+        tried: dict[str, Verdict | EdgeError] = {}
         for precision in bundle.precisions:
             print(f"network   {precision}: {_try_precision(bundle, precision, tried)}")
         if config.bundle.precision == "auto":
@@ -72,12 +72,14 @@ def _first_frame(config: Config) -> Frame:
     return frame
 
 
-def _measure(config: Config, bundle: Bundle, tried: Mapping[str, Verdict]) -> None:
+def _measure(config: Config, bundle: Bundle, tried: Mapping[str, Verdict | EdgeError]) -> None:
     """Measure what is fastest, print it as a table, and store the choice for every later run."""
     from edge.engines import machine_cache, measure, selection
 
     def prove(part: BackendPart, settings: EngineConfig, bundle: Bundle, precision: str) -> Verdict:
         known = tried.get(precision) if part.on_processor else None
+        if isinstance(known, EdgeError):
+            raise known
         return known or selection.prove(part, settings, bundle, precision)
 
     backends = selection.backends_here(config)
@@ -88,10 +90,10 @@ def _measure(config: Config, bundle: Bundle, tried: Mapping[str, Verdict]) -> No
     print(f"chosen    {measured.choice}: {measured.choice.why}")
 
 
-def _try_precision(bundle: Bundle, precision: str, tried: dict[str, Verdict]) -> str:
+def _try_precision(bundle: Bundle, precision: str, tried: dict[str, Verdict | EdgeError]) -> str:
     """One line: how a precision does on golden.npz on this machine, or why it does not run.
 
-    What ran is added to ``tried``.
+    What was found is added to ``tried``.
     """
     if precision == "int8-trt":
         return "for TensorRT only, not tried here"
@@ -101,6 +103,7 @@ def _try_precision(bundle: Bundle, precision: str, tried: dict[str, Verdict]) ->
     try:
         verdict = tried[precision] = selection.prove(BACKENDS[0], EngineConfig(), bundle, precision)
     except EdgeError as error:
+        tried[precision] = error
         return f"does not run here: {error}"
     if bundle.manifest.golden is None:
         return "runs here; there is no golden.npz to compare it with"

@@ -90,6 +90,9 @@ def test_wrong_hash_and_truncated_model(tmp_path: Path) -> None:
     honest["files"]["fp32"]["sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(honest))
     check_refusal(edge("run", "demo", "--bundle", folder), "model.fp32.onnx", "no usable ONNX", "again")
+    done = edge("check", "demo", "--bundle", folder)
+    assert done.returncode == 2
+    assert done.stderr.count("checking the network") == 1, "what failed once is not tried again"
 
 
 def test_unknown_key_and_wrong_type(tmp_path: Path) -> None:
