@@ -50,15 +50,36 @@ def in_force(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
         keys |= dict(getattr(section, "sinks", {}))
         for key, value in keys.items():
             name = f"{table.name}.{key}"
-            text = f"{key} = {_toml(value)}" if value is not None else f"# {key} ="
-            yield f"{text:<40} # {origins.get(name, 'default')}"
+            text = f"{_key(key)} = {_toml(value)}" if value is not None else f"# {key} ="
+            yield f"{text:<40} # {shown(origins.get(name, 'default'))}"
         yield ""
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key} = {_toml(inner)}' for key, inner in value.items())}}}"
-    return json.dumps(shown(without_password(value)) if isinstance(value, str) else value, ensure_ascii=False)
+        return f"{{{', '.join(f'{_key(key)} = {_toml(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(inner) for inner in value)}]"
+    if isinstance(value, str):
+        return _quoted(without_password(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)  # a number, or a date
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML; what is not printable is escaped, so that no terminal obeys it."""
+    return f'"{"".join(char if _is_plain(char) else _escaped(ord(char)) for char in text)}"'
+
+
+def _is_plain(char: str) -> bool:
+    return char.isprintable() and char not in '"\\'
+
+
+def _escaped(number: int) -> str:
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def reference() -> str:

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import generated
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.__main__ import main
-from edge.config_file import RENAMED, load, read_toml
+from edge.capture.addresses import without_password
+from edge.cli.config import in_force
+from edge.config_file import RENAMED, Reader, load, read_toml
+from edge.system import bounded_toml
 
 
 def test_settings_and_tables_in_the_documents_are_those_of_the_program(capsys) -> None:
@@ -40,6 +45,23 @@ def test_print_shows_what_is_in_force_and_where_it_comes_from(tmp_path: Path, ca
     again.write_text(text)
     assert read_toml(again)["detector"]["every"] == 5
     assert load(again).output.sinks == {"jsonl": {"path": "a.jsonl"}}
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+VALUES = TEXTS | st.integers(-99, 99) | st.booleans() | st.floats() | st.dates() | st.lists(TEXTS)
+
+
+@given(TEXTS, st.dictionaries(TEXTS.filter(lambda key: "." not in key), VALUES, min_size=1))
+def test_print_gives_no_control_to_the_terminal_and_can_be_read_again(address: str, keys: dict) -> None:
+    settings = load(None)
+    reader = Reader(settings)
+    reader.set("source.address", address, "a\x1b[31m\nb.toml")
+    reader.set("output.a\x1b", keys, "--set")
+    lines = list(in_force(reader.config, reader.origins))
+    assert all(line.isprintable() for line in lines)
+    again = bounded_toml.loads("\n".join(lines))
+    assert again["source"]["address"] == without_password(address)
+    assert repr(again["output"]["a\x1b"]) == repr(keys)  # nan is not equal to itself
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
