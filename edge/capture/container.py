@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from edge.capture import png_contents
 from edge.capture.regular_file import WatchedFile
 from edge.errors import SourceError
 
@@ -20,6 +24,7 @@ _BARE = {
 # Nothing that a file names may be opened: neither the network nor another file.
 _OPTIONS = {"protocol_whitelist": "none"}
 _READ_BYTES = 1 << 18
+_OPEN_BYTES = 1 << 28  # at a time, while a file is opened: an index of 100 hours has 100 MB
 _PADDING = 1 << 23  # pixels: FFmpeg counts with what it adds to each row and column
 # HLS, FFmpeg's own, DASH, ASX, SDP; some editors begin a file with a byte order mark.
 _PLAYLIST = re.compile(
@@ -44,10 +49,10 @@ def opened(av: Any, file: WatchedFile, name: str, most_pixels: int) -> Any:
     # FFmpeg tells causes such as "moov atom not found" only in its log; here they are caught, not printed.
     av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture(local=False) as said:
+        with av.logging.Capture(local=False) as said, _bounded_memory(av, most_pixels):
             return av.open(
                 file,
-                container_options=_OPTIONS,
+                container_options=_OPTIONS | {"codec_whitelist": _tried_at_once(av)},
                 buffer_size=_READ_BYTES,
                 **_titles(av),
                 **_of_streams(av, most_pixels),
@@ -64,6 +69,30 @@ def opened(av: Any, file: WatchedFile, name: str, most_pixels: int) -> Any:
         ) from None
     finally:
         av.logging.set_level(level)
+
+
+@contextmanager
+def _bounded_memory(av: Any, most_pixels: int) -> Iterator[None]:
+    """FFmpeg takes at most _OPEN_BYTES at a time, or what a plane of ``most_pixels`` needs.
+
+    A header of 2 MB, packed, can say that it has 2 GB (QuickTime's cmov).
+    """
+    limit = None
+    with suppress(AttributeError, OSError):  # a build without a libavutil of its own
+        limit = ctypes.CDLL(av._core.__file__).av_max_alloc
+    if limit is None:
+        yield
+        return
+    limit(ctypes.c_size_t(max(_OPEN_BYTES, 4 * most_pixels)))
+    try:
+        yield
+    finally:
+        limit(ctypes.c_size_t((1 << 31) - 1))  # FFmpeg's own: an output may have a long index
+
+
+def _tried_at_once(av: Any) -> str:
+    """The decoders that FFmpeg may try while it opens a file: not those whose packets are checked first."""
+    return ",".join(sorted(av.codecs_available - png_contents.DECODERS))
 
 
 def _titles(av: Any) -> dict[str, str]:

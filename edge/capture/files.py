@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edge.capture import png_contents
 from edge.capture.container import (
     cause_of,
     decoder_options,
@@ -74,6 +75,7 @@ class FileSource(Closing):
         except BaseException:
             self._file.close()
             raise
+        self._most_pixels = most_pixels
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.options = decoder_options(most_pixels)
         self._bare, self._rate_given = is_bare(self._container), fps is not None
@@ -128,12 +130,24 @@ class FileSource(Closing):
 
     def _decode(self, packet: Any) -> list[Any]:
         try:
+            if packet is not None:
+                self._check(packet)
             return self._stream.codec_context.decode(packet)
         except self._av.error.EOFError:  # flushed
             return []
-        except (self._av.error.FFmpegError, OSError, ValueError) as error:  # PyAV 19: an unknown codec
+        except (self._av.error.FFmpegError, OSError, ValueError, SourceError) as error:
+            # ValueError: a codec that PyAV 19 does not know.
             self._fault, self._damaged = error, self._damaged + 1
             return []
+
+    def _check(self, packet: Any) -> None:
+        """Raise SourceError for a PNG that unpacks to far more than it shows."""
+        codec = self._stream.codec_context.name
+        if codec == "png":
+            png_contents.check(bytes(packet), self._most_pixels)
+        elif codec == "apng":  # chunks alone; those before the first frame are kept apart
+            before = self._stream.codec_context.extradata or b""
+            png_contents.check(before + bytes(packet), self._most_pixels, at=0)
 
     def _time_s(self, decoded: Any, index: int) -> float:
         if self._bare:

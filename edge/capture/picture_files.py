@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.capture import png_contents
 from edge.capture.levels import Levels
 from edge.capture.picture_headers import is_float_tiff, scans_of, size_of
 from edge.errors import SourceError
@@ -44,6 +45,8 @@ def decoded(data: bytes, most_pixels: int) -> npt.NDArray[np.generic]:
         )
     if (scans := scans_of(data)) > _MOST_SCANS:
         raise SourceError(f"it has {scans} scans, at most {_MOST_SCANS} are read")
+    if data.startswith(png_contents.SIGNATURE):
+        png_contents.check(data, most_pixels)
     # OpenCV cannot read gray floats as color.
     how = cv2.IMREAD_UNCHANGED if is_float_tiff(data) else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:

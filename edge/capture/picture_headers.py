@@ -8,6 +8,8 @@ import struct
 import sys
 from collections.abc import Iterator
 
+from edge.capture.png_contents import chunks, in_memory
+from edge.errors import SourceError
 from edge.system.checked_file import FileRefused, open_checked
 
 SUFFIXES = (
@@ -19,7 +21,6 @@ _PNM = re.compile(rb"P[1-6]\s" + _SPACE + rb"(\d{1,9})\s" + _SPACE + rb"(\d{1,9}
 _MARKER = re.compile(rb"\xff[^\x00\xff]")  # of a JPEG
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # signature -> byte order
 _SUBFILE, _WIDTH, _HEIGHT, _SAMPLE_FORMAT = 254, 256, 257, 339  # tags of a TIFF
-_MOST_CHUNKS = 1 << 18  # of a PNG; in pieces of 8 kB they are 2 GB
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I"}  # type of a tag's number -> how struct calls it
 
@@ -44,7 +45,7 @@ def size_of(data: bytes) -> tuple[int, int] | None:
     kind = _kind(data)
     try:
         return None if kind is None else _SIZES[kind](data)
-    except (struct.error, IndexError):  # it ends within its header
+    except (struct.error, IndexError, SourceError):  # it ends within its header, or never
         return None
 
 
@@ -108,22 +109,12 @@ def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
-    if data[12:16] != b"IHDR" or not _holds_its_chunks(data):
+    # OpenCV takes memory for a chunk as it says, up to 4 GB.
+    whole = all(start + length + 4 <= len(data) for _, start, length in chunks(in_memory(data)))
+    if data[12:16] != b"IHDR" or not whole:
         return None
     width, height = struct.unpack_from(">II", data, 16)
     return height, width
-
-
-def _holds_its_chunks(data: bytes) -> bool:
-    """Whether each chunk of a PNG ends within the file: OpenCV takes memory for it as it says, up to 4 GB."""
-    at = 8
-    for _ in range(_MOST_CHUNKS):
-        if at + 12 > len(data) or data[at + 4 : at + 8] == b"IEND":
-            return True
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-        if at > len(data):
-            return False
-    return False
 
 
 def _bmp_size(data: bytes) -> tuple[int, int] | None:
