@@ -7,7 +7,6 @@ take all memory, never end, or crash the process that loads it.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import threading
@@ -24,8 +23,6 @@ from edge.system.background import Background
 from edge.system.notify import Supervisor
 from edge.system.one_line import one_line
 
-log = logging.getLogger("edge")
-
 Admit = Callable[[Bundle, str], Verdict]  # how closely a precision reproduces golden.npz on the processor
 _COMMAND = ("-m", "edge.engines.admission_command")
 _BEAT_S = 1.0
@@ -41,11 +38,6 @@ def admit(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
     started.
     """
     model, most_s = bundle.model(precision), bundle.limits.load_s
-    log.info(
-        "checking the network of %s (%s) once on this machine: graph, memory, golden outputs",
-        bundle.manifest.name,
-        precision,
-    )
     request = {
         "folder": str(bundle.folder.absolute()),
         "manifest": bundle.manifest.to_dict(),

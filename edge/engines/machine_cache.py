@@ -29,6 +29,7 @@ from edge.system.ort_session import onnxruntime
 from edge.system.ownership import read_own, write_own
 
 log = logging.getLogger("edge")
+_WORDS = {"choice": "what is fastest here", "golden": "that the network was checked"}
 Record = TypeVar("Record", Choice, Verdict)
 
 
@@ -75,7 +76,7 @@ def _store(kind: str, key: Sequence[str], fields: dict[str, Any]) -> None:
         if is_ours(path.parent):  # else the log has said so
             write_own(path, stored(fields, _digest(key)))
     except EdgeError as error:
-        log.info("%s is not cached: %s", kind, one_line(str(error)))
+        log.info("%s is not kept: %s (XDG_CACHE_HOME)", _WORDS[kind], one_line(str(error)))
 
 
 def _load(kind: str, key: Sequence[str], parse: Callable[[bytes, str], Record]) -> Record | None:

@@ -134,6 +134,8 @@ def _proven(
     """The loaded engine; BundleError if it does not reproduce golden.npz."""
     if backend.on_processor:
         if not passed_before(bundle, precision):
+            text = "the network of %s (%s) is new on this machine: checking graph, memory and golden outputs"
+            log.info(text, bundle.manifest.name, precision)
             _refuse(backend, precision, prove(backend, config.engine, bundle, precision, admitted))
         return backend.load(config.engine, bundle, precision, threads)
     loaded: Engine = backend.load(config.engine, bundle, precision, threads)

@@ -44,9 +44,9 @@ def test_the_reference_is_tried_once_and_the_log_says_so(own_cache, caplog) -> N
     reference = bundles.load()
     for _ in range(2):
         assert isinstance(selection.engine(FP32, reference), OrtEngine)
-    told = [record.message for record in caplog.records if "once on this machine" in record.message]
+    told = [record.message for record in caplog.records if "is new on this machine" in record.message]
     assert told == [
-        "checking the network of reference (fp32) once on this machine: graph, memory, golden outputs"
+        "the network of reference (fp32) is new on this machine: checking graph, memory and golden outputs"
     ]
     assert machine_cache.passed_before(reference, "fp32")
 

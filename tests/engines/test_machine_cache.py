@@ -184,7 +184,7 @@ def test_what_is_no_file_neither_hangs_nor_stops_a_start(choice: Path, caplog, w
     machine_cache.remember(REFERENCE, CHOICE, TRAITS)
     assert time.monotonic() - began < 5
     if what == "folder":
-        assert caplog.text.count("choice is not cached: cannot write") == 1
+        assert caplog.text.count("what is fastest here is not kept: cannot write") == 1
     else:
         assert machine_cache.recall(REFERENCE, TRAITS) == CHOICE
     assert good.exists()
