@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -29,6 +30,20 @@ class Raw(str):
     """Text that stands in the JSON as it is."""
 
 
+EDGES = (
+    Raw("3000"),
+    Raw("-1"),
+    Raw("NaN"),
+    Raw("1e308"),
+    Raw("1.5"),
+    Raw("null"),
+    "",
+    "a\n",
+    "\u202e",
+    "x" * 300,
+)
+
+
 def parse(text: str) -> Any:
     """The value of a JSON text; objects are ``Pairs``. ValueError if it is none."""
     return json.loads(text, object_pairs_hook=Pairs, parse_float=Raw, parse_int=Raw, parse_constant=Raw)
@@ -48,7 +63,7 @@ def write(value: Any) -> str:
 def edit(value: Any, rng: Random, times: int = 1, words: tuple[str, ...] = ()) -> Any:
     """``value`` with ``times`` random changes, in place where it can; ``words``: texts to put in."""
     for _ in range(times):
-        places = [(holder, at) for holder in _holders(value) for at in range(len(holder))]
+        places = _places(value)
         if not places:
             return _nasty(rng, words)
         _edit_one(*rng.choice(places), rng, words)
@@ -111,6 +126,27 @@ def _holders(value: Any) -> list[list[Any]]:
             found.append(item)
             ahead += [entry[1] for entry in item] if isinstance(item, Pairs) else item
     return found
+
+
+def each(text: str) -> Iterator[bytes]:
+    """The JSON text with one change: for each place without it, with it twice, and with odd values."""
+    count = len(_places(parse(text)))
+    for number in range(count):
+        for change in (*EDGES, "delete", "double"):
+            value = parse(text)
+            holder, at = _places(value)[number]
+            entry = holder[at]
+            if change == "delete":
+                del holder[at]
+            elif change == "double":
+                holder.insert(at, entry)
+            else:
+                holder[at] = (entry[0], change) if isinstance(holder, Pairs) else change
+            yield write(value).encode("utf-8", "surrogatepass")
+
+
+def _places(value: Any) -> list[tuple[list[Any], int]]:
+    return [(holder, at) for holder in _holders(value) for at in range(len(holder))]
 
 
 def mutate(data: bytes, rng: Random, words: tuple[str, ...] = ()) -> bytes:

@@ -60,6 +60,7 @@ def is_plain(text: str) -> bool:
 @cache
 def scratch(name: str) -> Path:
     """A folder for one target's files, removed at the end; libFuzzer has none: FUZZ_SCRATCH is for it."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=os.environ.get("FUZZ_SCRATCH")))
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=os.environ.get("FUZZ_SCRATCH", memory)))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -150,6 +150,7 @@ def seeds() -> Iterator[bytes]:
         tiny.manifest(files={"fp32": entry("model.fp32.onnx")}),
     ):
         yield json.dumps(made, ensure_ascii=False).encode()
+    yield from json_edits.each(json.dumps(full()))
 
 
 WORDS = (*full(), *FILES, "path", "sha256", "input", "output", "shape", "size", "channels",

@@ -242,6 +242,7 @@ def seeds() -> Iterator[bytes]:
         yield bytes([4 * len(KINDS)]) + b"\0" + content
         yield b"\x09\0" + content
         yield b"\x04\0" + content
+        yield from (b"\0\0" + changed for changed in json_edits.each(content.decode()))
     yield b"\3\0"
     yield b"\7\0"
     yield b"\0\0" + b"[" * 3000
