@@ -12,17 +12,16 @@ A run goes on where the last one of the same seed and sources has ended; ``--afr
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,84 +32,12 @@ sys.path.insert(1, str(Path(__file__).parents[1] / "helpers"))
 from fuzz import bundle_mutants, bundles, clips, forked, judge
 from fuzz.bundle_mutants import Mutant
 from fuzz.judge import Judge, Judgment
+from fuzz.mutant_state import State, again
 
 from edge.system.cache import cache_folder
 
-ROOT = Path(__file__).parents[2]
 COUNT, HOURS, SEED = 100_000, 2.0, 24
-WHOLE_EVERY, TRACED_EVERY, SAVED_S = 100, 1000, 5.0
-
-
-class State:
-    """What is known of the mutants of one seed; in a file, so that a later run goes on."""
-
-    def __init__(self, path: Path, seed: int, afresh: bool) -> None:
-        self._path, self._saved_s = path, time.monotonic()
-        known = json.loads(path.read_text()) if path.is_file() and not afresh else {}
-        self.sources = _sources()
-        if known.get("sources") != self.sources:
-            known = {}  # other mutants, or another program
-        self.seed: int = seed
-        self.next: int = known.get("next", 0)  # all below it are done
-        self._ahead: set[int] = set(known.get("ahead", ()))
-        self.outcomes: Counter[str] = Counter(known.get("outcomes", {}))
-        self.kinds: Counter[str] = Counter(known.get("kinds", {}))
-        self.examples: dict[str, str] = known.get("examples", {})
-        self.faults: dict[str, str] = known.get("faults", {})
-        self.worst_mb: int = known.get("worst_mb", 0)
-        self.worst_s: float = known.get("worst_s", 0.0)
-        self.spent_s: float = known.get("spent_s", 0.0)
-        self.processor_s: float = known.get("processor_s", 0.0)
-
-    @property
-    def done(self) -> int:
-        return self.next + len(self._ahead)
-
-    def is_done(self, number: int) -> bool:
-        return number < self.next or number in self._ahead
-
-    def add(self, mutant: Mutant, judged: Judgment, processor_s: float) -> None:
-        """Count one mutant, which took ``processor_s`` of a processor."""
-        self.processor_s += processor_s
-        self._ahead.add(mutant.number)
-        while self.next in self._ahead:
-            self._ahead.remove(self.next)
-            self.next += 1
-        self.outcomes[judged.outcome] += 1
-        self.examples.setdefault(judged.outcome, judged.line)
-        self.kinds[f"{mutant.base}, {mutant.kind}"] += 1
-        self.worst_mb, self.worst_s = max(self.worst_mb, judged.peak_mb), max(self.worst_s, judged.took_s)
-        if judged.fault:
-            self.faults[str(mutant.number)] = judged.fault
-            print(
-                f"mutant {mutant.number}: {judged.fault}\n  {mutant}\n"
-                f"  repeat: {again(self.seed, mutant.number)}",
-                flush=True,
-            )
-
-    def save(self, now: bool = False) -> None:
-        if now or time.monotonic() - self._saved_s >= SAVED_S:
-            self._saved_s = time.monotonic()
-            rows: dict[str, Any] = {
-                key: value for key, value in vars(self).items() if not key.startswith("_")
-            }
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part = self._path.with_suffix(".part")
-            part.write_text(json.dumps({**rows, "ahead": sorted(self._ahead)}))
-            part.replace(self._path)
-
-
-def _sources() -> str:
-    """SHA-256 of the program and of what makes and judges mutants."""
-    state = hashlib.sha256()
-    for path in sorted([*(ROOT / "edge").rglob("*.py"), *Path(__file__).parent.rglob("*.py")]):
-        state.update(path.read_bytes())
-    return state.hexdigest()
-
-
-def again(seed: int, number: int) -> str:
-    """The command that repeats one mutant."""
-    return f"{sys.executable} {Path(__file__).resolve()} --seed {seed} --only {number}"
+WHOLE_EVERY, TRACED_EVERY = 100, 1000
 
 
 @contextmanager
@@ -182,7 +109,7 @@ def _sound(count: int, originals: dict[str, Path], clip: Path, scratch: Path) ->
 
 
 def run(count: int, hours: float, state: State, jobs: int) -> None:
-    """Judge mutants until ``count`` are done or the time is up."""
+    """Judge mutants until ``count`` are done or the time is up; RuntimeError if a worker has died."""
     end_s = time.monotonic() + 3600 * hours
     with workshop() as (originals, clip, folder):
         _sound(count, originals, clip, folder / "sound")
@@ -201,25 +128,32 @@ def run(count: int, hours: float, state: State, jobs: int) -> None:
                 before_s = sum(os.times()[:4])  # of this process and its children
                 mutant, judged = one(number, state.seed, originals, clip, scratch)
                 results.put((mutant, judged, sum(os.times()[:4]) - before_s))
-            results.put(None)
 
-        workers = [context.Process(target=work, args=(folder / f"worker{at}",)) for at in range(jobs)]
+        paths = [folder / f"worker{at}" for at in range(jobs)]
+        workers = [context.Process(target=work, args=(path,), daemon=True) for path in paths]
         for worker in workers:
             worker.start()
-        began_s, before_s, told_s, ended = time.monotonic(), state.spent_s, time.monotonic(), 0
-        while ended < jobs:
-            result = results.get()
-            if result is None:
-                ended += 1
-                continue
-            state.add(*result)
-            state.spent_s = before_s + time.monotonic() - began_s
-            state.save()
-            if time.monotonic() - told_s > 60:
-                told_s = time.monotonic()
-                print(f"{state.done:,} of {count:,}, {state.done / state.spent_s:.1f} a second", flush=True)
-        for worker in workers:
-            worker.join()
+        _collect(workers, results, state, count)
+        if any(worker.exitcode for worker in workers):
+            raise RuntimeError(f"a worker has died: {[worker.exitcode for worker in workers]}")
+
+
+def _collect(workers: Sequence[Any], results: Any, state: State, count: int) -> None:
+    """Count what the workers find until all have ended, and say how far they are."""
+    began_s, before_s, told_s = time.monotonic(), state.spent_s, time.monotonic()
+    while True:
+        working = any(worker.is_alive() for worker in workers)
+        if results.empty():
+            if not working:
+                break
+            time.sleep(0.01)
+            continue
+        state.add(*results.get())
+        state.spent_s = before_s + time.monotonic() - began_s
+        state.save()
+        if time.monotonic() - told_s > 60:
+            told_s = time.monotonic()
+            print(f"{state.done:,} of {count:,}, {state.done / state.spent_s:.1f} a second", flush=True)
     state.save(now=True)
 
 
@@ -252,6 +186,7 @@ def main() -> int:
     parser.add_argument("--afresh", action="store_true", help="forget earlier runs")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="repeat one mutant")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the folder in memory is removed then, too
     if asked.only is not None:
         return repeat(asked.only, asked.seed)
     path = asked.state or cache_folder() / "mutants" / f"{asked.seed}.json"
