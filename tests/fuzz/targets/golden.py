@@ -24,7 +24,7 @@ from edge.errors import BundleError
 from edge.manifest import BundleFile
 from edge.system.closing import Closing
 
-SIZE, LABELS, MOST_STEPS = 8, 3, 8192
+SIZE, LABELS, MOST_STEPS = 8, 3, 2048
 
 
 class Zeros(Closing):
