@@ -148,8 +148,8 @@ def _matching(bundle: Bundle, model: Path, engine: Engine) -> Engine:
             if wanted != actual:
                 raise BundleError(
                     one_line(
-                        f"{model}: {kind} {name:.60} is {actual} in the graph, but {wanted} in the manifest; "
-                        "export the bundle again"
+                        f"{model}: {kind} {name:.60} is {actual:.80} in the graph, but {wanted:.80} in "
+                        "the manifest; export the bundle again"
                     )
                 )
     return engine
