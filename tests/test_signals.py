@@ -219,6 +219,6 @@ def test_a_lost_exception_is_raised_by_the_next_check(raised):
 
 
 def test_a_signal_before_the_work_keeps_it_from_starting(raised):
-    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGTERM)
     assert signals.pending()
     assert raised(lambda: pytest.fail("it began"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
@@ -70,15 +71,22 @@ def _key(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML; what is not printable is escaped, so that no terminal obeys it."""
-    return f'"{"".join(char if _is_plain(char) else _escaped(ord(char)) for char in text)}"'
+    """A basic string of TOML; what is not printable is escaped, so that no terminal obeys it.
+
+    Bytes of a name that are no UTF-8 have no place in TOML: they are shown as ``\\xe9``.
+    """
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return f'"{"".join(char if _is_plain(char) else _escaped(char) for char in text)}"'
 
 
 def _is_plain(char: str) -> bool:
     return char.isprintable() and char not in '"\\'
 
 
-def _escaped(number: int) -> str:
+def _escaped(char: str) -> str:
+    if char in '"\\':
+        return f"\\{char}"
+    number = ord(char)
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 

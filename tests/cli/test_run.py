@@ -16,7 +16,12 @@ import numpy as np
 import pytest
 import tiny
 
+from edge.cli.check import check
+from edge.config import BundleConfig, Config
 from edge.data import Frame
+from edge.engines import selection
+from edge.engines.golden import Verdict
+from edge.errors import BundleError, EdgeError
 from edge.sinks.trajectory import TrajectorySink
 from edge.system.output_file import OutputFile
 
@@ -90,9 +95,24 @@ def test_wrong_hash_and_truncated_model(tmp_path: Path) -> None:
     honest["files"]["fp32"]["sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(honest))
     check_refusal(edge("run", "demo", "--bundle", folder), "model.fp32.onnx", "no usable ONNX", "again")
-    done = edge("check", "demo", "--bundle", folder)
-    assert done.returncode == 2
-    assert done.stderr.count("checking the network") == 1, "what failed once is not tried again"
+    check_refusal(edge("check", "demo", "--bundle", folder), "no precision of")
+
+
+def test_a_check_tries_a_network_that_fails_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def refuse(*arguments: object) -> Verdict:
+        tried.append(arguments[3])
+        raise BundleError("it crashed")
+
+    monkeypatch.setattr(selection, "prove", refuse)
+    folder = tiny.write(tmp_path / "b")
+    config = Config(bundle=BundleConfig(path=str(folder)))
+    with pytest.raises(EdgeError, match="no precision of"):
+        check(config)
+    assert tried == ["fp32"]
 
 
 def test_unknown_key_and_wrong_type(tmp_path: Path) -> None:
