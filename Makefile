@@ -41,8 +41,8 @@ test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FU
 test-signals: .venv/$(STAMP) ## 1,000 ending signals at random moments, an hour; COUNT=100 for fewer
 	.venv/bin/python tests/helpers/random_signals.py $(if $(COUNT),--count $(COUNT))
 
-test-fuzz: .venv-fuzz/$(STAMP) ## fuzzing of all that is read, an hour; MINUTES=5 for less, KEEP=1 adds to the corpus
-	.venv-fuzz/bin/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KEEP),--keep)
+test-fuzz: .venv-fuzz/$(STAMP) ## fuzzing of all that is read, an hour; MINUTES=5 or RUNS=9000 for less, KEEP=1 adds to the corpus
+	.venv-fuzz/bin/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(KEEP),--keep) $(if $(RUNS),--runs $(RUNS))
 
 test-fuzz-planted: .venv-fuzz/$(STAMP) ## planted faults that fuzzing must find, each within a minute; SECONDS=120 for more time
 	.venv-fuzz/bin/python tests/fuzz/planted.py $(if $(SECONDS),--seconds $(SECONDS))

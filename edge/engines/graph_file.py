@@ -71,9 +71,9 @@ class _File:
         for field in self._fields(0, len(self._data)):
             if field.number in (20, 25):
                 raise ValueError("it contains functions or training, which no step needs")
-            if field.number == 7 and field.kind == BYTES:
+            if field.number == 7:
                 graphs.append(field)
-        if len(graphs) != 1:
+        if len(graphs) != 1 or graphs[0].kind != BYTES:
             raise ValueError(f"it contains {len(graphs)} graphs, expected one")
         found = Graph([], [], [])
         for field in self._within(graphs[0]):

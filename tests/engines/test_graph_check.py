@@ -72,6 +72,7 @@ def message(number: int, content: bytes) -> bytes:
     [
         (b"", "0 graphs"),
         (tiny.MODEL * 2, "2 graphs"),
+        (tiny.MODEL + b"\x38\x12", "2 graphs"),  # a number in the place of a graph
         (b"\x3a", "varint"),
         (tiny.MODEL[:-1], "ends at byte"),
         # The type of data_location is an int32: a parser takes 2^32 + 1 for 1, which is another file.

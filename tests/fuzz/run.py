@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,8 +53,13 @@ class Outcome:
         )
 
 
-def fuzz(target: Target, seconds: float, folder: Path, root: Path = ROOT, seed: int = 0) -> Outcome:
-    """Fuzz one target with the sources below ``root``; new inputs and faults stay in ``folder``."""
+def fuzz(
+    target: Target, seconds: float, folder: Path, root: Path = ROOT, seed: int = 0, runs: int = 0
+) -> Outcome:
+    """Fuzz one target with the sources below ``root``; new inputs and faults stay in ``folder``.
+
+    ``runs`` ends it after so many inputs, which are the same for the same ``seed`` and an empty folder.
+    """
     corpus, seeds, faults = (folder / target.name / name for name in ("corpus", "seeds", "faults"))
     for path in (corpus, seeds, faults):
         path.mkdir(parents=True, exist_ok=True)
@@ -63,7 +70,7 @@ def fuzz(target: Target, seconds: float, folder: Path, root: Path = ROOT, seed: 
     options = [
         f"-max_total_time={max(1, round(seconds))}", f"-timeout={LIMIT_S}", f"-rss_limit_mb={LIMIT_MB}",
         f"-max_len={target.most_bytes}", f"-artifact_prefix={faults}/", "-print_final_stats=1",
-        f"-seed={seed}",
+        f"-seed={seed}", *([f"-runs={runs}"] if runs else []),
         "-mutate_depth=2",  # one fault hides another
         *([f"-dict={words}"] if target.words else []),
     ]  # fmt: skip
@@ -71,6 +78,7 @@ def fuzz(target: Target, seconds: float, folder: Path, root: Path = ROOT, seed: 
     began_s = time.monotonic()
     with in_memory() as scratch:
         environ = {**os.environ, "PYTHONPATH": str(root), "XDG_CACHE_HOME": scratch, "FUZZ_SCRATCH": scratch}
+        environ["PYTHONHASHSEED"] = "0"  # or the same inputs would take other ways
         told = subprocess.run(
             [sys.executable, str(script), target.name, *options, str(corpus), str(seeds)],
             env=environ, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -110,19 +118,23 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=MINUTES, help="for all of them together (default: %(default)g)"
     )
+    parser.add_argument("--runs", type=int, default=0, help="end after so many inputs each, always the same")
     parser.add_argument("--keep", action="store_true", help="add what covers more to the corpus in the tests")
     asked = parser.parse_args()
     chosen = [TARGETS[name] for name in asked.targets or TARGETS]
     jobs = min(len(chosen), len(os.sched_getaffinity(0)))
     seconds = 60 * asked.minutes * jobs / len(chosen)
-    folder = cache_folder() / "fuzz"
+    seed, fresh = (1, tempfile.mkdtemp(prefix="fuzz-")) if asked.runs else (int(time.time()), "")
+    folder = Path(fresh) if fresh else cache_folder() / "fuzz"
     print(
         f"{len(chosen)} targets, {seconds:.0f} s each, {jobs} at a time; what is found stays in {folder}",
         flush=True,
     )
     with ThreadPoolExecutor(jobs) as pool:
         outcomes = []
-        for outcome in pool.map(lambda target: fuzz(target, seconds, folder, seed=int(time.time())), chosen):
+        for outcome in pool.map(
+            lambda target: fuzz(target, seconds, folder, seed=seed, runs=asked.runs), chosen
+        ):
             print(outcome, flush=True)
             outcomes.append(outcome)
     if asked.keep:
@@ -130,6 +142,8 @@ def main() -> int:
             write_kept(target, folder / target.name / "corpus")
         print(f"kept in {COMMITTED}")
     faults = [outcome for outcome in outcomes if outcome.fault]
+    if fresh and not faults:
+        shutil.rmtree(fresh)
     print(f"{sum(outcome.runs for outcome in outcomes):,} inputs, {len(faults)} targets with a fault")
     return bool(faults)
 
