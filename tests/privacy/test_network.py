@@ -110,7 +110,7 @@ class Seen:
     def kill(self) -> None:
         if self._run.poll() is None:
             self._run.terminate()  # a killed strace would leave the program behind
-            self._run.wait()
+            self._run.communicate()
 
 
 def available(name: str) -> bool:
