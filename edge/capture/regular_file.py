@@ -9,6 +9,7 @@ from typing import IO
 
 from edge.errors import SourceError
 from edge.system import signals
+from edge.system.checked_file import open_after
 from edge.system.closing import Closing
 from edge.system.one_line import one_line
 
@@ -22,15 +23,7 @@ def open_regular(path: str | Path) -> IO[bytes]:
     """Open a regular file for reading, unbuffered; SourceError says what else ``path`` is."""
     name = shown(path)
     try:
-        # Looking first: opening a device can have effects, and opening a pipe waits for its writer.
-        _check(os.stat(path), name)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            _check(os.fstat(descriptor), name)  # it may have been exchanged in between
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return os.fdopen(descriptor, "rb", buffering=0)
+        return open_after(path, lambda status: _check(status, name), follow=True)
     except FileNotFoundError:
         raise SourceError(
             f"video {name} does not exist; check the path (working folder: {shown(Path.cwd())})"

@@ -143,7 +143,7 @@ def _kilobytes(path: str, name: str) -> int:
 def _limit(what: int, most: int) -> None:
     """Lower a limit; one that is already lower stays.
 
-    A service's sandbox may forbid it (SystemCallFilter=~@resources), but has limits of its own.
+    A sandbox may forbid it, but has limits of its own.
     """
     hard = resource.getrlimit(what)[1]
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)

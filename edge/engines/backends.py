@@ -50,7 +50,7 @@ def _onnxruntime_cuda(_: EngineConfig, bundle: Bundle, precision: str, threads: 
 def _tensorrt(settings: EngineConfig, bundle: Bundle, precision: str, threads: int) -> Engine:
     from edge.engines.tensorrt import hot_swap
 
-    read_checked(bundle, precision)
+    model_bytes(bundle, precision)
     return hot_swap.obtain(bundle, precision, settings.faces, _plans(settings))
 
 
@@ -59,7 +59,7 @@ def _serve_tensorrt(settings: EngineConfig, bundle: Bundle, precision: str, stan
 
     precisions = hot_swap.precisions_from(bundle, precision)
     for name in precisions:
-        read_checked(bundle, name)
+        model_bytes(bundle, name)
     return hot_swap.Serving(bundle, standby, precisions, settings.faces, _plans(settings))
 
 
@@ -116,13 +116,13 @@ def _checked(bundle: Bundle, precision: str, threads: int = 1, provider: str = "
     """The network of a precision on ONNX Runtime; BundleError if it is not what the manifest describes."""
     from edge.engines.ort import PROCESSOR, OrtEngine
 
-    content, model = read_checked(bundle, precision), bundle.model(precision)
+    content, model = model_bytes(bundle, precision), bundle.model(precision)
     return _matching(
         bundle, model, OrtEngine(model, threads, provider=provider or PROCESSOR, content=content)
     )
 
 
-def read_checked(bundle: Bundle, precision: str) -> bytes:
+def model_bytes(bundle: Bundle, precision: str) -> bytes:
     """The ONNX file of a precision; BundleError if it changed, or its graph is no step."""
     from edge.engines.graph_check import check_graph
 

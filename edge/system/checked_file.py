@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,19 +24,26 @@ def open_checked(path: Path | str, most_bytes: int, follow: bool = False) -> Bin
 
     Raises FileRefused.
     """
-    flags = _FLAGS if follow else _FLAGS | os.O_NOFOLLOW
     try:
-        # Looking first: opening a device can have effects.
-        _check(os.stat(path, follow_symlinks=follow), most_bytes)
-        descriptor = os.open(path, flags)
-        try:
-            _check(os.fstat(descriptor), most_bytes)  # it may have been exchanged in between
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return os.fdopen(descriptor, "rb", buffering=0)
+        return open_after(path, lambda status: _check(status, most_bytes), follow)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise FileRefused(f"cannot be read ({reason(error)})") from error
+
+
+def open_after(path: Path | str, check: Callable[[os.stat_result], None], follow: bool = False) -> BinaryIO:
+    """Open what ``check`` lets pass, unbuffered, without waiting; ``follow`` allows a link.
+
+    Raises what ``check`` raises, OSError, and ValueError for a zero byte in the name.
+    """
+    # Looking first: opening a device can have effects, and opening a pipe waits for its writer.
+    check(os.stat(path, follow_symlinks=follow))
+    descriptor = os.open(path, _FLAGS if follow else _FLAGS | os.O_NOFOLLOW)
+    try:
+        check(os.fstat(descriptor))  # it may have been exchanged in between
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def read_checked(path: Path | str, most_bytes: int, follow: bool = False) -> bytes:

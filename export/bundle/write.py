@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.bundle import EVALUATION, Bundle, load
-from edge.engines.backends import read_checked
+from edge.engines.backends import model_bytes
 from edge.errors import BundleError
 from edge.manifest import BundleFile, Manifest
 from edge.system.atomic_write import sync
@@ -54,7 +54,7 @@ def write_bundle(folder: Path, fill: Callable[[Path], Bundle]) -> None:
 def _check(bundle: Bundle) -> None:
     """Refuse here, and not only on the board, a network that is no step for the runtime."""
     for precision in bundle.precisions:
-        read_checked(bundle, precision)
+        model_bytes(bundle, precision)
 
 
 def check_target(folder: Path) -> None:

@@ -16,7 +16,7 @@ PACKAGES = ("edge", "calibration", "export", "benchmarks")
 LAST = {
     *("open", "read_text", "read_bytes", "fromfile", "memmap", "eval", "exec", "import_module"),
     *("open_checked", "read_checked", "hash_checked", "open_own", "read_own", "read_waited", "open_regular"),
-    *("read_picture", "recv", "received"),
+    *("open_after", "model_bytes", "read_picture", "recv", "received"),
     *("imread", "imdecode", "VideoCapture", "CascadeClassifier", "InferenceSession", "CDLL", "Popen"),
     *("urlopen", "create_connection", "create_server", "load_file", "ThreadingHTTPServer"),
 }
