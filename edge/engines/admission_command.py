@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.random import default_rng  # now, not at its first use under the limits
 
 from edge.bundle import Bundle
 from edge.config import EngineConfig, LimitsConfig
@@ -93,7 +94,7 @@ def _try(engine: Engine, bundle: Bundle, precision: str) -> None:
 
     BundleError if an output has another shape than in the manifest, or is not finite.
     """
-    face, rng = bundle.manifest.input, np.random.default_rng(0)
+    face, rng = bundle.manifest.input, default_rng(0)
     shapes = {"logits": (len(bundle.labels),)} | {t.output: t.shape for t in bundle.state}
     shapes |= {tensor.output: tensor.shape for tensor in bundle.manifest.explanations}
     for count in _BATCHES:

@@ -119,8 +119,9 @@ def test_no_child_is_one_line(monkeypatch, tmp_path) -> None:
         admit(bundles.load(tiny.write(tmp_path / "b")), "fp32")
 
 
-def test_the_memory_of_the_child_is_limited(tmp_path) -> None:
-    bundle = replace(bundles.load(), limits=LimitsConfig(load_mb=16))
+@pytest.mark.parametrize("megabytes", [1, 4, 8, 16])
+def test_the_memory_of_the_child_is_limited(megabytes: float) -> None:
+    bundle = replace(bundles.load(), limits=LimitsConfig(load_mb=megabytes))
     with pytest.raises(BundleError, match=r"takes more memory than it may; .* a higher limits\.load_mb"):
         admit(bundle, "fp32")
 
