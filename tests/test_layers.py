@@ -36,7 +36,9 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "calibration": [{"arrays"}, {"degrade", "calibration_set", "ranges"}, {"sequences"}, {"collect"}],
     "export": [
-        {"data", "graph", "load"},
+        {"blame"},
+        {"data", "graph", "look", "weights"},
+        {"load", "saved_network"},
         {"metrics", "parity"},
         {"bundle"},
         {"int8"},
