@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,13 @@ from edge.recognition.scheduling import is_due
 from edge.session import Parts
 
 Uint8 = npt.NDArray[np.uint8]
+
+
+class Walk(NamedTuple):
+    """Crops (T,S,S) and which of them is seen at each step (steps,)."""
+
+    crops: Uint8
+    at: npt.NDArray[np.int64]
 
 
 @contextmanager
@@ -81,8 +89,8 @@ def load_sequences_of(
     return [generate(images, labels, rng, SequenceRecipe()).crops for _ in range(min(len(images), 200))]
 
 
-def load_sequences(data: str, manifest: Manifest, count: int, steps: int) -> Uint8:
-    """Sequences (count,steps,S,S) from an .npz with ``crops`` (M,T,S,S), or from anything that has faces.
+def load_walks(data: str, manifest: Manifest, count: int, steps: int) -> list[Walk]:
+    """``count`` walks of ``steps`` steps over sequences (T,S,S) of anything that ``load_sequences_of`` takes.
 
     Too few sequences serve several times, from different beginnings. Too short ones are walked backwards
     and forwards again, so that no step jumps.
@@ -92,12 +100,13 @@ def load_sequences(data: str, manifest: Manifest, count: int, steps: int) -> Uin
         raise EdgeError(
             f"no face was found in {without_password(data)}; pass --data with faces of at least 48 pixels"
         )
-    rows = []
+    kept = [sequence[:steps].copy() for sequence in sequences[:count]]  # not a view of all there are
+    walks = []
     for number in range(count):
-        sequence = sequences[number % len(sequences)]
-        first = number // len(sequences) * max(len(sequence) * len(sequences) // count, 1)
-        rows.append(sequence[_there_and_back(len(sequence), first, steps)])
-    return np.stack(rows)
+        sequence = kept[number % len(kept)]
+        first = number // len(kept) * max(len(sequence) * len(kept) // count, 1)
+        walks.append(Walk(sequence, _there_and_back(len(sequence), first, steps)))
+    return walks
 
 
 def _there_and_back(length: int, first: int, steps: int) -> npt.NDArray[np.int64]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any
+
+from edge.data import UNCERTAIN
 
 FORMAT = 2
 MOST_VALUES = 1 << 22  # in all states and explanations of one face: 16 MB
@@ -122,9 +125,20 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         yield f"its states and explanations have {values:,} values per face, at most {MOST_VALUES:,} are read"
     if manifest.input.normalization == "imagenet" and manifest.input.channels != 3:
         yield f"input.channels is {manifest.input.channels}, but the normalization imagenet needs 3"
-    for label in manifest.labels:
+    yield from label_contradictions(manifest.labels)
+
+
+def label_contradictions(labels: Sequence[str]) -> Iterator[str]:
+    """One line for each label that fits the schema, but would be taken for another."""
+    seen: dict[str, str] = {}
+    for label in labels:
         if label != label.strip():
             yield f"the label {label!r} begins or ends with a space"
+        if label == UNCERTAIN:
+            yield f"the label {label!r} is reserved for faces without a clear answer"
+        same = seen.setdefault(unicodedata.normalize("NFC", label), label)
+        if same != label:
+            yield f"the labels {same!a} and {label!a} look the same"
 
 
 def upgraded(document: Any) -> tuple[Any, dict[str, Any]]:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import pickle  # nosec B403
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from edge.errors import EdgeError
+from export.look import check_module
 
 PARTS = ("encoder", "recurrent", "head")
 
 
-def build_model(entry: str, weights: Path) -> nn.Module:
-    """Call ``pkg.mod:function`` and load ``weights`` (.safetensors, or a state dict) into the result.
-
-    Raises EdgeError for anything that cannot be imported, built or loaded, and for pickled modules.
-    """
+def build_model(entry: str) -> nn.Module:
+    """What the function ``pkg.mod:function`` gives; EdgeError where it cannot be imported or called."""
     module_name, colon, function = entry.partition(":")
     if not (colon and module_name and function):
         raise EdgeError(f"--model {entry!r} is not of the form package.module:function, such as net:build")
@@ -39,46 +34,7 @@ def build_model(entry: str, weights: Path) -> nn.Module:
         sys.path.remove("")
     if not isinstance(model, nn.Module):
         raise EdgeError(f"--model {entry} gave a {type(model).__name__}, expected a torch.nn.Module")
-    _load_weights(model, weights)
-    return model.eval()
-
-
-def _load_weights(model: nn.Module, path: Path) -> None:
-    state = _read_weights(path)
-    bad = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
-    if bad:
-        raise EdgeError(f"{path}: {bad[0]!r} holds values that are not finite; take an earlier checkpoint")
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise EdgeError(f"{path} does not fit the model: {reason[:300]}") from error
-
-
-def _read_weights(path: Path) -> Mapping[str, Tensor]:
-    if not path.is_file():
-        raise EdgeError(f"no weights at {path}; pass --weights a .safetensors file or a saved state dict")
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors: Mapping[str, Tensor] = load_file(path)
-        except (SafetensorError, ValueError) as error:
-            raise EdgeError(f"{path} is no valid safetensors file ({error}); save it again") from error
-        return tensors
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        raise EdgeError(
-            f"{path} is a pickled module, which may run any code when it is read: refused; save the weights "
-            "alone with torch.save(model.state_dict(), ...) or as safetensors"
-        ) from error
-    except Exception as error:
-        raise EdgeError(f"{path} cannot be read ({error}); save model.state_dict() again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise EdgeError(f"{path} holds a {type(state).__name__}, expected a state dict of tensors")
-    return state
+    return model
 
 
 class PartsStep(nn.Module):
@@ -127,14 +83,9 @@ def _cells(layer: nn.Module, name: str) -> tuple[bool, nn.ModuleList]:
     """Whether it is an LSTM, and one cell per layer with the layer's own weights."""
     if isinstance(layer, nn.GRUCell | nn.LSTMCell):
         return isinstance(layer, nn.LSTMCell), nn.ModuleList([layer])
+    check_module(name, layer)
     if not isinstance(layer, nn.GRU | nn.LSTM):
         raise EdgeError(f"[parts] recurrent = {name!r} is a {type(layer).__name__}, expected GRU or LSTM")
-    if layer.bidirectional:
-        raise EdgeError(
-            f"{name!r} is bidirectional: it needs frames that have not happened yet; train it forward"
-        )
-    if layer.proj_size:
-        raise EdgeError(f"{name!r} has proj_size {layer.proj_size}, which is not supported; train it without")
     kind = nn.LSTMCell if isinstance(layer, nn.LSTM) else nn.GRUCell
     cells = nn.ModuleList()
     for number in range(layer.num_layers):

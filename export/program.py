@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from edge.cli import engine
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
+        if args.check is not None:
+            args.check(args)
+            print("emotion-export: loading PyTorch", file=sys.stderr, flush=True)  # seconds
         for module in ("cv2", "torch", "onnx", "onnxruntime", "jinja2", "scipy"):
             require(module, INSTALL)
         args.command(args)
@@ -49,5 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, module in _COMMANDS.items():
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_options(command)
-        command.set_defaults(command=module.run)
+        # ``check`` refuses what can be refused before PyTorch is loaded.
+        command.set_defaults(command=module.run, check=getattr(module, "check", None))
     return parser

@@ -26,7 +26,7 @@ class OrtEngine(Closing):
     parsed.
     ``provider`` "CUDAExecutionProvider" runs it on the GPU if ONNX Runtime was built for that. ``optimize``
     False runs the graph node by node as written, which is slow, but shows what a file for another runtime
-    computes.
+    computes. ``spin`` False leaves the other cores alone between two runs.
     """
 
     def __init__(
@@ -36,8 +36,9 @@ class OrtEngine(Closing):
         optimize: bool = True,
         provider: str = PROCESSOR,
         content: bytes | None = None,
+        spin: bool = True,
     ) -> None:
-        ort, options = onnxruntime(), session_options(threads)
+        ort, options = onnxruntime(), session_options(threads, spin)
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if provider not in ort.get_available_providers():

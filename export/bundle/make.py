@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from torch import nn
+from onnx import ModelProto
+from torch import Tensor, nn
 
-from calibration.collect import load_sequences
+from calibration.collect import load_walks
 from edge.bundle import Bundle, StateTensor
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.manifest import BundleFile, CropGeometry, FaceInput, Manifest
-from edge.preprocess import normalize_crops
 from edge.system.cache import writable_cache
 from edge.system.hashing import sha256
+from edge.system.ort_session import all_cores
+from edge.system.steps import Steps
 from export.bundle.golden import add_golden
 from export.bundle.pages import proof_page
 from export.bundle.write import write_bundle
@@ -29,10 +31,11 @@ from export.graph import window
 from export.graph.phases import RESETS
 from export.graph.rewrite import Step, rewrite
 from export.graph.states import tensors
-from export.graph.to_onnx import export_step, to_onnx
+from export.graph.to_onnx import export_step
 from export.graph.window import Window
 from export.parity import proof, references
 from export.parity.agreement import agreement, table
+from export.parity.faces import Faces
 from export.parity.proof import Float32
 from export.parity.references import WindowLogits
 
@@ -59,81 +62,124 @@ class Options:
     channels: int = 1
 
 
-def bundle_onnx(path: Path, out: Path, options: Options, origin: nn.Module | None = None) -> None:
+def bundle_onnx(
+    path: Path, out: Path, options: Options, steps: Steps, origin: nn.Module | None = None
+) -> None:
     """Rewrite the window graph ``path`` into a bundle at ``out``.
 
     ``origin`` is the PyTorch network that the graph was exported from; it is compared, too.
     """
+    steps.begin("rewriting the window into one step")
     frames = window.load(path, options.window, options.time_first)
-    step = rewrite(frames, options.reset)
-    _check_labels(options.labels, step.classes)
+    step = _rewritten(frames, options.reset)
+    check_labels(options.labels, step.classes)
     manifest = _manifest(options, frames.size, frames.channels, frames.steps, step.state)
-    faces = real_faces(options.data, manifest)
+    variants = {reset: step if reset == options.reset else _rewritten(frames, reset) for reset in RESETS}
+    faces = real_faces(options.data, manifest, steps)
 
     def fill(folder: Path) -> Bundle:
-        engine = _save(step, folder / FP32)
+        onnx.save_model(step.model, str(folder / FP32))
+        engine = Counted(folder / FP32, steps)
         logits = references.window_logits(frames, step)
+        # A stream that never forgets is compared with a sliding window after as much as twenty windows.
+        long = max(proof.STEPS, 20 * frames.steps) if options.reset == "never" else proof.STEPS
+        rolled = _rolled(engine, step.state, faces, steps, long)
+        steps.begin(f"comparing {min(proof.STEPS, faces.shape[1])} steps with the window")
         reference = references.of_window(frames, step, options.reset, logits)
-        about = proof.prove(engine, step.state, faces[:, : proof.STEPS], reference)
+        about = proof.prove(engine, step.state, faces, reference, rolled[:, : proof.STEPS])
         if origin is not None:
-            about["framework_max_abs"] = references.against_torch(origin, logits, faces[:, : frames.steps])
+            steps.begin("comparing the window with PyTorch")
+            about["framework_max_abs"] = references.against_torch(origin, logits, faces, frames)
         about |= {"source_sha256": sha256(path), "reset": options.reset, "time_first": options.time_first}
-        rows = _agreement(frames, logits, faces[:, : 20 * frames.steps])
-        return _finish(folder, replace(manifest, proof=about), engine, rows)
+        rows = _agreement(variants, logits, frames.steps, faces, steps, {options.reset: rolled})
+        return _finish(folder, replace(manifest, proof=about), engine, rows, steps)
 
     write_bundle(out, fill)
 
 
-def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options) -> None:
+def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options, steps: Steps) -> None:
     """Export the step ``model``; ``origin`` is itself, or the window network whose parts it is made of."""
     if options.reset != "never":
         raise EdgeError(
             f"--reset {options.reset} needs a whole window, not parts: leave [parts] out, or pass --onnx"
         )
-    state, steps = tensors(model.state), options.window or 32  # type: ignore[arg-type]
-    manifest = _manifest(options, options.size, options.channels, steps, state)
-    faces = real_faces(options.data, manifest)
+    state, length = tensors(model.state), options.window or 32  # type: ignore[arg-type]
+    manifest = _manifest(options, options.size, options.channels, length, state)
+    faces = real_faces(options.data, manifest, steps)
 
     def fill(folder: Path) -> Bundle:
+        steps.begin("exporting the step with PyTorch")
         export_step(model, state, (options.channels, options.size, options.size), folder / FP32)
-        engine = OrtEngine(folder / FP32)
-        _check_labels(options.labels, int(engine.outputs["logits"].shape[-1] or 0))
-        reference = references.every_step(model) if model is origin else references.prefixes(origin, steps)
-        about = proof.prove(engine, state, faces[:, : proof.STEPS], reference)
+        engine = Counted(folder / FP32, steps)
+        check_labels(options.labels, int(engine.outputs["logits"].shape[-1] or 0))
+        reference = references.every_step(model) if model is origin else references.prefixes(origin, length)
+        long = proof.STEPS if model is origin else max(proof.STEPS, 20 * length)
+        rolled = _rolled(engine, state, faces, steps, long)
+        steps.begin(f"comparing {min(proof.STEPS, faces.shape[1])} steps with PyTorch")
+        about = proof.prove(engine, state, faces, reference, rolled[:, : proof.STEPS])
         rows = []
         if model is not origin:
+            steps.begin("comparing the stream with a sliding window")
             logits = partial(references.torch_logits, origin)
-            rows = agreement({"never": (engine, state)}, logits, steps, faces[:, : 20 * steps])
-        return _finish(folder, replace(manifest, proof={**about, "reset": "never"}), engine, rows)
+            rows = agreement({"never": (engine, state)}, logits, length, faces, {"never": rolled})
+        return _finish(folder, replace(manifest, proof={**about, "reset": "never"}), engine, rows, steps)
 
     write_bundle(out, fill)
 
 
-def bundle_window_module(model: nn.Module, out: Path, options: Options) -> None:
-    """Export a PyTorch network over windows, with one GRU or LSTM operator per layer, and rewrite it."""
+def bundle_window_module(
+    model: nn.Module, out: Path, options: Options, steps: Steps, graph: Callable[[Tensor], ModelProto]
+) -> None:
+    """Export a PyTorch network over windows by ``graph``, which takes example frames, and rewrite it."""
     if options.window is None:
         raise EdgeError("the network works on windows: pass --window T, the length it was trained on")
-    frames = torch.zeros(2, options.window, options.channels, options.size, options.size)
+    frames = torch.zeros(frames_shape(options))
+    steps.begin("exporting the window with PyTorch")
     with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         path = Path(folder) / "window.onnx"
-        onnx.save_model(to_onnx(model, (frames,), ["window"], ["logits"]), str(path))
-        bundle_onnx(path, out, options, origin=model)
+        onnx.save_model(graph(frames), str(path))
+        bundle_onnx(path, out, options, steps, origin=model)
 
 
-def real_faces(data: str, manifest: Manifest) -> Float32:
-    """Normalized faces (SEQUENCES,T,C,S,S) of real sequences, long enough for proof and agreement."""
-    steps = max(proof.STEPS, 20 * manifest.trained_window)
-    crops = load_sequences(data, manifest, SEQUENCES, steps)
-    return np.stack([normalize_crops(sequence, manifest) for sequence in crops])
+def frames_shape(options: Options) -> tuple[int, ...]:
+    """Two windows as a PyTorch network takes them, (2,T,C,S,S), or (T,2,C,S,S) with time first."""
+    rows, length = 2, options.window or 32
+    first = (length, rows) if options.time_first else (rows, length)
+    return (*first, options.channels, options.size, options.size)
 
 
-def _check_labels(labels: Sequence[str], classes: int) -> None:
+def real_faces(data: str, manifest: Manifest, steps: Steps) -> Faces:
+    """Faces of SEQUENCES real sequences, long enough for proof and agreement."""
+    steps.begin("reading faces to compare on")
+    length = max(proof.STEPS, 20 * manifest.trained_window)
+    return Faces(load_walks(data, manifest, SEQUENCES, length), manifest)
+
+
+def check_labels(labels: Sequence[str], classes: int) -> None:
+    """EdgeError unless there is one label per output."""
     if len(labels) != classes:
         raise EdgeError(
             f"{len(labels)} labels ({', '.join(labels)}) for {classes} outputs; give one per output"
         )
-    if len(set(labels)) != len(labels):
-        raise EdgeError(f"a label occurs twice in {', '.join(labels)}; give each output its own")
+
+
+class Counted(OrtEngine):
+    """The engine of a proof, on all cores; ``steps`` counts the faces that it has seen."""
+
+    def __init__(self, model: Path, steps: Steps) -> None:
+        super().__init__(model, threads=all_cores(), spin=False)
+        self._steps = steps
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        out = super().run(feeds)
+        self._steps.add(len(feeds["face"]))
+        return out
+
+
+def _rolled(engine: Counted, state: Sequence[StateTensor], faces: Faces, steps: Steps, long: int) -> Float32:
+    """Logits (M,long,K) for the proof, and where ``long`` is enough for the agreement as well."""
+    steps.begin(f"running {long} steps", long * len(faces))
+    return proof.roll(engine, state, faces, long)
 
 
 def _manifest(
@@ -156,24 +202,43 @@ def _manifest(
     )
 
 
-def _save(step: Step, path: Path) -> OrtEngine:
-    onnx.save_model(step.model, str(path))
-    return OrtEngine(path)
-
-
-def _finish(folder: Path, manifest: Manifest, engine: OrtEngine, rows: list[dict[str, Any]]) -> Bundle:
+def _finish(
+    folder: Path, manifest: Manifest, engine: Counted, rows: list[dict[str, Any]], steps: Steps
+) -> Bundle:
     """Add golden.npz and the page of the proof; ``rows`` are those of the agreement."""
     if rows:
         print(table(rows))
+    steps.begin("drawing golden sequences")
     bundle = add_golden(Bundle(folder, manifest, {"agreement": rows} if rows else {}), engine)
+    steps.begin("writing")
     (folder / "proof.html").write_text(proof_page(bundle), "utf-8")
     return bundle
 
 
-def _agreement(frames: Window, logits: WindowLogits, faces: Float32) -> list[dict[str, Any]]:
+def _rewritten(frames: Window, reset: str) -> Step:
+    step = rewrite(frames, reset)
+    gc.collect()  # a rewriting refers to itself, and to every tensor of the window
+    return step
+
+
+def _agreement(
+    variants: Mapping[str, Step],
+    logits: WindowLogits,
+    length: int,
+    faces: Faces,
+    steps: Steps,
+    rolled: Mapping[str, Float32],
+) -> list[dict[str, Any]]:
+    """How well each kind of reset agrees with a sliding window; ``rolled`` holds what is known of "never"."""
     engines = {}
+    never = {reset: logits for reset, logits in rolled.items() if reset == "never"}
+    # A stream that resets is run over one window for each step that is compared.
+    steps.begin(
+        "comparing the stream with a sliding window",
+        len(faces) * (6 * length + 2 + (0 if never else 25 * length + 1)),
+    )
     with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
-        for reset in RESETS:
-            step = rewrite(frames, reset)
-            engines[reset] = (_save(step, Path(folder) / f"{reset}.onnx"), step.state)
-    return agreement(engines, logits, frames.steps, faces)
+        for reset, step in variants.items():
+            onnx.save_model(step.model, path := str(Path(folder) / f"{reset}.onnx"))
+            engines[reset] = (Counted(Path(path), steps), step.state)
+        return agreement(engines, logits, length, faces, never)

@@ -12,7 +12,9 @@ from edge.engines.golden import MAX_LABEL_CHANGES, MIN_COSINE, reproduces
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from edge.system.hashing import sha256
+from edge.system.ort_session import all_cores
 from edge.system.output_file import OutputFile
+from edge.system.steps import Steps
 from export.bundle.make import real_faces
 from export.bundle.pages import Check, verified_page
 from export.data.labeled import read_labeled
@@ -22,17 +24,24 @@ from export.int8.gate import Budgets, gate
 from export.int8.reference_engine import reference_engine, reference_engines
 from export.parity import proof, references
 from export.parity.agreement import agreement, table
+from export.parity.faces import Faces
 
 _QUANTIZED_TOLERANCE = 1e-3  # integer sums are exact, their float tail is not
 
 
 def verify(
-    folder: Path, reference: Path | None, data: str, page: OutputFile | None, budgets: Budgets | None = None
+    folder: Path,
+    reference: Path | None,
+    data: str,
+    page: OutputFile | None,
+    budgets: Budgets | None,
+    steps: Steps,
 ) -> bool:
     """Print one line per check and return whether all hold; ``page`` takes the same as HTML.
 
     Where ``data`` has labels, every precision passes the gate instead.
     """
+    steps.begin(f"reading {folder}")
     bundle = load(folder)
     if reference is not None and not reference.is_file():
         raise EdgeError(f"no file {reference}; --reference is the window graph that the bundle was made from")
@@ -41,12 +50,15 @@ def verify(
     if budgets and (labeled is None or reference):
         raise EdgeError("--budgets needs --data with labeled faces, and no --reference")
     if labeled is not None and reference is None:
+        steps.begin(f"checking {', '.join(bundle.precisions)} on {data}")
         return _report(bundle, *gate(bundle, reference_engines(bundle), labeled, budgets or Budgets()), page)
-    faces = real_faces(data, bundle.manifest)
+    faces = real_faces(data, bundle.manifest, steps)
     checks: list[Check] = [("all hashes", "right", "right", True)]
     for precision in bundle.precisions:
+        steps.begin(f"checking {precision}")
         checks += _of_precision(bundle, precision, faces)
     if reference and original:
+        steps.begin(f"comparing with {reference.name}")
         checks.append(_against(bundle, reference, original, faces))
     return _report(bundle, checks, {}, page)
 
@@ -67,14 +79,14 @@ def _report(
     return all(holds for *_, holds in checks)
 
 
-def _of_precision(bundle: Bundle, precision: str, faces: proof.Float32) -> list[Check]:
+def _of_precision(bundle: Bundle, precision: str, faces: Faces) -> list[Check]:
     engine = reference_engine(bundle.model(precision), precision, threads=1)
     proof.check_interface(engine, bundle.state)
     verdict = reproduces(engine, bundle)
     tolerance = proof.TOLERANCE if precision == "fp32" else _QUANTIZED_TOLERANCE
     cosine, changes = verdict.min_cosine, verdict.label_changes
-    staggered = proof.staggered(engine, bundle.state, faces[:, : proof.STEPS])
-    batches = proof.batches(engine, bundle.state, faces[:, :16])
+    staggered = proof.staggered(engine, bundle.state, faces)
+    batches = proof.batches(engine, bundle.state, faces)
     checks: list[Check] = [
         ("golden.npz, min cosine", f"{cosine:.5f}", f">= {MIN_COSINE}", cosine >= MIN_COSINE),
         ("golden.npz, label changes", f"{changes:.2%}", f"<= {MAX_LABEL_CHANGES:.0%}",
@@ -96,14 +108,14 @@ def _original(bundle: Bundle, reference: Path) -> window.Window:
     return window.load(reference, bundle.manifest.trained_window, about.get("time_first", False))
 
 
-def _against(bundle: Bundle, reference: Path, frames: window.Window, faces: proof.Float32) -> Check:
+def _against(bundle: Bundle, reference: Path, frames: window.Window, faces: Faces) -> Check:
     """The bundle's fp32 step against the window graph it was made from."""
     steps, reset = bundle.manifest.trained_window, bundle.manifest.proof.get("reset", "never")
-    step = rewrite(frames, reset)
-    engine, logits = OrtEngine(bundle.model("fp32")), references.window_logits(frames, step)
-    at, expected = references.of_window(frames, step, reset, logits)(faces[:, : proof.STEPS])
-    answers = proof.roll(engine, bundle.state, faces[:, : proof.STEPS])[:, at]
-    worst = float(np.abs(answers - expected).max())
-    print(table(agreement({reset: (engine, bundle.state)}, logits, steps, faces[:, : 20 * steps])))
+    step, compared = rewrite(frames, reset), min(proof.STEPS, faces.shape[1])
+    engine, logits = OrtEngine(bundle.model("fp32"), all_cores()), references.window_logits(frames, step)
+    at, expected = references.of_window(frames, step, reset, logits)(faces, compared)
+    rolled = proof.roll(engine, bundle.state, faces, max(compared, 20 * steps))
+    worst = float(np.abs(rolled[: len(expected), at] - expected).max())
+    print(table(agreement({reset: (engine, bundle.state)}, logits, steps, faces, {reset: rolled})))
     tolerance = proof.TOLERANCE
     return f"fp32 against {reference.name}", f"{worst:.1e}", f"<= {tolerance:g}", worst <= tolerance

@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from edge.bundle import manifest_schema
 from edge.config_file import read_toml
 from edge.errors import ConfigError, EdgeError
+from edge.manifest import label_contradictions
+from edge.system.json_schema import problems
+from edge.system.steps import Steps
 
 HELP = "make a streaming bundle of a trained CNN-GRU or CNN-LSTM"
 NORMALIZATIONS = ("none", "unit", "signed", "imagenet", "standardize")
@@ -22,6 +26,16 @@ _NEEDED = {
     "labels": "the names of the outputs in their order",
     "normalize": "what was done to the pixels in training",
     "step_hz": "frames per second of the training windows",
+}
+# Where the manifest keeps an option, whose rule is applied before any work.
+_PLACES = {
+    "labels": "labels", "name": "name", "license": "license", "step_hz": "step_hz",
+    "window": "trained_window", "size": "input.size", "channels": "input.channels",
+    "crop_scale": "input.crop.scale", "align": "input.crop.align",
+}  # fmt: skip
+_MEND = {
+    "labels": "give each output a printable name of its own",
+    "name": "use lower case letters, digits, points and dashes",
 }
 # Old name -> new name: both work until version 0.3.
 _RENAMED = {"--normalise": "--normalize", "normalise": "normalize", "standardise": "standardize"}
@@ -36,10 +50,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="ONNX file of a network over windows of frames, with GRU or LSTM nodes",
     )
     origin.add_argument(
-        "--model", metavar="PKG.MOD:FUNCTION", help="Python function that builds a PyTorch network"
+        "--model",
+        metavar="PKG.MOD:FUNCTION",
+        help="Python function that builds a PyTorch network; or a TorchScript or .pt2 file",
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights of --model: .safetensors or a saved state dict"
+        "--weights", type=Path, metavar="FILE", help="weights of --model: .safetensors or a checkpoint"
+    )
+    parser.add_argument(
+        "--weights-key", metavar="KEY", help="where in the checkpoint the weights lie, if there are several"
+    )
+    parser.add_argument(
+        "--trust-file",
+        action="store_true",
+        help="read a --model file, which can run any code when it is read",
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="DIR", help="write the bundle to this folder"
@@ -108,26 +132,81 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--license", help="what the weights may be used for, in one sentence")
 
 
+def check(args: argparse.Namespace) -> None:
+    """Refuse, before PyTorch is loaded, what can be refused without it."""
+    from export.bundle.write import check_target
+
+    settings, _ = read(args)
+    _check_values(settings)
+    inputs = {"--onnx": args.onnx, "--weights": args.weights}
+    if settings.get("data", "").endswith(".npz"):
+        inputs["--data"] = Path(settings["data"])
+    for option, path in inputs.items():
+        if path is not None and not path.is_file():
+            raise EdgeError(f"no {option[2:]} at {path}; pass {option} a file that exists")
+    if args.model and not args.weights and ":" in args.model:
+        raise EdgeError("--model needs --weights: a .safetensors file or a saved state dict")
+    check_target(args.out)
+
+
 def run(args: argparse.Namespace) -> None:
     """Export the network and write its bundle."""
     from export.bundle import make
-    from export.load import build_model, step_module
 
     settings, parts = read(args)
-    options = make.Options(**settings)
-    if args.onnx:
-        make.bundle_onnx(args.onnx, args.out, options)
-    else:
-        if args.weights is None:
-            raise EdgeError("--model needs --weights: a .safetensors file or a saved state dict")
-        model = build_model(args.model, args.weights)
-        step = step_module(model, parts)
-        if step is None:
-            make.bundle_window_module(model, args.out, options)
+    with Steps("emotion-export") as steps:
+        if args.onnx:
+            make.bundle_onnx(args.onnx, args.out, make.Options(**settings), steps)
         else:
-            make.bundle_step(step, model, args.out, options)
+            _from_pytorch(args, settings, parts, steps)
     page, command = args.out / "proof.html", f"emotion-edge run SOURCE --bundle {args.out} --jsonl -"
     print(f"wrote {args.out}; see {page}; run it: {command}")
+
+
+def _from_pytorch(
+    args: argparse.Namespace, settings: dict[str, Any], parts: dict[str, str] | None, steps: Steps
+) -> None:
+    from export import saved_network
+    from export.bundle import make
+    from export.graph.to_onnx import to_onnx
+    from export.load import build_model, step_module
+    from export.look import check_network
+    from export.weights.load import load_weights
+
+    steps.begin(f"reading {args.model}")
+    if saved_network.is_saved(args.model):
+        _refuse_with_file(args, parts)
+        saved = saved_network.load(Path(args.model), args.trust_file)
+        options = make.Options(**{**settings, **_shape_of(saved.shape, settings.get("time_first", False))})
+        make.bundle_window_module(saved.module, args.out, options, steps, saved.graph)
+        return
+    options, model = make.Options(**settings), build_model(args.model)
+    steps.say(load_weights(model, args.weights, args.weights_key))
+    step = step_module(model.eval(), parts)
+    if step is not model:
+        steps.begin("looking at the network")
+        make.check_labels(options.labels, check_network(model, make.frames_shape(options))[-1])
+    if step is not None:
+        make.bundle_step(step, model, args.out, options, steps)
+        return
+
+    def graph(frames: Any) -> Any:
+        return to_onnx(model, (frames,), ["window"], ["logits"])
+
+    make.bundle_window_module(model, args.out, options, steps, graph)
+
+
+def _refuse_with_file(args: argparse.Namespace, parts: dict[str, str] | None) -> None:
+    for given, name in ((args.weights, "--weights"), (parts, "[parts]")):
+        if given:
+            raise ConfigError(
+                f"{name} does not go with --model {args.model}, which is whole; leave {name} out"
+            )
+
+
+def _shape_of(shape: tuple[int, ...] | None, time_first: bool) -> dict[str, int]:
+    """Window, channels and size of frames (B,T,C,S,S), where a file fixes them."""
+    return {"window": shape[not time_first], "channels": shape[2], "size": shape[3]} if shape else {}
 
 
 def read(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str] | None]:
@@ -151,6 +230,20 @@ def read(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str] | Non
         settings["name"] = name or "custom"
     parts = settings.pop("parts", None)
     return settings, parts
+
+
+def _check_values(settings: dict[str, Any]) -> None:
+    """ConfigError where the manifest would not hold one of the options, by its own rules."""
+    schema = manifest_schema()
+    for key, place in _PLACES.items():
+        rule = schema
+        for part in place.split("."):
+            rule = rule["properties"][part]
+        if key in settings:
+            for problem in problems(settings[key], rule, schema, key):
+                raise ConfigError(f"{problem}; {_MEND.get(key, 'pass another value')}")
+    for problem in label_contradictions(settings["labels"]):
+        raise ConfigError(f"{problem}; {_MEND['labels']}")
 
 
 def _toml(path: Path) -> dict[str, Any]:

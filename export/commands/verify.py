@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from edge.system.output_file import OutputFile, refuse_inputs
+from edge.system.steps import Steps
 
 HELP = "repeat the comparisons that a bundle was made with"
 
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
     budgets = read_budgets(args.budgets) if args.budgets else None
     with ExitStack() as stack:
         page = stack.enter_context(_page(args)) if args.page else None
-        if not verify(args.bundle, args.reference, args.data, page, budgets):
+        steps = stack.enter_context(Steps("emotion-export"))
+        if not verify(args.bundle, args.reference, args.data, page, budgets, steps):
             raise SystemExit(1)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from edge.engines.golden import roll_faces
 from edge.protocols import Engine
-from export.parity.proof import Float32, State, roll
+from export.parity.proof import AnyFaces, Float32, State
 from export.parity.references import WindowLogits
 
 
@@ -18,23 +19,44 @@ def at_steps(window: int) -> list[int]:
 
 
 def agreement(
-    engines: Mapping[str, tuple[Engine, State]], window_logits: WindowLogits, window: int, faces: Float32
+    engines: Mapping[str, tuple[Engine, State]],
+    window_logits: WindowLogits,
+    window: int,
+    faces: AnyFaces,
+    rolled: Mapping[str, Float32] | None = None,
 ) -> list[dict[str, Any]]:
     """Share of sequences, per kind of reset and step, in which stream and window give one label.
 
-    ``faces`` is (M, 20 windows, C,S,S). A window that is not full yet repeats its first frame in front.
+    ``faces`` is (M, 20 windows or more, C,S,S). A window that is not full yet repeats its first frame in
+    front. ``rolled`` holds logits (M, 20 windows, K) that an engine gave already.
     """
     expected = {}
     for step in at_steps(window):
         seen = np.arange(step - window, step).clip(0)
-        expected[step] = window_logits(faces[:, seen]).argmax(-1)
+        expected[step] = np.stack([window_logits(faces[row : row + 1, seen])[0] for row in range(len(faces))])
     rows = []
     for reset, (engine, state) in engines.items():
-        labels = roll(engine, state, faces).argmax(-1)
+        known = (rolled or {}).get(reset)
         for step in at_steps(window):
-            same = float((labels[:, step - 1] == expected[step]).mean())
+            answers = (
+                known[:, step - 1]
+                if known is not None
+                else _answers(reset, engine, state, faces, step, window)
+            )
+            same = float((answers.argmax(-1) == expected[step].argmax(-1)).mean())
             rows.append({"reset": reset, "step": step, "n": len(faces), "same_label": round(same, 4)})
     return rows
+
+
+def _answers(reset: str, engine: Engine, state: State, faces: AnyFaces, step: int, window: int) -> Float32:
+    """Logits (M,K) at one of ``at_steps``.
+
+    A stream that resets has forgotten there what came before its last window: each of these steps but the
+    first ends a window.
+    """
+    first = 0 if reset == "never" else max(step - window, 0)
+    seen = (np.ascontiguousarray(faces[:, at]) for at in range(first, step))
+    return roll_faces(engine, state, seen)[:, -1]
 
 
 def by_reset(rows: list[dict[str, Any]]) -> dict[str, dict[int, float]]:

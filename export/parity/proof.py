@@ -16,31 +16,40 @@ from edge.bundle import StateTensor
 from edge.engines.golden import roll_faces
 from edge.errors import EdgeError
 from edge.protocols import Engine
+from export.parity.faces import Faces
 
 STEPS = 300
 TOLERANCE = 1e-4  # largest absolute difference of a logit
-BATCHES = (1, 4, 8)
+TRACKS = 8  # sequences that are compared; the agreement takes more, as it counts labels
+BATCHES, BATCH_STEPS = (1, 4, 8), 16
 Float32 = npt.NDArray[np.float32]
 State = Sequence[StateTensor]
-Reference = Callable[[Float32], tuple[list[int], Float32]]
-"""Faces (B,T,C,S,S) -> step numbers at which the original has an answer, and its logits (B,len,K)."""
+AnyFaces = Float32 | Faces  # (B,T,C,S,S), normalized
+Reference = Callable[[AnyFaces, int], tuple[list[int], Float32]]
+"""Faces, and how many steps of them -> steps at which the original has an answer, and its logits
+(R,len,K) for the first rows, up to TRACKS."""
 
 
-def prove(engine: Engine, state: State, faces: Float32, reference: Reference) -> dict[str, Any]:
-    """Figures of ``engine`` against ``reference`` on normalized ``faces`` (B,T,C,S,S).
+def prove(
+    engine: Engine, state: State, faces: AnyFaces, reference: Reference, rolled: Float32 | None = None
+) -> dict[str, Any]:
+    """Figures of ``engine`` against ``reference`` on up to 300 steps of ``faces``.
 
-    Raises EdgeError where a figure is above the tolerance.
+    ``rolled`` (B,T,K) is what ``roll`` gave for them, where that is known. Raises EdgeError where a figure is
+    above the tolerance.
     """
     check_interface(engine, state)
-    logits = roll(engine, state, faces)
-    at, expected = reference(faces)
+    steps = min(faces.shape[1], STEPS)
+    logits = roll(engine, state, faces, steps) if rolled is None else rolled
+    at, expected = reference(faces, steps)
     figures = {
-        "steps": faces.shape[1],
+        "sequences": len(expected),
+        "steps": steps,
         "compared_steps": len(at),
-        "max_abs": _largest(logits[:, at] - expected),
+        "max_abs": _largest(logits[: len(expected), at] - expected),
         "staggered_max_abs": staggered(engine, state, faces),
         "batches": list(BATCHES),
-        "batch_max_abs": batches(engine, state, faces[:, :16]),
+        "batch_max_abs": batches(engine, state, faces),
     }
     for name in ("max_abs", "staggered_max_abs", "batch_max_abs"):
         if not figures[name] <= TOLERANCE:
@@ -70,15 +79,16 @@ def zero(state: State, rows: int) -> dict[str, Float32]:
     return {tensor.input: np.zeros((rows, *tensor.shape), np.float32) for tensor in state}
 
 
-def roll(engine: Engine, state: State, faces: Float32) -> Float32:
-    """Logits (B,T,K) of faces (B,T,C,S,S) from the zero state."""
-    return roll_faces(engine, state, (np.ascontiguousarray(faces[:, at]) for at in range(faces.shape[1])))
+def roll(engine: Engine, state: State, faces: AnyFaces, steps: int | None = None) -> Float32:
+    """Logits (B,T,K) of faces (B,T,C,S,S) from the zero state, for the first ``steps`` of them."""
+    wanted = range(faces.shape[1])[:steps]
+    return roll_faces(engine, state, (np.ascontiguousarray(faces[:, at]) for at in wanted))
 
 
-def staggered(engine: Engine, state: State, faces: Float32, seed: int = 0) -> float:
+def staggered(engine: Engine, state: State, faces: AnyFaces, seed: int = 0) -> float:
     """Largest difference between tracks that come and go in one batch, and each of them alone."""
     rng = np.random.default_rng(seed)
-    rows, steps = faces.shape[:2]
+    rows, steps = min(len(faces), TRACKS), min(faces.shape[1], STEPS)
     first = rng.integers(0, max(steps // 3, 1), rows)
     last = first + rng.integers(steps // 3, max(steps // 2, 2), rows)
     logits: dict[int, list[Float32]] = {row: [] for row in range(rows)}
@@ -92,17 +102,28 @@ def staggered(engine: Engine, state: State, faces: Float32, seed: int = 0) -> fl
         for place, row in enumerate(here):
             states[row] = {t.input: out[t.output][place : place + 1] for t in state}
             logits[row].append(out["logits"][place])
-    alone = [roll(engine, state, faces[row : row + 1, first[row] : last[row]])[0] for row in range(rows)]
-    return max(_largest(np.stack(logits[row]) - alone[row]) for row in range(rows) if logits[row])
+    return max(
+        _largest(np.stack(together) - _alone(engine, state, faces, row, int(first[row]), len(together)))
+        for row, together in logits.items()
+        if together
+    )
 
 
-def batches(engine: Engine, state: State, faces: Float32) -> float:
-    """Largest difference between a row alone and the same row in batches of several sizes."""
-    alone = roll(engine, state, faces[:1])
+def _alone(engine: Engine, state: State, faces: AnyFaces, row: int, first: int, count: int) -> Float32:
+    """Logits (count,K) of one row from step ``first`` on."""
+    steps = (np.ascontiguousarray(faces[row : row + 1, at]) for at in range(first, first + count))
+    return roll_faces(engine, state, steps)[0]
+
+
+def batches(engine: Engine, state: State, faces: AnyFaces) -> float:
+    """Largest difference between a row alone and the same row in batches of several sizes, over 16 steps."""
+    steps = min(faces.shape[1], BATCH_STEPS)
+    alone = _alone(engine, state, faces, 0, 0, steps)
     worst = 0.0
     for size in BATCHES:
-        together = roll(engine, state, np.resize(faces, (size, *faces.shape[1:])))
-        worst = max(worst, _largest(together[:1] - alone))
+        rows = np.arange(size) % len(faces)
+        seen = (np.ascontiguousarray(faces[rows, at]) for at in range(steps))
+        worst = max(worst, _largest(roll_faces(engine, state, seen)[0] - alone))
     return worst
 
 

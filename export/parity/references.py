@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from edge.errors import EdgeError
-from export.graph import window as window_graph
+from edge.errors import EdgeError, reason
+from edge.system.ort_session import all_cores, onnxruntime, session_options
 from export.graph.axes import attribute
 from export.graph.rewrite import RECURRENT, Step
 from export.graph.window import Window
-from export.parity.proof import TOLERANCE, Reference
+from export.parity.proof import TOLERANCE, TRACKS, AnyFaces, Reference
 
 Float32 = npt.NDArray[np.float32]
+_PREFIX_BYTES = 1 << 24  # of faces at once; an encoder makes of them thirty times as much
 WindowLogits = Callable[[Float32], Float32]
 """Faces (B,T,C,S,S) of one window -> logits (B,K)."""
 
@@ -29,7 +31,7 @@ def of_window(window: Window, step: Step, reset: str, logits: WindowLogits) -> R
 
 def window_logits(window: Window, step: Step) -> WindowLogits:
     """The original graph on windows (B,T,C,S,S), one by one where its batch is fixed."""
-    session, rows = window_graph.session(window.model, [step.source]), window.batch or 1
+    session, rows = _session(window.model, [step.source]), window.batch or 1
 
     def logits(faces: Float32) -> Float32:
         answers = []
@@ -41,14 +43,18 @@ def window_logits(window: Window, step: Step) -> WindowLogits:
     return logits
 
 
+def _rows(faces: AnyFaces) -> range:
+    return range(min(len(faces), TRACKS))
+
+
 def at_window_ends(reset: str, steps: int, logits: WindowLogits) -> Reference:
     """``logits`` at the steps at which a resetting stream has seen exactly one window."""
 
-    def reference(faces: Float32) -> tuple[list[int], Float32]:
+    def reference(faces: AnyFaces, long: int) -> tuple[list[int], Float32]:
         offsets = {0, steps // 2} if reset == "two-phase" else {0}
-        ends = [end for end in range(steps, faces.shape[1] + 1) if end % steps in offsets]
-        answers = [logits(faces[:, end - steps : end]) for end in ends]
-        return [end - 1 for end in ends], np.stack(answers, axis=1)
+        ends = [end for end in range(steps, long + 1) if end % steps in offsets]
+        rows = [[logits(faces[row : row + 1, end - steps : end])[0] for end in ends] for row in _rows(faces)]
+        return [end - 1 for end in ends], np.array(rows)
 
     return reference
 
@@ -56,15 +62,15 @@ def at_window_ends(reset: str, steps: int, logits: WindowLogits) -> Reference:
 def chained(window: Window, step: Step) -> Reference:
     """The window's own GRU and LSTM operators, window after window, their states carried over."""
     model, initial = _with_states(window, step.source)
-    session, rows = window_graph.session(model), window.batch or 1
+    session, rows = _session(model), window.batch or 1
 
-    def reference(faces: Float32) -> tuple[list[int], Float32]:
-        ends = range(window.steps, faces.shape[1] + 1, window.steps)
-        answers = np.empty((len(faces), len(ends), step.classes), np.float32)
-        for row, face in enumerate(faces):
+    def reference(faces: AnyFaces, long: int) -> tuple[list[int], Float32]:
+        ends = range(window.steps, long + 1, window.steps)
+        answers = np.empty((len(_rows(faces)), len(ends), step.classes), np.float32)
+        for row in _rows(faces):
             now = dict(initial)
             for place, end in enumerate(ends):
-                part = np.stack([face[end - window.steps : end]] * rows)
+                part = np.stack([faces[row, end - window.steps : end]] * rows)
                 feeds = {window.input: np.ascontiguousarray(window.from_crops(part)), **now}
                 logits, *new = session.run(None, feeds)
                 now = dict(zip(now, new, strict=True))
@@ -77,7 +83,7 @@ def chained(window: Window, step: Step) -> Reference:
 def _with_states(window: Window, logits: str) -> tuple[ModelProto, dict[str, Float32]]:
     """A copy whose recurrent operators take and give their states, and where these begin (1,B,H)."""
     rows = window.batch or 1
-    values = window_graph.run_all(window, np.zeros(window.shape(rows), np.float32))
+    given = _initial(window, rows)
     model = ModelProto()
     model.CopyFrom(window.model)
     initial: dict[str, Float32] = {}
@@ -86,8 +92,8 @@ def _with_states(window: Window, logits: str) -> tuple[ModelProto, dict[str, Flo
         shape = (1, rows, attribute(node, "hidden_size"))
         for letter, place, output in (("h", 5, 1), ("c", 6, 2))[: 1 if node.op_type == "GRU" else 2]:
             name = f"chain_{letter}{number}"
-            given = len(node.input) > place and node.input[place]
-            initial[name] = values[node.input[place]] if given else np.zeros(shape, np.float32)
+            at = node.input[place] if len(node.input) > place else ""
+            initial[name] = given.get(at, np.zeros(shape, np.float32))
             node.input.extend([""] * (place + 1 - len(node.input)))
             node.output.extend([""] * (output + 1 - len(node.output)))
             node.input[place] = name
@@ -100,12 +106,49 @@ def _with_states(window: Window, logits: str) -> tuple[ModelProto, dict[str, Flo
     return model, initial
 
 
+def _initial(window: Window, rows: int) -> dict[str, Float32]:
+    """Where the recurrent operators of the window begin, by the name of the tensor."""
+    graph = window.model.graph
+    nodes = [node for node in graph.node if node.op_type in RECURRENT]
+    names = {name for node in nodes for name in node.input[5:7] if name}
+    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.name in names}
+    if computed := sorted(names - values.keys()):
+        feeds = {window.input: np.zeros(window.shape(rows), np.float32)}
+        found = _session(window.model, computed).run(None, feeds)
+        # Copies: an array of ONNX Runtime's keeps the memory of its whole session.
+        values |= {name: value.copy() for name, value in zip(computed, found, strict=True)}
+    return values
+
+
+def _session(model: ModelProto, outputs: Collection[str] = ()) -> Any:
+    """ONNX Runtime session on all cores, with the model's outputs or the tensors ``outputs``."""
+    if outputs:
+        copy = ModelProto()
+        copy.CopyFrom(model)
+        del copy.graph.output[:]
+        copy.graph.output.extend(ValueInfoProto(name=name) for name in outputs)
+        model = copy
+    ort = onnxruntime()
+    try:
+        return ort.InferenceSession(
+            model.SerializeToString(),
+            session_options(all_cores(), spin=False),
+            providers=["CPUExecutionProvider"],
+        )
+    except Exception as error:  # ONNX Runtime has one class per status and no common base
+        raise EdgeError(f"ONNX Runtime refuses the window graph: {reason(error)}") from error
+
+
 def unroll(step: nn.Module, inputs: Tensor) -> Tensor:
     """Logits (M,T,K) of a step in PyTorch over ``inputs`` (M,T,...) from the zero state."""
+    return _unroll(step, inputs.unbind(1), len(inputs))
+
+
+def _unroll(step: nn.Module, steps: Iterable[Tensor], rows: int) -> Tensor:
     shapes: dict[str, tuple[int, ...]] = step.state  # type: ignore[assignment]
-    state = [torch.zeros(len(inputs), *shape) for shape in shapes.values()]
+    state = [torch.zeros(rows, *shape) for shape in shapes.values()]
     logits = []
-    for now in inputs.unbind(1):
+    for now in steps:
         out, *state = step(now, *state)[: 1 + len(state)]
         logits.append(out)
     return torch.stack(logits, 1)
@@ -115,8 +158,10 @@ def every_step(step: nn.Module) -> Reference:
     """A step in PyTorch: an answer at every step."""
 
     @torch.inference_mode()
-    def reference(faces: Float32) -> tuple[list[int], Float32]:
-        return list(range(faces.shape[1])), unroll(step, torch.from_numpy(faces)).numpy()
+    def reference(faces: AnyFaces, long: int) -> tuple[list[int], Float32]:
+        rows = _rows(faces)
+        seen = (torch.from_numpy(np.ascontiguousarray(faces[: len(rows), at])) for at in range(long))
+        return list(range(long)), _unroll(step, seen, len(rows)).numpy()
 
     return reference
 
@@ -124,10 +169,12 @@ def every_step(step: nn.Module) -> Reference:
 def prefixes(model: nn.Module, steps: int) -> Reference:
     """A window network in PyTorch on all that was seen up to some steps."""
 
-    def reference(faces: Float32) -> tuple[list[int], Float32]:
-        ends = sorted({1, 2, steps, 4 * steps, faces.shape[1]} & set(range(1, faces.shape[1] + 1)))
-        answers = [torch_logits(model, faces[:, :end]) for end in ends]
-        return [end - 1 for end in ends], np.stack(answers, axis=1)
+    def reference(faces: AnyFaces, long: int) -> tuple[list[int], Float32]:
+        face_bytes = 4 * int(np.prod(faces.shape[2:]))
+        longest = min(long, max(4 * steps, _PREFIX_BYTES // face_bytes))
+        ends = sorted({1, 2, steps, 4 * steps, longest} & set(range(1, longest + 1)))
+        rows = [[torch_logits(model, faces[row : row + 1, :end])[0] for end in ends] for row in _rows(faces)]
+        return [end - 1 for end in ends], np.array(rows)
 
     return reference
 
@@ -139,9 +186,16 @@ def torch_logits(model: nn.Module, faces: Float32) -> Float32:
     return out
 
 
-def against_torch(model: nn.Module, logits: WindowLogits, faces: Float32) -> float:
+def against_torch(model: nn.Module, logits: WindowLogits, faces: AnyFaces, window: Window) -> float:
     """Largest difference between an exported window and its network; EdgeError above the tolerance."""
-    answer, expected = logits(faces), torch_logits(model, faces)
+    ours, theirs = [], []
+    for row in range(
+        len(faces)
+    ):  # one by one: what a network of 224 pixels makes of 16 windows takes gigabytes
+        face = faces[row : row + 1, : window.steps]
+        ours.append(logits(face))
+        theirs.append(torch_logits(model, np.repeat(face, window.batch or 1, axis=0))[:1])
+    answer, expected = np.concatenate(ours), np.concatenate(theirs)
     if np.allclose(expected.sum(-1), 1, atol=1e-4):  # it ends in a softmax, which the step leaves out
         powers = np.exp(answer - answer.max(-1, keepdims=True))
         answer = powers / powers.sum(-1, keepdims=True)
