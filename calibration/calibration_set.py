@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from calibration import arrays
 from edge.errors import EdgeError, reason
-from edge.system import strict_json
+from edge.system import strict_json, text
 from edge.system.atomic_write import atomic_write
 from edge.system.checked_file import FileRefused, read_checked
 from edge.system.hashing import sha256
@@ -158,12 +158,15 @@ def read(folder: Path) -> tuple[list[Uint8], dict[str, Any]]:
 def preview(chosen: list[Sequence], side: int = 64) -> Uint8:
     """Sheet of first, middle and last face of each sequence with its class, four sequences in a row."""
     tiles = []
+    labels = tuple(dict.fromkeys(sequence.label for sequence in chosen))
+    names = dict(zip(labels, text.shown(labels), strict=True))
     for sequence in chosen:
         faces = [sequence.crops[at] for at in (0, len(sequence.crops) // 2, -1)]
         tile = np.hstack([cv2.resize(face, (side, side)) for face in faces])
         bar = np.full((16, tile.shape[1]), 255, np.uint8)
-        text = f"{sequence.label}, {len(sequence.crops)} steps"
-        cv2.putText(bar, text, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.38, 0, 1, cv2.LINE_AA)
+        label = names[sequence.label]
+        text.put(bar, label, (3, 12), 0.76, (0, 0, 0))
+        text.put(bar, f", {len(sequence.crops)} steps", (3 + text.width(label, 0.76), 12), 0.76, (0, 0, 0))
         tiles.append(np.pad(np.vstack([tile, bar]), 4, constant_values=255))
     blank = np.full_like(tiles[0], 255)
     tiles += [blank] * (-len(tiles) % 4)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.data import UNCERTAIN, EmotionEstimate, Float32, Frame
+from edge.system import text
 
 Picture = npt.NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -20,9 +19,7 @@ Color = tuple[int, int, int]
 COLORS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
 GRAY = (150, 150, 150)
 DARK, LIGHT = (32, 32, 32), (245, 245, 245)  # contrast 14:1, readable over any scene
-FONT = cv2.FONT_HERSHEY_DUPLEX
 _BARS = 3
-_LONGEST = 20  # characters of a label
 _SMALLEST = 0.8  # of the text size in a picture of 640x480; less cannot be read
 
 
@@ -44,6 +41,7 @@ class Rect(NamedTuple):
 class _Row(NamedTuple):
     """A line of a plate, with a bar under it of ``share`` of the plate's width."""
 
+    track: str  # before the label, and never part of one that runs from right to left
     left: str
     right: str
     share: float
@@ -89,13 +87,14 @@ def _color(estimate: EmotionEstimate) -> Color:
 def _rows(estimate: EmotionEstimate) -> list[_Row]:
     """The title, then the most probable classes."""
     order = [int(k) for k in np.argsort(-estimate.probabilities)[:_BARS]]
-    names = {estimate.labels[k]: _ascii(estimate.labels[k], k) for k in range(len(estimate.labels))}
+    names = dict(zip(estimate.labels, text.shown(estimate.labels), strict=True))
     names[UNCERTAIN] = UNCERTAIN
     shares = [float(estimate.probabilities[k]) for k in order]
     sure = "" if estimate.label == UNCERTAIN else f"{shares[0]:.0%}"
-    title = _Row(f"#{estimate.track_id} {names[estimate.label]}", sure, 0.0)
+    title = _Row(f"#{estimate.track_id} ", names[estimate.label], sure, 0.0)
     bars = [
-        _Row(names[estimate.labels[k]], f"{share:.0%}", share) for k, share in zip(order, shares, strict=True)
+        _Row("", names[estimate.labels[k]], f"{share:.0%}", share)
+        for k, share in zip(order, shares, strict=True)
     ]
     return [title, *bars]
 
@@ -128,23 +127,15 @@ def _plate(picture: Picture, place: Rect, rows: Sequence[_Row], color: Color, sc
     left, right = x + _margin(scale), x + width - _margin(scale) // 2
     for number, row in enumerate(rows):
         base = y + _line(scale) * number + round(15 * scale)
-        _text(picture, row.left, (left, base), scale)
-        _text(picture, row.right, (right - _text_width(row.right, scale), base), scale)
+        for part, x in (
+            (row.track, left),
+            (row.left, left + text.width(row.track, scale)),
+            (row.right, right - text.width(row.right, scale)),
+        ):
+            text.put(picture, part, (x, base), scale, LIGHT)
         if row.share > 0:
             end = left + round(row.share * (right - left))
             cv2.rectangle(picture, (left, base + round(4 * scale)), (end, base + round(6 * scale)), color, -1)
-
-
-def _text(picture: Picture, text: str, at: tuple[int, int], scale: float) -> None:
-    cv2.putText(picture, text, at, FONT, _size(scale), LIGHT, _thickness(scale), cv2.LINE_AA)
-
-
-def _size(scale: float) -> float:
-    return 0.5 * scale
-
-
-def _thickness(scale: float) -> int:
-    return max(1, round(scale))
 
 
 def _line(scale: float) -> int:
@@ -157,20 +148,6 @@ def _margin(scale: float) -> int:
 
 
 def _width(row: _Row, scale: float) -> int:
-    right = _margin(scale) + _text_width(row.right, scale) if row.right else 0
-    return _text_width(row.left, scale) + right + round(1.5 * _margin(scale))
-
-
-@lru_cache(maxsize=1024)
-def _text_width(text: str, scale: float) -> int:
-    size, _ = cv2.getTextSize(text, FONT, _size(scale), _thickness(scale))
-    return int(size[0])
-
-
-@lru_cache(maxsize=256)
-def _ascii(label: str, index: int) -> str:
-    """The label in the letters that OpenCV can draw, without accents; else ``class INDEX``."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
-    if not (plain.isascii() and plain.isprintable()):
-        return f"class {index}"
-    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 3] + "..."
+    right = _margin(scale) + text.width(row.right, scale) if row.right else 0
+    left = text.width(row.track, scale) + text.width(row.left, scale)
+    return left + right + round(1.5 * _margin(scale))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.data import UNCERTAIN, EmotionEstimate, Frame
 from edge.system.closing import Closing
-from edge.system.drawing import matplotlib, new_figure
+from edge.system.drawing import fonts_for, matplotlib, new_figure
 from edge.system.marks import SOFTWARE
 from edge.system.output_file import OutputFile
 
@@ -69,21 +69,28 @@ class TrajectorySink(Closing):
         return [_summary(track_id, self._tracks[track_id]) for track_id in sorted(self._tracks)]
 
     def _draw(self) -> bytes:
+        labels = next((rows[0].labels for rows in self._tracks.values()), ())
+        with fonts_for(labels) as names:
+            shown = dict(zip(labels, map(_plain, names), strict=True))
+            return self._picture({UNCERTAIN: UNCERTAIN, **shown})
+
+    def _picture(self, names: Mapping[str, str]) -> bytes:
+        """The picture with each label as ``names`` has it."""
         shown = sorted(self.summary(), key=lambda row: -row.estimates)[:_PANELS]
         count = max(len(shown), 1)
         figure = new_figure(figsize=(10, 1.0 + 2.1 * count), dpi=110, layout="constrained")
         panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
         for panel, row in zip(panels, sorted(shown, key=lambda row: row.track_id), strict=False):
-            self._panel(panel, row)
+            self._panel(panel, row, names)
         if shown and all(row.estimates == 1 for row in shown):
             panels[-1].set_xticks([shown[0].first_s])
         if not self._tracks:
             panels[0].text(0.5, 0.5, "no face was tracked", ha="center", va="center")
         panels[-1].set_xlabel("time, seconds")
-        handles, names = panels[0].get_legend_handles_labels()
+        handles, words = panels[0].get_legend_handles_labels()
         if handles:
             figure.legend(
-                handles, names, loc="outside upper center", ncols=len(names), frameon=False, fontsize=9
+                handles, words, loc="outside upper center", ncols=len(words), frameon=False, fontsize=9
             )
         picture = io.BytesIO()
         with warnings.catch_warnings():
@@ -91,11 +98,11 @@ class TrajectorySink(Closing):
             figure.savefig(picture, format="png", metadata={"Software": SOFTWARE})
         return picture.getvalue()
 
-    def _panel(self, panel: Any, row: TrackSummary) -> None:
+    def _panel(self, panel: Any, row: TrackSummary, names: Mapping[str, str]) -> None:
         rows = self._tracks[row.track_id]
         times = [estimate.timestamp_s for estimate in rows]
         probabilities = np.stack([estimate.probabilities for estimate in rows], axis=1)
-        labels = [_plain(label) for label in rows[0].labels]
+        labels = [names[label] for label in rows[0].labels]
         if len(rows) == 1:  # a line of a single point has no area
             times, probabilities = [times[0] - 0.5, times[0] + 0.5], probabilities.repeat(2, axis=1)
         colors = [COLORS[k % len(COLORS)] for k in range(len(labels))]
@@ -105,7 +112,7 @@ class TrajectorySink(Closing):
             panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor="white", hatch="///", alpha=0.6)
         panel.set(ylim=(0, 1), ylabel="probability", yticks=(0, 0.5, 1))
         until = f" to {row.last_s:.1f} s" if len(rows) > 1 else ""
-        title = f"face {row.track_id}: {_plain(row.label)}, {row.first_s:.1f} s{until}"
+        title = f"face {row.track_id}: {names[row.label]}, {row.first_s:.1f} s{until}"
         panel.set_title(f"{title} (hatched: warming up)" if cold else title, loc="left", fontsize=10)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)

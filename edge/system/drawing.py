@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,12 @@ from types import ModuleType
 from typing import Any
 
 from edge.errors import require
+from edge.system import fonts, text
 from edge.system.cache import library_cache
 
 HINT = "pip install 'emotion-edge[demo]'"
 _FOLDER = "MPLCONFIGDIR"
+_ANY_SIZE = 16
 
 
 def matplotlib() -> ModuleType:
@@ -37,6 +40,37 @@ def new_figure(**options: Any) -> Any:
     matplotlib()
     with _quietly(), _without_programs():
         return require("matplotlib.figure", HINT).Figure(**options)
+
+
+@contextmanager
+def fonts_for(labels: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The labels as the texts made meanwhile can show them, in a font of this machine; else their numbers."""
+    names = tuple(
+        name if shapes_text() or not fonts.needs_shaping(name) else str(number)
+        for number, name in enumerate(text.shown(labels), 1)
+    )
+    found = [font for name in names if not name.isascii() and (font := fonts.font_for(name, _ANY_SIZE))]
+    manager = require("matplotlib.font_manager", HINT)
+    for font in found:
+        manager.fontManager.addfont(font.path)
+    families = ["DejaVu Sans", *dict.fromkeys(font.getname()[0] for font in found)]
+    with matplotlib().rc_context({"font.family": families}):
+        yield tuple(map(_literal, names))
+
+
+def _literal(name: str) -> str:
+    """``name`` as matplotlib shows it: "$" begins a formula, and legends leave out what begins with "_".
+
+    The mark keeps what follows a name from right to left in its place.
+    """
+    mark = "\u200e" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in name) else ""
+    return " " * name.startswith("_") + name.replace("$", r"\$") + mark
+
+
+def shapes_text() -> bool:
+    """Whether this matplotlib joins letters and writes from right to left."""
+    major, minor = matplotlib().__version__.split(".")[:2]
+    return (int(major), int(minor)) >= (3, 11)
 
 
 def _own_folder() -> Path:

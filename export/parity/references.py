@@ -181,7 +181,7 @@ def prefixes(model: nn.Module, steps: int) -> Reference:
 
 @torch.inference_mode()
 def torch_logits(model: nn.Module, faces: Float32) -> Float32:
-    """Output (B,K) of a window network in PyTorch for faces (B,T,C,S,S)."""
+    """Output (B,K) of a window network in PyTorch for frames in its own order of axes."""
     out: Float32 = model(torch.from_numpy(np.ascontiguousarray(faces))).numpy()
     return out
 
@@ -194,7 +194,8 @@ def against_torch(model: nn.Module, logits: WindowLogits, faces: AnyFaces, windo
     ):  # one by one: what a network of 224 pixels makes of 16 windows takes gigabytes
         face = faces[row : row + 1, : window.steps]
         ours.append(logits(face))
-        theirs.append(torch_logits(model, np.repeat(face, window.batch or 1, axis=0))[:1])
+        together = np.repeat(face, window.batch or 1, axis=0)
+        theirs.append(torch_logits(model, window.from_crops(together))[:1])
     answer, expected = np.concatenate(ours), np.concatenate(theirs)
     if np.allclose(expected.sum(-1), 1, atol=1e-4):  # it ends in a softmax, which the step leaves out
         powers = np.exp(answer - answer.max(-1, keepdims=True))

@@ -23,6 +23,7 @@ LAST = {
 WHOLE = {
     *("json.loads", "json.load", "strict_json.loads", "bounded_toml.loads", "tomllib.loads"),
     *("np.load", "arrays.load", "torch.load", "onnx.load", "onnx.load_external_data_for_model"),
+    *("torch.jit.load", "torch.export.load", "ImageFont.truetype"),
     *("socket.socket", "subprocess.run", "subprocess.check_output", "os.execv", "os.system", "trt.Runtime"),
 }
 TELLING = {"av.open", "os.open", "subprocess.Popen", "ctypes.CDLL", "cv2.imdecode", "cv2.imread"}  # in full

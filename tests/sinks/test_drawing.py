@@ -127,21 +127,6 @@ def test_bars_are_as_long_as_the_probabilities() -> None:
     assert shares == pytest.approx([0.7, 0.15, 0.1], abs=0.03)
 
 
-@pytest.mark.parametrize(
-    ("label", "drawn"),
-    [
-        ("happiness", "happiness"),
-        ("überrascht", "uberrascht"),
-        ("joie à l’état", "class 3"),
-        ("喜び", "class 3"),
-        ("a\nb", "class 3"),
-        ("very long name of an expression", "very long name of..."),
-    ],
-)
-def test_labels_are_drawn_in_letters_that_opencv_has(label: str, drawn: str) -> None:
-    assert drawing._ascii(label, 3) == drawn
-
-
 @given(
     boxes=st.lists(st.tuples(*[st.integers(-300, 900)] * 2, st.integers(0, 600)), max_size=12),
     size=st.tuples(st.integers(1, 700), st.integers(1, 700)),

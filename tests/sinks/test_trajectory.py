@@ -130,3 +130,15 @@ def test_wrong_paths(tmp_path: Path) -> None:
         TrajectorySink(str(tmp_path / "t.jpg"))
     with pytest.raises(ConfigError, match="mkdir -p"):
         TrajectorySink(str(tmp_path / "none" / "t.png"))
+
+
+def test_labels_of_other_scripts_and_signs_of_formulas(tmp_path: Path) -> None:
+    """Warnings are errors here: of a missing glyph, too. A formula that is none would end the picture."""
+    labels = ("злость", "غضب", "愤怒", "क्रोध", "a$b$c{", "_hidden", "😀")
+    path = tmp_path / "t.png"
+    with TrajectorySink(str(path)) as sink:
+        for track, label in enumerate(labels):
+            shares = np.full(len(labels), 1 / len(labels), np.float32)
+            box = np.zeros(4, np.float32)
+            sink.write(frame(0.0), [EmotionEstimate(track, 0.0, box, shares, labels, label, True, True)])
+    assert height(path) > 100

@@ -123,6 +123,21 @@ def test_a_checkpoint_is_unwrapped_with_a_word(bundle: Run) -> None:
         assert f"emotion-export: {step}" in error or step in error, f"{step} was not named"
 
 
+class TimeFirst(Net):
+    def forward(self, frames: Any) -> Any:
+        return super().forward(frames.transpose(0, 1))
+
+
+def test_a_network_that_takes_time_first(bundle: Run, net: nn.Module, tmp_path: Path) -> None:
+    given = ["--model", "user_net:TimeFirst", "--window", 4, "--size", 8, "--time-first"]
+    code, error = bundle(*given, "--weights", "w.pt")
+    assert code == 0, error
+    faces = np.random.default_rng(1).random((3, 4, 1, 8, 8), np.float32)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(faces)).numpy()
+    assert np.abs(logits(tmp_path / "b", faces) - expected).max() < 1e-5
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
