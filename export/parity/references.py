@@ -159,7 +159,7 @@ def every_step(step: nn.Module) -> Reference:
 
     @torch.inference_mode()
     def reference(faces: AnyFaces, long: int) -> tuple[list[int], Float32]:
-        rows = _rows(faces)
+        rows = _rows(faces)[:4]  # PyTorch takes ten times as long as ONNX Runtime for a face
         seen = (torch.from_numpy(np.ascontiguousarray(faces[: len(rows), at])) for at in range(long))
         return list(range(long)), _unroll(step, seen, len(rows)).numpy()
 
