@@ -8,46 +8,57 @@ is recorded as mixing. So the rewriter knows what a reshape means, not only whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
-import numpy.typing as npt
-from onnx import NodeProto, helper
+from onnx import NodeProto
 
 from edge.errors import EdgeError
+from export.graph.nodes import label
+from export.graph.observe import Observed
 
 Atom = tuple[str, int]
 Axis = tuple[Atom, ...]
 Layout = tuple[Axis, ...]
-Values = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass
 class Axes:
     """``of[tensor]`` for every tensor, and what nodes do to time.
 
-    ``picked[tensor]`` is the time that a tensor was taken from, where a node picked one out of all;
-    ``picking`` holds those nodes, ``stacking`` the nodes that put all times side by side again. Results of
-    the nodes in ``mixing`` depend on several times at once.
+    Results of the nodes in ``mixing`` depend on several times at once; the value says how. ``picking`` holds
+    the nodes that take one time out of all, and ``picked[tensor]`` that time; ``stacking`` those that put all
+    times side by side again. ``past`` holds convolutions over time by their outputs, ``reach`` the number of
+    earlier times that they need. ``shift[tensor]`` is the time at the first place of its
+    time axis, where that is not 0: padding and convolutions move it.
     """
 
     of: dict[str, Layout]
-    mixing: list[NodeProto] = field(default_factory=list)
+    seen: Observed
+    steps: int  # length of the window
+    mixing: dict[str, tuple[NodeProto, str]] = field(default_factory=dict)
     picking: list[NodeProto] = field(default_factory=list)
     stacking: list[NodeProto] = field(default_factory=list)
     picked: dict[str, int] = field(default_factory=dict)
-    steps: int = 0  # length of the time axis
+    past: dict[str, NodeProto] = field(default_factory=dict)
+    reach: dict[str, int] = field(default_factory=dict)
+    shift: dict[str, int] = field(default_factory=dict)
+    joined: set[str] = field(default_factory=set)  # results that may depend on several times
 
     def has(self, tensor: str, name: str) -> bool:
         """Whether ``tensor`` has an axis of batch ("B") or time ("T")."""
         return any(atom[0] == name for axis in self.of.get(tensor, ()) for atom in axis)
 
+    def moves(self, tensor: str) -> bool:
+        """Whether ``tensor`` has an axis of batch or time."""
+        return self.has(tensor, "B") or self.has(tensor, "T")
 
-def label(node: NodeProto) -> str:
-    """Operator and name, for messages."""
-    return f"{node.op_type} node {node.name or node.output[0]!r}"
+    def mix(self, node: NodeProto, how: str) -> None:
+        """Record that the results of ``node`` depend on several times."""
+        self.mixing.setdefault(node.output[0], (node, how))
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        return self.seen.shapes[tensor]
 
 
 def plain(shape: tuple[int, ...]) -> Layout:
@@ -61,14 +72,6 @@ def size(axis: Axis) -> int:
 
 def holds(axis: Axis, name: str) -> bool:
     return any(atom[0] == name for atom in axis)
-
-
-def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
-    """Value of an attribute of ``node``."""
-    for entry in node.attribute:
-        if entry.name == name:
-            return helper.get_attribute_value(entry)
-    return default
 
 
 def regroup(layout: Layout, shape: tuple[int, ...], node: NodeProto) -> Layout:

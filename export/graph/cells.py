@@ -14,7 +14,8 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from edge.errors import EdgeError
-from export.graph.axes import attribute, label
+from export import blame
+from export.graph.nodes import attribute, label
 
 Float32 = npt.NDArray[np.float32]
 
@@ -55,10 +56,7 @@ def check_supported(node: NodeProto) -> None:
     """EdgeError that names the node and the fix for what cannot stream or is not written out here."""
     direction = attribute(node, "direction", b"forward").decode()
     if direction != "forward":
-        raise EdgeError(
-            f"{label(node)} is {direction}: it needs frames that have not happened yet, so it cannot stream; "
-            "train a forward network"
-        )
+        raise blame.bidirectional(direction).of(label(node))
     if attribute(node, "clip"):
         raise EdgeError(f"{label(node)} clips its cell; export it without the attribute 'clip'")
     if attribute(node, "input_forget", 0):

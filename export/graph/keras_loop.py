@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
-from export.graph.axes import attribute
+from export.graph.nodes import attribute
 
 Array = npt.NDArray[Any]
 

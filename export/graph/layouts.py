@@ -1,4 +1,7 @@
-"""How each operator moves batch and time: the rules by which the layout of every tensor is found."""
+"""How each operator moves batch and time: the rules by which the layout of every tensor is found.
+
+An operator without a rule is judged by what it was seen to do, and every rule is checked against that.
+"""
 
 from __future__ import annotations
 
@@ -8,107 +11,203 @@ import numpy as np
 from onnx import NodeProto
 
 from edge.errors import EdgeError
-from export.graph.axes import Axes, Axis, Layout, Values, attribute, holds, label, plain, regroup, size
+from export.graph import by_observation
+from export.graph.axes import Axes, Axis, Layout, holds, plain, regroup, size
+from export.graph.nodes import attribute, label
+from export.graph.observe import Observer
 
 
-def trace(nodes: list[NodeProto], start: dict[str, Layout], values: Values) -> Axes:
-    """Follow batch and time from ``start`` through ``nodes``; ``values`` holds every tensor of one run.
+def trace(nodes: list[NodeProto], axes: Axes, observer: Observer) -> None:
+    """Follow batch and time through ``nodes``, from the layout of the input that ``axes`` holds.
 
-    Raises EdgeError that names the node for an operator that is unknown or splits time.
+    Raises EdgeError that names the node for an operator that joins rows, or that cannot be followed.
     """
-    steps = [length for layout in start.values() for axis in layout for name, length in axis if name == "T"]
-    axes = Axes(dict(start), steps=steps[0])
+    unknown = [name for node in nodes if node.op_type not in _RULES for name in node.output if name]
+    observer.look(unknown)
     for node in nodes:
-        if not any(axes.has(name, "B") or axes.has(name, "T") for name in node.input):
-            for name in node.output:
-                axes.of[name] = plain(np.shape(values[name])) if name in values else ()
+        if not any(axes.moves(name) for name in node.input):
+            for name in filter(None, node.output):
+                axes.of[name] = plain(axes.shape(name)) if name in axes.seen.shapes else ()
             continue
-        rule = _RULES.get(node.op_type)
-        if rule is None:
-            raise EdgeError(
-                f"{label(node)}: no rule says how this operator treats time; replace it in the "
-                f"network, or move it behind a supported one ({', '.join(sorted(_RULES))})"
-            )
-        rule(node, axes, values)
+        _RULES.get(node.op_type, _unknown)(node, axes)
         _follow_picks(node, axes)
-    return axes
+        _follow_shifts(node, axes)
+        _follow_joins(node, axes)
+        by_observation.check(node, axes)
 
 
 def _follow_picks(node: NodeProto, axes: Axes) -> None:
     """A result belongs to the time of its inputs; different times are mixed, unless stacked in order."""
     times = [axes.picked[name] for name in node.input if name in axes.picked]
-    if node in axes.picking or not times:
-        return
-    if node in axes.stacking:
+    if node in axes.picking or node in axes.stacking or not times:
         return
     if len(set(times)) > 1 or any(axes.has(name, "T") for name in node.input):
-        axes.mixing.append(node)
+        axes.mix(node, "joins different times")
     for name in node.output:
-        axes.picked[name] = times[-1]
+        axes.picked.setdefault(name, times[-1])
 
 
-def _whole(node: NodeProto, axes: Axes, values: Values) -> None:
+def _follow_shifts(node: NodeProto, axes: Axes) -> None:
+    """Sequences that are joined have to begin at the same time."""
+    shifts = {axes.shift.get(name, 0) for name in node.input if axes.has(name, "T")}
+    if len(shifts) > 1:
+        axes.mix(node, "joins different times")
+    for name in node.output:
+        if shifts and axes.has(name, "T") and (shift := axes.shift.get(name, max(shifts))):
+            axes.shift[name] = shift
+
+
+def _follow_joins(node: NodeProto, axes: Axes) -> None:
+    """What is made of something that depends on several times does so, too."""
+    out = node.output[0]
+    joins = node.op_type in ("GRU", "LSTM") or out in axes.mixing or out in axes.past
+    if joins or any(name in axes.joined for name in node.input):
+        axes.joined.update(node.output)
+
+
+def _unknown(node: NodeProto, axes: Axes) -> None:
+    """An operator without a rule: whatever it does to batch and time was seen when it ran."""
+    for name in filter(None, node.output):
+        layout = by_observation.layout(name, axes)
+        if layout is None:
+            axes.mix(node, "joins different times")
+            layout = by_observation.rows(name, node, axes)
+        axes.of[name] = layout
+
+
+def _whole(node: NodeProto, axes: Axes) -> None:
     """Reshape, Flatten, Squeeze, Unsqueeze."""
-    axes.of[node.output[0]] = regroup(axes.of[node.input[0]], values[node.output[0]].shape, node)
+    axes.of[node.output[0]] = regroup(axes.of[node.input[0]], axes.shape(node.output[0]), node)
 
 
-def _transpose(node: NodeProto, axes: Axes, values: Values) -> None:
+def _transpose(node: NodeProto, axes: Axes) -> None:
     layout = axes.of[node.input[0]]
     order = attribute(node, "perm") or list(range(len(layout)))[::-1]
     axes.of[node.output[0]] = tuple(layout[at] for at in order)
 
 
-def _elementwise(node: NodeProto, axes: Axes, values: Values) -> None:
+def _elementwise(node: NodeProto, axes: Axes) -> None:
     """Same place, same time; inputs broadcast from the right."""
-    out = list(plain(values[node.output[0]].shape))
+    out = list(plain(axes.shape(node.output[0])))
     for name in node.input:
-        layout = axes.of.get(name, ()) if name else ()
-        for back, axis in enumerate(reversed(layout), 1):
+        for back, axis in enumerate(reversed(axes.of.get(name, ()) if name else ()), 1):
             if holds(axis, "B") or holds(axis, "T"):
+                if (holds(out[-back], "B") or holds(out[-back], "T")) and out[-back] != axis:
+                    axes.mix(node, "joins different times")
                 out[-back] = axis
-    for name in node.input:  # a constant with one value per time is as bad as a sum over times
-        shape = values[name].shape if name in values and not axes.has(name, "T") else ()
-        if any(length > 1 and holds(out[-back], "T") for back, length in enumerate(reversed(shape), 1)):
-            axes.mixing.append(node)
+    _look_at_constants(node, axes, out)
     for name in node.output:
         axes.of[name] = tuple(out)
 
 
-def _rows(node: NodeProto, axes: Axes, values: Values) -> None:
-    """Convolution, pooling, norms of pictures, Gemm: rows stay rows, everything else is new."""
+def _look_at_constants(node: NodeProto, axes: Axes, out: list[Axis]) -> None:
+    """A constant with another value for each time is a position within the window."""
+    for name in node.input:
+        if not name or axes.moves(name):
+            continue
+        shape = axes.shape(name)
+        for back, length in enumerate(reversed(shape), 1):
+            named = length > 1 and back <= len(out) and holds(out[-back], "T")
+            if named and not axes.seen.equal_along(name, len(shape) - back):
+                axes.mix(node, "adds the position within the window, such as an embedding of positions")
+
+
+def _rows(node: NodeProto, axes: Axes) -> None:
+    """Pooling, norms of pictures, Gemm: rows stay rows, everything else is new."""
     layout = axes.of[node.input[0]]
-    if any(holds(axis, "T") or holds(axis, "B") for axis in layout[1:]) or attribute(node, "transA", 0):
-        axes.mixing.append(node)
-    shape = values[node.output[0]].shape
-    axes.of[node.output[0]] = (layout[0], *plain(shape[1:]))
+    if any(holds(axis, "T") for axis in layout[1:]) or attribute(node, "transA", 0):
+        axes.mix(node, "joins different times")
+    elif any(holds(axis, "B") for axis in layout[1:]):
+        raise EdgeError(f"{label(node)} joins the rows of a batch; faces must stay apart")
+    axes.of[node.output[0]] = (layout[0], *plain(axes.shape(node.output[0])[1:]))
 
 
-def _matmul(node: NodeProto, axes: Axes, values: Values) -> None:
-    left, right = (axes.of.get(name) or plain(values[name].shape) for name in node.input)
+def _same(node: NodeProto, axes: Axes) -> None:
+    """Nothing moves. BatchNormalization in a trained network: one factor and one offset per channel."""
+    for name in filter(None, node.output):
+        axes.of[name] = axes.of[node.input[0]]
+    if node.op_type == "BatchNormalization" and holds(axes.of[node.input[0]][1], "T"):
+        axes.mix(node, "has a factor for each position within the window")
+
+
+def _convolution(node: NodeProto, axes: Axes) -> None:
+    layout = axes.of[node.input[0]]
+    places = [at for at in range(2, len(layout)) if holds(layout[at], "T")]
+    if not places:
+        _rows(node, axes)
+        return
+    at, rank, out = places[0], len(layout) - 2, node.output[0]
+    kernel = axes.shape(node.input[1])[at]
+    dilation = (attribute(node, "dilations") or [1] * rank)[at - 2]
+    stride = (attribute(node, "strides") or [1] * rank)[at - 2]
+    before = (attribute(node, "pads") or [0] * 2 * rank)[at - 2]
+    reach, length = (kernel - 1) * dilation, axes.shape(out)[at]
+    axes.of[out] = (
+        layout[0],
+        *plain(axes.shape(out)[1:at]),
+        (("T", length),),
+        *plain(axes.shape(out)[at + 1 :]),
+    )
+    automatic = attribute(node, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+    if stride != 1 or automatic or layout[at] != (("T", size(layout[at])),) or "B" in _names(layout[1:]):
+        axes.mix(node, "is a convolution over time that skips times or pads them by itself")
+        return
+    axes.past[out], axes.reach[out] = node, reach
+    axes.shift[out] = axes.shift.get(node.input[0], 0) + reach - before
+
+
+def _pad(node: NodeProto, axes: Axes) -> None:
+    layout, rank = axes.of[node.input[0]], len(axes.of[node.input[0]])
+    pads = axes.seen.values[node.input[1]].reshape(-1).astype(int).tolist()
+    places = range(rank)
+    if len(node.input) > 3 and node.input[3]:
+        places = [int(at) % rank for at in axes.seen.values[node.input[3]]]  # type: ignore[assignment]
+    before = dict(zip(places, pads[: len(pads) // 2], strict=True))
+    after = dict(zip(places, pads[len(pads) // 2 :], strict=True))
+    shape, out = axes.shape(node.output[0]), list(layout)
+    for at, axis in enumerate(layout):
+        if not before.get(at) and not after.get(at):
+            continue
+        out[at] = plain(shape[at : at + 1])[0]
+        if holds(axis, "B"):
+            raise EdgeError(f"{label(node)} adds rows to the batch; faces must stay apart")
+        if holds(axis, "T"):
+            value = axes.seen.values[node.input[2]] if len(node.input) > 2 and node.input[2] else 0
+            if attribute(node, "mode", b"constant") != b"constant" or np.any(value):
+                axes.mix(node, "pads time with something else than zeros")
+            out[at] = (("T", shape[at]),)
+            axes.shift[node.output[0]] = axes.shift.get(node.input[0], 0) - before.get(at, 0)
+    axes.of[node.output[0]] = tuple(out)
+
+
+def _matmul(node: NodeProto, axes: Axes) -> None:
+    left, right = (axes.of.get(name) or plain(axes.shape(name)) for name in node.input)
     if holds(left[-1], "T") or (len(right) > 1 and holds(right[-2], "T")):
-        axes.mixing.append(node)
-    out = list(plain(values[node.output[0]].shape))
+        axes.mix(node, "adds up different times, as attention does")
+    out = list(plain(axes.shape(node.output[0])))
     for layout in (right, left):
         for back, axis in enumerate(reversed(layout[:-2]), 3):
             if holds(axis, "B") or holds(axis, "T"):
                 out[-back] = axis
     if len(left) > 1 and len(right) > 1:
         out[-2], out[-1] = left[-2], right[-1]
+        if holds(left[-2], "T") and holds(right[-1], "T"):
+            axes.mix(node, "compares different times, as attention does")
     axes.of[node.output[0]] = tuple(out)
 
 
-def _axes_of(node: NodeProto, values: Values, rank: int) -> list[int]:
+def _axes_of(node: NodeProto, axes: Axes, rank: int) -> list[int]:
     given = attribute(node, "axes")
     if given is None and len(node.input) > 1 and node.input[1]:
-        given = values[node.input[1]].reshape(-1).tolist()
+        given = axes.seen.values[node.input[1]].reshape(-1).tolist()
     return [at % rank for at in (given if given else range(rank))]
 
 
-def _reduce(node: NodeProto, axes: Axes, values: Values) -> None:
+def _reduce(node: NodeProto, axes: Axes) -> None:
     layout = axes.of[node.input[0]]
-    reduced = _axes_of(node, values, len(layout))
+    reduced = _axes_of(node, axes, len(layout))
     if any(holds(layout[at], "T") for at in reduced):
-        axes.mixing.append(node)
+        axes.mix(node, "takes one value of all times in the window")
     if any(holds(layout[at], "B") for at in reduced):
         raise EdgeError(f"{label(node)} joins the rows of a batch; faces must stay apart")
     keep = bool(attribute(node, "keepdims", 1))
@@ -116,83 +215,129 @@ def _reduce(node: NodeProto, axes: Axes, values: Values) -> None:
     axes.of[node.output[0]] = tuple(left)
 
 
-def _along(default: int, to_end: bool = False) -> Callable[[NodeProto, Axes, Values], None]:
+def _along(default: int, to_end: bool = False) -> Callable[[NodeProto, Axes], None]:
     """Softmax and the like: values along ``axis`` depend on each other."""
 
-    def rule(node: NodeProto, axes: Axes, values: Values) -> None:
+    def rule(node: NodeProto, axes: Axes) -> None:
         layout = axes.of[node.input[0]]
         first = attribute(node, "axis", default) % len(layout)
         joined = layout[first:] if to_end else layout[first : first + 1]
         if any(holds(axis, "T") for axis in joined):
-            axes.mixing.append(node)
+            axes.mix(node, "weighs different times against each other")
         for name in node.output[:1]:
             axes.of[name] = layout
 
     return rule
 
 
-def _gather(node: NodeProto, axes: Axes, values: Values) -> None:
-    layout, index = axes.of[node.input[0]], values[node.input[1]]
+def _gather(node: NodeProto, axes: Axes) -> None:
+    layout, index = axes.of[node.input[0]], axes.seen.values.get(node.input[1], np.zeros(2))
     at = attribute(node, "axis", 0) % len(layout)
     if holds(layout[at], "T"):
         length = size(layout[at])
         if index.size == 1 and layout[at] == (("T", length),):
-            _pick(node, axes, int(index.reshape(-1)[0]) % length)
+            _pick(node, node.output[0], axes, int(index.reshape(-1)[0]) % length)
         else:
-            axes.mixing.append(node)
+            axes.mix(node, "takes several times out of the window")
     axes.of[node.output[0]] = (*layout[:at], *plain(index.shape), *layout[at + 1 :])
 
 
-def _slice(node: NodeProto, axes: Axes, values: Values) -> None:
-    layout, before = axes.of[node.input[0]], values[node.input[0]]
-    after = values[node.output[0]]
-    out = []
-    for at, axis in enumerate(layout):
-        if before.shape[at] == after.shape[at]:
-            out.append(axis)
+def _slice(node: NodeProto, axes: Axes) -> None:
+    layout, out = list(axes.of[node.input[0]]), node.output[0]
+    constants = [axes.seen.values[name] for name in node.input[1:] if name]
+    starts, ends = (value.reshape(-1).tolist() for value in constants[:2])
+    places = _given(node, axes, 3, list(range(len(starts))))
+    strides = _given(node, axes, 4, [1] * len(starts))
+    before, after = axes.shape(node.input[0]), axes.shape(out)
+    for start, end, place, stride in zip(starts, ends, places, strides, strict=True):
+        at = place % len(layout)
+        axis = layout[at]
+        taken = range(before[at])[slice(start, end if stride > 0 or end > -before[at] - 1 else None, stride)]
+        if list(taken) == list(range(before[at])):
             continue
-        out.extend(plain(after.shape[at : at + 1]))
+        layout[at] = plain(after[at : at + 1])[0]
+        if holds(axis, "B"):
+            raise EdgeError(f"{label(node)} takes rows out of the batch; faces must stay apart")
         if not holds(axis, "T"):
             continue
-        same = [t for t in range(before.shape[at]) if np.array_equal(np.take(before, [t], at), after)]
-        if len(same) == 1 and axis == (("T", size(axis)),):
-            _pick(node, axes, same[0])
+        if axis != (("T", before[at]),) or not taken:
+            axes.mix(node, "takes several times out of the window")
+        elif len(taken) == 1:
+            _pick(node, out, axes, taken[0])
+        elif stride < 0:
+            axes.mix(node, "reverses time, as a second direction written by hand does")
+        elif stride > 1:
+            axes.mix(node, "takes several times out of the window")
         else:
-            axes.mixing.append(node)
-    axes.of[node.output[0]] = tuple(out)
+            layout[at] = (("T", len(taken)),)
+            axes.shift[out] = axes.shift.get(node.input[0], 0) + taken[0]
+    axes.of[out] = tuple(layout)
 
 
-def _pick(node: NodeProto, axes: Axes, time: int) -> None:
-    axes.picking.append(node)
-    axes.picked[node.output[0]] = time
+def _given(node: NodeProto, axes: Axes, at: int, default: list[int]) -> list[int]:
+    given = len(node.input) > at and node.input[at]
+    return axes.seen.values[node.input[at]].reshape(-1).tolist() if given else default
 
 
-def _concat(node: NodeProto, axes: Axes, values: Values) -> None:
-    _elementwise(node, axes, values)
-    out = list(axes.of[node.output[0]])
+def _split(node: NodeProto, axes: Axes) -> None:
+    layout = axes.of[node.input[0]]
+    at = attribute(node, "axis", 0) % len(layout)
+    begin = 0
+    for name in node.output:
+        length = axes.shape(name)[at]
+        axis = plain((length,))[0]
+        if holds(layout[at], "T") and length == 1 and layout[at] == (("T", size(layout[at])),):
+            _pick(node, name, axes, begin)
+        elif holds(layout[at], "T"):
+            axes.mix(node, "takes several times out of the window")
+        begin += length
+        axes.of[name] = (*layout[:at], axis, *layout[at + 1 :])
+    if holds(layout[at], "B"):
+        raise EdgeError(f"{label(node)} takes rows out of the batch; faces must stay apart")
+
+
+def _pick(node: NodeProto, output: str, axes: Axes, place: int) -> None:
+    if node not in axes.picking:
+        axes.picking.append(node)
+    axes.picked[output] = place + axes.shift.get(node.input[0], 0)
+
+
+def _concat(node: NodeProto, axes: Axes) -> None:
+    first = next(name for name in node.input if axes.moves(name))
+    out = list(axes.of[first])
     at = attribute(node, "axis", 0) % len(out)
+    for name in node.input:
+        layout = axes.of.get(name, ()) if axes.moves(name) else ()
+        if any(axis != out[place] for place, axis in enumerate(layout) if place != at):
+            axes.mix(node, "joins different times")
+    _look_at_constants(node, axes, out)
     times = [axes.picked.get(name) for name in node.input]
-    if times == list(range(axes.steps)) and values[node.output[0]].shape[at] == axes.steps:
+    shape = axes.shape(node.output[0])
+    if times == list(range(axes.steps)) and shape[at] == axes.steps:
         axes.stacking.append(node)
         out[at] = (("T", axes.steps),)
-        axes.of[node.output[0]] = tuple(out)
-        return
-    if holds(out[at], "T") or holds(out[at], "B"):
-        axes.mixing.append(node)
-    out[at] = plain(values[node.output[0]].shape)[at]
+    else:
+        inputs = [axes.of[name][at] for name in node.input if axes.moves(name)]
+        if any(holds(axis, "T") for axis in inputs):
+            axes.mix(node, "puts different times beside each other")
+        if any(holds(axis, "B") for axis in inputs):
+            raise EdgeError(f"{label(node)} joins the rows of a batch; faces must stay apart")
+        out[at] = plain(shape)[at]
     axes.of[node.output[0]] = tuple(out)
 
 
-def _shape(node: NodeProto, axes: Axes, values: Values) -> None:
-    axes.of[node.output[0]] = plain(values[node.output[0]].shape)
+def _shape(node: NodeProto, axes: Axes) -> None:
+    axes.of[node.output[0]] = plain(axes.shape(node.output[0]))
 
 
-def _recurrent(node: NodeProto, axes: Axes, values: Values) -> None:
+def _recurrent(node: NodeProto, axes: Axes) -> None:
     layout = axes.of[node.input[0]]
     if attribute(node, "layout", 0):
         raise EdgeError(f"{label(node)} has layout 1, which no runtime computes; export it with layout 0")
     time, rows = layout[0], layout[1]
-    if len(time) != 1 or time[0][0] != "T" or [atom[0] for atom in rows] != ["B"]:
+    if ahead := axes.shift.get(node.input[0], 0):
+        _blame_convolution(node, ahead, axes)
+    if time != (("T", axes.steps),) or [atom[0] for atom in rows] != ["B"] or axes.shift.get(node.input[0]):
         raise EdgeError(
             f"{label(node)}: its input is not (time, batch, features); export the network again with a free "
             "batch axis and whole frames, or pass --time-first where the input begins with time"
@@ -203,28 +348,46 @@ def _recurrent(node: NodeProto, axes: Axes, values: Values) -> None:
         axes.of[name] = layout
 
 
-_Rule = Callable[[NodeProto, Axes, Values], None]
+def _blame_convolution(node: NodeProto, ahead: int, axes: Axes) -> None:
+    """The last convolution over time is why the frames of a recurrent layer are not those of its steps."""
+    for convolution in reversed(list(axes.past.values())):
+        if ahead > 0:
+            axes.mix(convolution, f"is a convolution over time that looks {ahead} frames ahead")
+        else:
+            axes.mix(convolution, f"is a convolution over time whose results come {-ahead} frames late")
+        return
+
+
+def _names(layout: Layout) -> set[str]:
+    return {atom[0] for axis in layout for atom in axis}
+
+
+_Rule = Callable[[NodeProto, Axes], None]
 _ELEMENTWISE = """
-    Abs Add Cast Ceil Clip Div Dropout Elu Equal Erf Exp Expand Floor Gelu Greater HardSigmoid HardSwish
-    Identity LeakyRelu Less Log Max Min Mish Mul Neg PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign
-    Softplus Softsign Sqrt Sub Tanh ThresholdedRelu Where
+    Abs Add And Cast Ceil Celu Clip Div Dropout Elu Equal Erf Exp Expand Floor Gelu Greater GreaterOrEqual
+    HardSigmoid HardSwish Identity LeakyRelu Less LessOrEqual Log Max Min Mish Mul Neg Not Or PRelu Pow
+    Reciprocal Relu Round Selu Sigmoid Sign Sin Cos Softplus Softsign Sqrt Sub Tanh ThresholdedRelu Where
 """
 _ROWS = """
-    AveragePool BatchNormalization Conv ConvTranspose DepthToSpace Gemm GlobalAveragePool GlobalMaxPool
-    GroupNormalization InstanceNormalization LRN LpNormalization MaxPool Resize SpaceToDepth
+    AveragePool ConvTranspose DepthToSpace Gemm GlobalAveragePool GlobalMaxPool GroupNormalization
+    InstanceNormalization LRN MaxPool Resize SpaceToDepth
 """
 _RULES: dict[str, _Rule] = {
     **dict.fromkeys(_ELEMENTWISE.split(), _elementwise),
     **dict.fromkeys(_ROWS.split(), _rows),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _whole),
     **dict.fromkeys(("ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"), _reduce),
-    **dict.fromkeys(("Softmax", "LogSoftmax"), _along(-1)),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "LpNormalization"), _along(-1)),
     "LayerNormalization": _along(-1, to_end=True),
     **dict.fromkeys(("GRU", "LSTM"), _recurrent),
+    "BatchNormalization": _same,
     "Concat": _concat,
+    "Conv": _convolution,
     "Gather": _gather,
     "MatMul": _matmul,
+    "Pad": _pad,
     "Shape": _shape,
     "Slice": _slice,
+    "Split": _split,
     "Transpose": _transpose,
 }

@@ -10,6 +10,8 @@ from math import prod
 
 import numpy as np
 
+from edge.errors import EdgeError
+from export.graph.axes import Layout, holds
 from export.graph.cells import Nodes
 
 RESETS = ("never", "every-T", "two-phase")
@@ -25,6 +27,8 @@ class Phases:
 
     def __init__(self, reset: str, steps: int, out: Nodes, add_state: AddState) -> None:
         self._two = reset == "two-phase"
+        self.phased: set[str] = set()  # tensors with rows for each phase
+        self._entered: dict[str, str] = {}
         self._out, self._add = out, add_state
         self._keep_old: str | None = None  # (rows,1): 0 where a phase starts anew
         self._half = out.constant(np.array(steps // 2, np.float32))
@@ -43,9 +47,17 @@ class Phases:
             keep = out.add("Concat", keep, second, axis=0)
         self._keep_old = keep
 
-    def enter(self, rows: str) -> str:
-        """Rows (N,F) before the first recurrent layer; (2N,F) with two phases."""
-        return str(self._out.add("Concat", rows, rows, axis=0)) if self._two else rows
+    def enter(self, tensor: str, layout: Layout) -> str:
+        """``tensor`` with its rows for each phase, phase by phase; itself where that is so already."""
+        if not self._two or tensor in self.phased:
+            return tensor
+        if tensor not in self._entered:
+            at, axis = next((at, axis) for at, axis in enumerate(layout) if holds(axis, "B"))
+            if next(name for name, length in axis if length > 1 or name == "B") not in ("B", "T"):
+                raise EdgeError("--reset two-phase cannot tell the rows of this network apart; leave it out")
+            self._entered[tensor] = self._out.add("Concat", tensor, tensor, axis=at)
+            self.phased.add(self._entered[tensor])
+        return self._entered[tensor]
 
     def state(self, name: str, shape: tuple[int, ...]) -> tuple[str, Keep]:
         """Current value (rows, *shape) of a state, and a function that takes the next one."""
@@ -66,9 +78,9 @@ class Phases:
 
         return value, keep
 
-    def leave(self, logits: str) -> str:
-        """Logits (N,K) of the phase that has seen more."""
-        if not self._two:
+    def leave(self, logits: str, phased: bool) -> str:
+        """Logits (N,K) of the phase that has seen more, where there are phases."""
+        if not self._two or not phased:
             return logits
         first, second = self._out.add("Split", logits, outputs=2, axis=0, num_outputs=2)
         younger = self._out.add("Less", "state_age", self._half)

@@ -1,7 +1,7 @@
 """From a window graph to one streaming step: the time axis goes, recurrent state comes in and out.
 
 Frames before the recurrent layers see a time axis of length one. A head over the whole window (mean, max,
-attention) keeps its length: a ring buffer of the last layer's outputs becomes one more state.
+attention) keeps its length: the last values of the sequences that it reads become states, too.
 """
 
 from __future__ import annotations
@@ -17,183 +17,288 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from edge.bundle import StateTensor
 from edge.errors import EdgeError
-from export.graph import cells
-from export.graph.axes import Axes, Layout, attribute, holds, label, size
+from export.graph import causes, meaning
+from export.graph.axes import Axes, Axis, holds, size
 from export.graph.cells import Nodes
+from export.graph.heads import Head
 from export.graph.layouts import trace
+from export.graph.nodes import attribute, label
+from export.graph.observe import Observer
 from export.graph.phases import RESETS, Phases
 from export.graph.recurrence import Recurrence
 from export.graph.states import tensors
-from export.graph.window import IR_VERSION, OPSET, Window, logits_of, run_all
+from export.graph.window import IR_VERSION, OPSET, Window
 
-RECURRENT = ("GRU", "LSTM")
-HEADS_OVER_TIME = ("MatMul", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax")
+RECURRENT = causes.RECURRENT
 _WHOLE = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step graph, its states, and where the window has the same logits."""
+    """A step graph, its states, and where the window has the same answer."""
 
     model: ModelProto
     state: tuple[StateTensor, ...]
     classes: int
-    source: str  # tensor of the window graph with the logits, before a closing softmax
+    answer: meaning.Answer  # the tensor of the window with the answer, and what it means
     order: str  # of its axes: BK, BTK or TBK
+    left_out: tuple[str, ...] = ()  # further outputs of the window
+    chains: bool = True  # whether windows can be run one after the other by carrying recurrent states alone
 
-    def last(self, logits: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.float32]:
+    @property
+    def source(self) -> str:
+        return self.answer.tensor
+
+    def last(self, values: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.float32]:
         """Logits (rows,K) of the last step from the value of ``source``."""
-        sizes = [{"B": rows, "K": self.classes}.get(axis, -1) for axis in self.order]
-        shaped = logits.reshape(sizes)
-        return np.take(shaped, -1, self.order.index("T")) if "T" in self.order else shaped
+        columns = self.answer.columns(self.classes)
+        shaped = values.reshape([{"B": rows, "K": columns}.get(axis, -1) for axis in self.order])
+        at_end = np.take(shaped, -1, self.order.index("T")) if "T" in self.order else shaped
+        return self.answer.logits(at_end)
 
 
-def rewrite(window: Window, reset: str = "never") -> Step:
+def rewrite(window: Window, reset: str = "never", output: str = "", kind: str = "") -> Step:
     """Rewrite ``window`` into ``step(face, *state) -> logits, *new_state``.
 
     ``reset`` is never, every-T or two-phase (two states half a window apart, the older one answers).
-    Raises EdgeError that names the node and the fix for what cannot stream.
+    ``output`` names the output to take (default: the first), ``kind`` says what it means (softmax, sigmoid,
+    values; default: as it looks). Raises EdgeError that names the node and the fix for what cannot stream.
     """
     if reset not in RESETS:
         raise EdgeError(f"unknown --reset {reset!r}; choose one of {', '.join(RESETS)}")
-    return _Rewriter(window, reset).step()
+    return _Rewriter(window, reset, output, kind).step()
 
 
 class _Rewriter:
     """One pass over the nodes of the window; ``self._out`` collects the nodes of the step."""
 
-    def __init__(self, window: Window, reset: str) -> None:
-        self._window = window
+    def __init__(self, window: Window, reset: str, output: str, kind: str) -> None:
+        self._window, self._kind = window, kind
         self._nodes = list(window.model.graph.node)
-        rng = np.random.default_rng(0)
-        first, second = (self._run(rng) for _ in range(2))
-        self._values = first
-        start: Layout = tuple(
+        self._output = window.output(output)
+        causes.check_recurrent(self._nodes)
+        observer = Observer(window)
+        start = tuple(
             ((axis if axis in "BT" else "", length),)
-            for axis, length in zip(window.order, window.shape(window.batch or 2), strict=True)
+            for axis, length in zip(window.order, window.shape(observer.rows), strict=True)
         )
-        self._axes: Axes = trace(self._nodes, {window.input: start}, first)
+        self._axes = Axes({window.input: start}, observer.seen, window.steps)
+        try:
+            trace(self._nodes, self._axes, observer)
+        except EdgeError:
+            causes.check_mixing(
+                self._nodes, self._axes
+            )  # it came first, and is why the rest cannot be traced
+            raise
+        causes.check_mixing(self._nodes, self._axes)
         self._recurrent = [node for node in self._nodes if node.op_type in RECURRENT]
-        self._check()
         self._out = Nodes("step")
         self._state: dict[str, tuple[int, ...]] = {}
         self._new: dict[str, str] = {}
         self._phases = Phases(reset, window.steps, self._out, self._add_state)
-        fixed = {name for name in first if np.array_equal(first[name], second[name])}
-        self._recurrence = Recurrence(self._out, self._phases, first, fixed, window.steps)
-
-    def _run(self, rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
-        shape = self._window.shape(self._window.batch or 2)
-        return run_all(self._window, rng.standard_normal(shape).astype(np.float32))
-
-    def _check(self) -> None:
-        if not self._recurrent:
-            raise EdgeError(
-                "the graph has no GRU or LSTM node; export the network with its recurrent layer as one "
-                "operator, or use bundle --model with [parts]"
-            )
-        for node in self._recurrent:
-            cells.check_supported(node)
-        self._last = self._recurrent[-1]
-        self._head = self._downstream(self._last) if self._axes.mixing else set()
-        for node in self._axes.mixing:
-            if node.op_type not in HEADS_OVER_TIME or node.output[0] not in self._head:
-                in_head = node.output[0] in self._head
-                where = "as a head over time" if in_head else "before the last recurrent layer"
-                raise EdgeError(
-                    f"{label(node)} combines different times {where}, which cannot stream; supported are the "
-                    "last step, h_n, and mean, max or attention over the last recurrent layer's outputs"
-                )
-        for node in self._nodes:
-            if self._head & set(node.output) and node is not self._last:
-                for name in node.input:
-                    if name != self._last.output[0] and name not in self._head and self._axes.has(name, "T"):
-                        raise EdgeError(
-                            f"{label(node)} joins {name!r}, a sequence from before the last recurrent "
-                            "layer, with its outputs over time; only the outputs of that layer are kept"
-                        )
-
-    def _downstream(self, source: NodeProto) -> set[str]:
-        reached = set(source.output[:1])
-        for node in self._nodes:
-            if reached & set(node.input):
-                reached |= set(node.output)
-        return reached - {source.output[0]}
+        self._head = Head(self._nodes, self._axes, self._out, self._phases)
+        self._recurrence = Recurrence(self._out, self._phases, self._axes.seen, window.steps)
+        self._convolutions = 0
 
     def step(self) -> Step:
         """Build the step graph."""
         self._enter()
         for node in self._nodes:
             self._copy(node)
-        logits, classes, source, order = self._leave()
-        return Step(self._assemble(logits, classes), tensors(self._state), classes, source, order)
+        answer, logits, classes, order = self._leave()
+        model = self._assemble(logits, classes)
+        others = [v.name for v in self._window.model.graph.output if v.name != self._output]
+        left_out = tuple(name.removeprefix("window/") for name in others)
+        chains = not self._convolutions
+        return Step(model, tensors(self._state), classes, answer, order, left_out, chains)
 
     def _enter(self) -> None:
         """Face (N,C,S,S) -> the window's own input with one frame."""
         order, face = self._window.order, "face"
-        if order.endswith("HWC"):
-            face = self._out.add("Transpose", face, perm=[0, 2, 3, 1])
+        picture = "".join(axis for axis in order if axis in "CHW")
+        if picture != "CHW":
+            face = self._out.add("Transpose", face, perm=[0, *(1 + "CHW".index(axis) for axis in picture)])
+        rest = "B" + picture
+        wanted = [axis for axis in order if axis != "T"]
+        if wanted != list(rest):
+            face = self._out.add("Transpose", face, perm=[rest.index(axis) for axis in wanted])
         axis = self._out.constant(np.array([order.index("T")], np.int64))
         self._out.alias(self._out.add("Unsqueeze", face, axis), self._window.input)
 
     def _copy(self, node: NodeProto) -> None:
         if node.op_type in RECURRENT:
-            self._recurrence.write(node, self._recurrent.index(node), bool(self._head) and node is self._last)
+            self._recurrence.write(node, self._recurrent.index(node), self._axes)
             return
-        alone = not any(name in self._head for name in node.output)  # one time step, not a window
-        times = {self._axes.picked[name] for name in node.output if name in self._axes.picked}
-        if alone and times - {self._window.steps - 1}:
+        in_head = self._head.holds(node)
+        picked = {self._axes.picked[name] for name in node.output if name in self._axes.picked}
+        if not in_head and picked - {self._window.steps - 1}:
             return  # the same for an earlier time: not needed where there is only one
-        named = any(self._axes.has(name, axis) for name in node.input[:1] for axis in "BT")
-        step = NodeProto()
-        step.CopyFrom(node)
-        if named and node.op_type in (*_WHOLE, "Expand"):
-            expands = node.op_type == "Expand"
-            sizes = [self._length(axis, alone, expands) for axis in self._axes.of[node.output[0]]]
-            inputs = [node.input[0], self._out.constant(np.array(sizes, np.int64))]
-            operator = "Expand" if expands else "Reshape"
-            step = helper.make_node(operator, inputs, [node.output[0]], name=node.name)
-        elif alone and node in self._axes.picking:
-            step = self._only_time(node)
-        elif alone and node in self._axes.stacking:
-            step = helper.make_node("Identity", [node.input[-1]], [node.output[0]], name=node.name)
+        step = self._rewritten(node, in_head)
+        if any(self._axes.moves(name) for name in node.input):
+            for at, name in enumerate(step.input):
+                if name in node.input:
+                    step.input[at] = self._input(node, name, in_head)
+        step.ClearField("doc_string")
         self._out.nodes.append(step)
 
-    def _length(self, axis: Any, alone: bool, keeps_batch: bool) -> int:
+    def _rewritten(self, node: NodeProto, in_head: bool) -> NodeProto:
+        """A copy of ``node`` for one time, or for the window in a head over it."""
+        axes, step = self._axes, NodeProto()
+        step.CopyFrom(node)
+        moves = bool(node.input) and axes.moves(node.input[0])
+        if moves and node.op_type in (*_WHOLE, "Expand"):
+            expands = node.op_type == "Expand"
+            sizes = [self._length(axis, in_head, expands) for axis in axes.of[node.output[0]]]
+            operator = "Expand" if expands else "Reshape"
+            inputs = [node.input[0], self._out.constant(np.array(sizes, np.int64))]
+            return helper.make_node(operator, inputs, [node.output[0]], name=node.name)
+        if in_head or not moves:
+            return self._resized(step) if moves else step
+        if node in axes.picking:
+            return self._only_time(node)
+        if node in axes.stacking:
+            return helper.make_node("Identity", [node.input[-1]], [node.output[0]], name=node.name)
+        if node.op_type in ("Pad", "Slice") and axes.has(node.input[0], "T"):
+            return self._without_time(node, step)
+        if node.output[0] in axes.past:
+            return self._with_past(node, step)
+        return self._resized(step)
+
+    def _resized(self, step: NodeProto) -> NodeProto:
+        """A Resize to sizes leaves the rows alone."""
+        if step.op_type == "Resize" and len(step.input) > 3 and step.input[3] and not attribute(step, "axes"):
+            sizes = self._axes.seen.values[step.input[3]].reshape(-1)[2:]
+            step.input[3] = self._out.constant(sizes.astype(np.int64))
+            step.attribute.append(helper.make_attribute("axes", list(range(2, 2 + len(sizes)))))
+        return step
+
+    def _length(self, axis: Axis, in_head: bool, keeps_batch: bool) -> int:
         """Size of an axis of the step: free where the batch is, one where time is."""
         if holds(axis, "B"):
             return 1 if keeps_batch else -1
-        return size(tuple(atom for atom in axis if not (alone and atom[0] == "T")))
+        return size(tuple(atom for atom in axis if in_head or atom[0] != "T"))
 
     def _only_time(self, node: NodeProto) -> NodeProto:
         """Pick the only time step there is."""
-        if node.op_type == "Slice":
-            return helper.make_node("Identity", [node.input[0]], [node.output[0]], name=node.name)
-        index = self._out.constant(np.zeros_like(self._values[node.input[1]]))
-        at = attribute(node, "axis", 0)
-        return helper.make_node("Gather", [node.input[0], index], [node.output[0]], name=node.name, axis=at)
+        if node.op_type == "Gather":
+            index = self._out.constant(np.zeros_like(self._axes.seen.values[node.input[1]]))
+            at = attribute(node, "axis", 0)
+            return helper.make_node(
+                "Gather", [node.input[0], index], [node.output[0]], name=node.name, axis=at
+            )
+        last = next(n for n in node.output if self._axes.picked.get(n) == self._window.steps - 1)
+        return helper.make_node("Identity", [node.input[0]], [last], name=node.name)
 
-    def _leave(self) -> tuple[str, int, str, str]:
-        """Logits (N,K) out of the graph's output; drops a closing softmax."""
-        makers = {name: node for node in self._nodes for name in node.output}
-        source = logits_of(makers, self._window.model.graph.output[0].name)
-        layout, shape = self._axes.of[source], self._values[source].shape
+    def _without_time(self, node: NodeProto, step: NodeProto) -> NodeProto:
+        """Pad or Slice for the other axes alone: one time has no neighbors."""
+        layout = self._axes.of[node.input[0]]
+        time = next(at for at, axis in enumerate(layout) if holds(axis, "T"))
+        before, after = (self._axes.shape(name) for name in (node.input[0], node.output[0]))
+        if all(a == b for at, (a, b) in enumerate(zip(before, after, strict=True)) if at != time):
+            return helper.make_node("Identity", [node.input[0]], [node.output[0]], name=node.name)
+        if before[time] != after[time]:
+            raise EdgeError(f"{label(node)} changes time and other axes at once; do it in two steps")
+        return step
+
+    def _with_past(self, node: NodeProto, step: NodeProto) -> NodeProto:
+        """A convolution over the times that have passed: its last inputs are a state.
+
+        Zeros before the first frame are what the window pads with.
+        """
+        reach = self._axes.reach[node.output[0]]
+        layout = self._axes.of[node.input[0]]
+        time = next(at for at, axis in enumerate(layout) if holds(axis, "T"))
+        pads = list(attribute(node, "pads") or [0] * 2 * (len(layout) - 2))
+        pads[time - 2] = pads[time - 2 + len(layout) - 2] = 0
+        del step.attribute[:]
+        step.attribute.extend(a for a in node.attribute if a.name != "pads")
+        step.attribute.append(helper.make_attribute("pads", pads))
+        if reach:
+            self._convolutions += 1
+            now = self._phases.enter(node.input[0], layout)
+            row = [
+                reach if at == time else length for at, length in enumerate(self._axes.shape(node.input[0]))
+            ]
+            past, keep = self._phases.state(f"state_past{self._convolutions - 1}", tuple(row[1:]))
+            whole = self._out.add("Concat", past, now, axis=time)
+            ends = [self._out.constant(np.array([at], np.int64)) for at in (1, 1 + reach, time)]
+            keep(self._out.add("Slice", whole, *ends))
+            step.input[0] = whole
+            self._phases.phased.update(node.output)
+        return step
+
+    def _input(self, node: NodeProto, name: str, in_head: bool) -> str:
+        """The step's tensor for the input ``name`` of ``node``."""
+        axes = self._axes
+        layout = axes.of[node.output[0]]
+        if not axes.moves(name):
+            return self._one_row(node, name, layout, in_head)
+        if in_head and axes.has(name, "T") and name not in self._head.region:
+            name = self._head.window(name)
+        elif any(other in self._phases.phased for other in node.input) or name in self._phases.phased:
+            name = self._phases.enter(name, axes.of[name])
+        if name in self._phases.phased:
+            self._phases.phased.update(node.output)
+        return name
+
+    def _one_row(self, node: NodeProto, name: str, layout: Any, in_head: bool) -> str:
+        """A constant that repeats one row for each face and time, such as a class token: the row alone."""
+        value = self._axes.seen.values.get(name)
+        joins = node.op_type == "Concat"
+        if (
+            value is None
+            or name not in self._axes.seen.fixed
+            or node.op_type in (*_WHOLE, "Expand", "Gather")
+        ):
+            return name
+        if not joins and node.op_type != "MatMul" and node.op_type not in causes.ELEMENTWISE:
+            return name
+        rows = value
+        for back in range(1, min(value.ndim, len(layout)) + 1):
+            at, axis = value.ndim - back, layout[-back]
+            named = holds(axis, "B") or (holds(axis, "T") and not in_head)
+            if named and (value.shape[at] == size(axis) or joins) and self._axes.seen.equal_along(name, at):
+                rows = np.take(rows, [0], at)
+        if not joins:
+            return name if rows.shape == value.shape else self._out.constant(rows)
+        like = next(other for other in node.input if self._axes.moves(other))
+        places = [at for at, axis in enumerate(layout) if holds(axis, "B")]
+        if not places:
+            return name
+        number = self._out.constant(np.array(places[:1], np.int64))
+        free = self._out.add("Gather", self._out.add("Shape", like), number)
+        sizes = [self._out.constant(np.array([length], np.int64)) for length in rows.shape]
+        sizes[places[0]] = free
+        return str(self._out.add("Expand", self._out.constant(rows), self._out.add("Concat", *sizes, axis=0)))
+
+    def _leave(self) -> tuple[meaning.Answer, str, int, str]:
+        """Logits (N,K) out of the graph's output, by what it means."""
+        axes, steps = self._axes, self._window.steps
+        answer = meaning.of(self._window, self._nodes, self._output, self._kind)
+        source = answer.tensor
+        layout, shape = axes.of[source], axes.shape(source)
+        in_head = source in self._head.region
+        if axes.picked.get(source, steps - 1) != steps - 1 and not in_head:
+            taken = axes.picked[source] + 1
+            raise EdgeError(f"the output takes step {taken} of {steps}; a stream gives the last")
         rest = [size(axis) for axis in layout if not holds(axis, "B") and not holds(axis, "T")]
-        steps = self._window.steps
-        if self._axes.picked.get(source, steps - 1) != steps - 1 and not self._head:
+        columns = int(np.prod(rest)) if rest else 1
+        if not axes.has(source, "B") or columns not in (shape[-1] if shape else 1, 1):
+            shown = self._output.removeprefix("window/")
+            size_told = "x".join(map(str, shape))
             raise EdgeError(
-                f"the output takes step {self._axes.picked[source] + 1} of {steps}; a stream gives the last"
+                f"output {shown!r} is {size_told}; expected one row of logits per face, or one for each "
+                "of its frames; choose another one with --output"
             )
-        over_time = self._axes.has(source, "T")
-        classes = int(np.prod(rest)) if rest else 1
-        if not self._axes.has(source, "B") or (over_time and self._head) or classes != shape[-1]:
-            raise EdgeError(
-                f"output {self._window.model.graph.output[0].name!r} is {'x'.join(map(str, shape))}; "
-                "expected one row of logits per face"
-            )
-        flat = self._out.add("Reshape", source, self._out.constant(np.array([-1, classes], np.int64)))
-        order = "".join(name for axis in layout for name in "BT" if holds(axis, name)) + "K"
-        return self._phases.leave(flat), classes, source, order
+        order = "".join(name for axis in layout for name, _ in axis if name) + "K"
+        flat = source
+        if in_head and axes.has(source, "T"):
+            at = next(at for at, axis in enumerate(layout) if holds(axis, "T"))
+            last = self._out.constant(np.array(-1, np.int64))
+            flat = self._out.add("Gather", flat, last, axis=at)
+        flat = self._out.add("Reshape", flat, self._out.constant(np.array([-1, columns], np.int64)))
+        logits = self._phases.leave(flat, source in self._phases.phased)
+        return answer, answer.write(self._out, logits), answer.classes(columns), order
 
     def _add_state(self, name: str, shape: tuple[int, ...], new: str) -> None:
         self._state[name] = shape

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
+from onnx import ModelProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
 from onnx.reference import ReferenceEvaluator
 
 from edge.errors import EdgeError, reason
 from edge.system.ort_session import onnxruntime, session_options
-from export.graph.axes import label
 from export.graph.keras_loop import loops_to_gru
+from export.graph.nodes import label
 
 OPSET, IR_VERSION = 18, 10  # what is written, so that JetPack 6 (ONNX Runtime for Python 3.10) can load it
 PREFIX = "window/"
@@ -43,6 +43,16 @@ class Window:
         sizes = {"B": batch, "T": steps or self.steps, "C": self.channels, "H": self.size, "W": self.size}
         return tuple(sizes[axis] for axis in self.order)
 
+    def output(self, name: str = "") -> str:
+        """The tensor of the output ``name``, by default the first; EdgeError lists what there is."""
+        names = [value.name for value in self.model.graph.output]
+        if not name:
+            return names[0]
+        if PREFIX + name not in names:
+            shown = ", ".join(name.removeprefix(PREFIX) for name in names)
+            raise EdgeError(f"--output {name!r} is no output of the network; it has {shown}")
+        return PREFIX + name
+
     def from_crops(self, faces: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Normalized faces (B,T,C,S,S) in the order of axes of this input."""
         return faces.transpose(["BTCHW".index(axis) for axis in self.order])
@@ -67,9 +77,8 @@ def load(path: Path, steps: int | None = None, time_first: bool = False) -> Wind
             f"{path}: input {inputs[0].name!r} is {shown}, expected float32 "
             "(batch, time, channels, height, width)"
         )
-    time, batch = (0, 1) if time_first else (1, 0)
-    picture = "CHW" if dims[2] in (1, 3) else "HWC"
-    order = ("TB" if time_first else "BT") + picture
+    order = _order(dims, time_first)
+    time, batch = order.index("T"), order.index("B")
     channels, height, width = (dims[order.index(axis)] for axis in "CHW")
     if channels not in (1, 3) or not height or height != width:
         raise EdgeError(f"{path}: input is {shown}; frames must be square with 1 or 3 channels, sizes fixed")
@@ -86,7 +95,34 @@ def load(path: Path, steps: int | None = None, time_first: bool = False) -> Wind
         raise EdgeError(f"{path}: a window of {length} frame says nothing about time; export at least 2")
     frames = Window(_fold(model), inputs[0].name, order, dims[batch], length, channels, height)
     _check_loops(path, frames)
-    return frames
+    return _with_a_batch_that_runs(frames)
+
+
+def _with_a_batch_that_runs(frames: Window) -> Window:
+    """Some exports declare a free batch, but hold that of their example in a constant: mostly one or two."""
+    if frames.batch is not None:
+        return frames
+    runner, works = session(frames.model), []
+    for rows in (1, 2):
+        try:
+            runner.run(None, {frames.input: np.zeros(frames.shape(rows), np.float32)})
+            works.append(rows)
+        except Exception as error:  # ONNX Runtime has one class per status and no common base
+            fault = reason(error)
+    if not works:
+        raise EdgeError(
+            f"the graph says that its batch is free, but runs with neither 1 nor 2 rows ({fault})"
+        )
+    return frames if len(works) == 2 else replace(frames, batch=works[0])
+
+
+def _order(dims: list[int | None], time_first: bool) -> str:
+    """The axes of the input; channels may stand before time, as for convolutions over both."""
+    if time_first:
+        return "TBCHW" if dims[2] in (1, 3) else "TBHWC"
+    if dims[2] in (1, 3):
+        return "BTCHW"
+    return "BCTHW" if dims[1] in (1, 3) and dims[4] not in (1, 3) else "BTHWC"
 
 
 def _check_loops(path: Path, frames: Window) -> None:
@@ -203,12 +239,3 @@ def session(model: ModelProto, outputs: Collection[str] = ()) -> Any:
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise EdgeError(f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}") from error
-
-
-def logits_of(node_by_output: dict[str, NodeProto], output: str) -> str:
-    """The tensor before a closing softmax; ``output`` itself where there is none."""
-    node = node_by_output.get(output)
-    while node is not None and node.op_type in ("Softmax", "Identity", "LogSoftmax"):
-        output = node.input[0]
-        node = node_by_output.get(output)
-    return output

@@ -12,7 +12,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from edge.system.cache import writable_cache
 from edge.system.ort_session import onnxruntime
-from export.graph.axes import attribute, label
+from export.graph.nodes import attribute, label
 from export.int8.qdq import ACTIVATIONS, DIALECTS
 
 

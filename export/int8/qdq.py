@@ -17,7 +17,7 @@ import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from edge.errors import EdgeError
-from export.graph.axes import attribute
+from export.graph.nodes import attribute
 
 DIALECTS = ("cpu", "trt")
 ACTIVATIONS = ("Relu", "Clip")

@@ -137,20 +137,41 @@ def insert(model, before: str, op: str, *, attributes=None, extra=None, first=Fa
 @pytest.mark.parametrize(
     ("model", "word"),
     [
-        (insert(build(Recipe()), "GRU", "Softmax", attributes={"axis": 0}), "before the last recurrent"),
-        (insert(build(Recipe()), "GRU", "CumSum", extra=np.array(0)), "no rule"),
+        (insert(build(Recipe()), "GRU", "Softmax", attributes={"axis": 0}), "weighs different times"),
+        (insert(build(Recipe()), "GRU", "CumSum", extra=np.array(0)), "joins different times"),
         (insert(build(Recipe()), "GRU", "Add", extra=np.arange(4, dtype=np.float32).reshape(4, 1, 1)),
-         "before the last recurrent"),
-        (insert(build(Recipe(head="mean")), "ReduceMean", "CumSum", extra=np.array(1)), "no rule"),
+         "embedding of positions"),
     ],
 )  # fmt: skip
-def test_what_joins_times_is_named(folder, model, word: str) -> None:
+def test_what_joins_times_before_a_recurrent_layer_is_named(folder, model, word: str) -> None:
     with pytest.raises(EdgeError, match="the_culprit") as caught:
         rewrite(read(model, folder))
     assert word in str(caught.value)
+    assert "before a recurrent layer" in str(caught.value)
 
 
-def test_no_recurrence_no_window(folder) -> None:
+@pytest.mark.parametrize(
+    "model",
+    [
+        insert(build(Recipe(head="mean")), "ReduceMean", "CumSum", extra=np.array(1)),
+        insert(build(Recipe(head="mean")), "ReduceMean", "Softmax", attributes={"axis": 1}),
+        insert(
+            build(Recipe(head="max")), "ReduceMax", "Mul", extra=np.arange(4, dtype=np.float32)[None, :, None]
+        ),
+    ],
+)
+def test_a_head_may_do_anything_to_the_window(folder, model) -> None:
+    frames = read(model, folder)
+    step = rewrite(frames)
+    seen = faces(3, frames.steps)
+    expected = references.window_logits(frames, step)(seen)
+    np.testing.assert_allclose(
+        proof.roll(engine_of(step, folder), step.state, seen)[:, -1], expected, atol=1e-5
+    )
+
+
+def test_a_window_without_recurrence_is_kept_as_frames(folder) -> None:
+    """A mean over the features of frames: the last T of them are the state."""
     model = build(Recipe(head="mean"))
     gru = next(node for node in model.graph.node if node.op_type == "GRU")
     squeeze = next(node for node in model.graph.node if gru.output[0] in node.input)
@@ -161,6 +182,12 @@ def test_no_recurrence_no_window(folder) -> None:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     weight = next(w for w in model.graph.initializer if list(w.dims) == [5, 3])
-    weight.CopyFrom(onnx.numpy_helper.from_array(np.zeros((4, 3), np.float32), weight.name))
-    with pytest.raises(EdgeError, match="no GRU or LSTM"):
-        rewrite(read(model, folder))
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.random.rand(4, 3).astype(np.float32), weight.name))
+    frames = read(model, folder)
+    step = rewrite(frames)
+    assert [tensor.input for tensor in step.state] == ["state_seen", "state_window"]
+    seen = faces(3, frames.steps)
+    expected = references.window_logits(frames, step)(seen)
+    np.testing.assert_allclose(
+        proof.roll(engine_of(step, folder), step.state, seen)[:, -1], expected, atol=1e-5
+    )
