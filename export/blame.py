@@ -40,6 +40,21 @@ def plain_rnn() -> Reason:
     return Reason("is a plain RNN, which is not written out as a step here", "use nn.GRU and train again")
 
 
+def cell_in_a_loop() -> Reason:
+    return Reason(
+        "is a cell in a loop over time, which an export unrolls",
+        "name it under [parts] in --config, or use nn.GRU or nn.LSTM",
+    )
+
+
+def joins_times(how: str, convolution: bool) -> Reason:
+    """``how``: what a node before a recurrent layer does to time."""
+    fix = "what the stream has not seen cannot be used: train it without that, or name [parts] that do"
+    if convolution:
+        fix = "train it with padding on the side of the past alone, or without it"
+    return Reason(f"{how}, before a recurrent layer, so it cannot stream", fix)
+
+
 def batch_statistics() -> Reason:
     return Reason(
         "normalizes with the statistics of the batch, so that one face changes the answer for another",

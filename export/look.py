@@ -17,11 +17,11 @@ from export import blame
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
-def check_network(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+def check_network(model: nn.Module, shape: tuple[int, ...], whole: bool = True) -> tuple[int, ...]:
     """Shape of the output for frames (B,T,C,S,S) of ``shape``; the first of several outputs counts.
 
     EdgeError, by the path of the module, for what cannot stream or gives no steady answer, in the modules
-    that these frames reach; others may stay as they are.
+    that these frames reach; others may stay as they are. A ``whole`` network is exported with its loops.
     """
     frames = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     with _calls(model) as first:
@@ -29,6 +29,8 @@ def check_network(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     # In the order of calls: an encoder's fault is told before that of the recurrent layer behind it.
     for path, module, _ in first:
         check_module(path, module)
+        if whole and isinstance(module, nn.RNNCellBase) and [p for p, *_ in first].count(path) > 1:
+            raise blame.cell_in_a_loop().of(named(path, module))
     with _calls(model) as second:
         again = _answer(model, frames)
     if not _same(answer, again):

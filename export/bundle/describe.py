@@ -11,7 +11,7 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edge.bundle import load
-from export.graph.axes import attribute
+from export.graph.nodes import attribute
 
 # Newest opset and IR version that the runtime of each system loads.
 RUNTIMES = {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnx import ModelProto
@@ -27,7 +29,8 @@ from edge.system.steps import Steps
 from export.bundle.golden import add_golden
 from export.bundle.pages import proof_page
 from export.bundle.write import write_bundle
-from export.graph import window
+from export.graph import meaning, window
+from export.graph.meaning import Answer
 from export.graph.phases import RESETS
 from export.graph.rewrite import Step, rewrite
 from export.graph.states import tensors
@@ -38,6 +41,7 @@ from export.parity.agreement import agreement, table
 from export.parity.faces import Faces
 from export.parity.proof import Float32
 from export.parity.references import WindowLogits
+from export.plain import Meant
 
 SEQUENCES = 16
 FP32 = "model.fp32.onnx"
@@ -60,6 +64,8 @@ class Options:
     crop_scale: float = 1.0
     size: int = 48  # of a PyTorch network's faces; an ONNX file says its own
     channels: int = 1
+    output: str = ""  # of several, by default the first
+    meaning: str = ""  # softmax, sigmoid or values; by default as the output looks
 
 
 def bundle_onnx(
@@ -71,10 +77,19 @@ def bundle_onnx(
     """
     steps.begin("rewriting the window into one step")
     frames = window.load(path, options.window, options.time_first)
-    step = _rewritten(frames, options.reset)
+    output = "" if origin is not None else options.output  # of a network in PyTorch it was chosen before
+    step = _rewritten(frames, options.reset, output, options.meaning)
+    _check_meaning(step.answer)
     check_labels(options.labels, step.classes)
+    if step.left_out:
+        taken = frames.output(output).removeprefix(window.PREFIX)
+        others = ", ".join(step.left_out)
+        steps.say(f"takes the output {taken!r}, leaves out {others}; --output chooses another one")
     manifest = _manifest(options, frames.size, frames.channels, frames.steps, step.state)
-    variants = {reset: step if reset == options.reset else _rewritten(frames, reset) for reset in RESETS}
+    variants = {options.reset: step}
+    for reset in RESETS:
+        with suppress(EdgeError):  # what one way to forget cannot do is no fault of the others
+            variants.setdefault(reset, _rewritten(frames, reset, output, options.meaning))
     faces = real_faces(options.data, manifest, steps)
 
     def fill(folder: Path) -> Bundle:
@@ -89,7 +104,7 @@ def bundle_onnx(
         about = proof.prove(engine, step.state, faces, reference, rolled[:, : proof.STEPS])
         if origin is not None:
             steps.begin("comparing the window with PyTorch")
-            about["framework_max_abs"] = references.against_torch(origin, logits, faces, frames)
+            about["framework_max_abs"] = references.against_torch(origin, logits, step.answer, faces, frames)
         about |= {"source_sha256": sha256(path), "reset": options.reset, "time_first": options.time_first}
         rows = _agreement(variants, logits, frames.steps, faces, steps, {options.reset: rolled})
         return _finish(folder, replace(manifest, proof=about), engine, rows, steps)
@@ -106,25 +121,50 @@ def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options
     state, length = tensors(model.state), options.window or 32  # type: ignore[arg-type]
     manifest = _manifest(options, options.size, options.channels, length, state)
     faces = real_faces(options.data, manifest, steps)
+    answer = _meaning(model, origin, faces, length, options.meaning)
+    _check_meaning(answer)
+    model, whole = Meant(model, answer), model is not origin
 
     def fill(folder: Path) -> Bundle:
         steps.begin("exporting the step with PyTorch")
         export_step(model, state, (options.channels, options.size, options.size), folder / FP32)
         engine = Counted(folder / FP32, steps)
         check_labels(options.labels, int(engine.outputs["logits"].shape[-1] or 0))
-        reference = references.every_step(model) if model is origin else references.prefixes(origin, length)
-        long = proof.STEPS if model is origin else max(proof.STEPS, 20 * length)
+        reference = references.prefixes(origin, length) if whole else references.every_step(model)
+        long = max(proof.STEPS, 20 * length) if whole else proof.STEPS
         rolled = _rolled(engine, state, faces, steps, long)
         steps.begin(f"comparing {min(proof.STEPS, faces.shape[1])} steps with PyTorch")
-        about = proof.prove(engine, state, faces, reference, rolled[:, : proof.STEPS])
+        answers = answer.output if whole else np.asarray
+        about = proof.prove(engine, state, faces, reference, rolled[:, : proof.STEPS], answers)
         rows = []
-        if model is not origin:
+        if whole:
             steps.begin("comparing the stream with a sliding window")
             logits = partial(references.torch_logits, origin)
             rows = agreement({"never": (engine, state)}, logits, length, faces, {"never": rolled})
         return _finish(folder, replace(manifest, proof={**about, "reset": "never"}), engine, rows, steps)
 
     write_bundle(out, fill)
+
+
+def _meaning(step: nn.Module, origin: nn.Module, faces: Faces, length: int, kind: str) -> Answer:
+    """What a step in PyTorch gives: by its own looks, or by the answers of the network it is a part of."""
+    seen = np.ascontiguousarray(faces[:2, :length])
+    with torch.inference_mode():
+        given = references.unroll(step, torch.from_numpy(seen))[:, -1].numpy()
+    if step is origin:
+        return meaning.judged(given, "", "", "", kind)
+    answer = meaning.related(given, references.torch_logits(origin, seen), proof.TOLERANCE)
+    return replace(answer, kind=kind or answer.kind)
+
+
+def _check_meaning(answer: Answer) -> None:
+    """EdgeError for what the runtime cannot carry: it takes the softmax of whatever a step gives."""
+    if answer.kind != "softmax":
+        what = "independent labels, each with a sigmoid" if answer.kind == "sigmoid" else "values"
+        raise EdgeError(
+            f"the output is {what}, but the runtime answers with one of K classes; train with a softmax, or "
+            "pass --meaning softmax if its numbers are logits of one of K"
+        )
 
 
 def bundle_window_module(
@@ -215,8 +255,8 @@ def _finish(
     return bundle
 
 
-def _rewritten(frames: Window, reset: str) -> Step:
-    step = rewrite(frames, reset)
+def _rewritten(frames: Window, reset: str, output: str, kind: str) -> Step:
+    step = rewrite(frames, reset, output, kind)
     gc.collect()  # a rewriting refers to itself, and to every tensor of the window
     return step
 

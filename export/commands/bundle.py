@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ NORMALIZATIONS = ("none", "unit", "signed", "imagenet", "standardize")
 _KEYS = {
     "labels": list, "normalize": str, "step_hz": float, "name": str, "license": str, "window": int,
     "reset": str, "time_first": bool, "data": str, "align": str, "crop_scale": float, "size": int,
-    "channels": int, "parts": dict,
+    "channels": int, "parts": dict, "output": str, "meaning": str,
 }  # fmt: skip
 _NEEDED = {
     "labels": "the names of the outputs in their order",
@@ -128,6 +129,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="side of the crop divided by the side of the face square",
     )
+    parser.add_argument(
+        "--output",
+        metavar="NAME",
+        help="the output to take, where the network has several (default: the first)",
+    )
+    parser.add_argument(
+        "--meaning",
+        choices=("softmax", "sigmoid", "values"),
+        help="what the output is: one of K classes, K independent labels, or K values such as valence and "
+        "arousal (default: as it looks)",
+    )
     parser.add_argument("--name", help="name of the bundle, in lower case")
     parser.add_argument("--license", help="what the weights may be used for, in one sentence")
 
@@ -171,6 +183,7 @@ def _from_pytorch(
     from export.graph.to_onnx import to_onnx
     from export.load import build_model, step_module
     from export.look import check_network
+    from export.plain import Plain, choose
     from export.weights.load import load_weights
 
     steps.begin(f"reading {args.model}")
@@ -178,22 +191,31 @@ def _from_pytorch(
         _refuse_with_file(args, parts)
         saved = saved_network.load(Path(args.model), args.trust_file)
         options = make.Options(**{**settings, **_shape_of(saved.shape, settings.get("time_first", False))})
-        make.bundle_window_module(saved.module, args.out, options, steps, saved.graph)
+        network = Plain(saved.module, options.time_first)
+        make.bundle_window_module(network, args.out, options, steps, saved.graph)
         return
     options, model = make.Options(**settings), build_model(args.model)
     steps.say(load_weights(model, args.weights, args.weights_key))
     step = step_module(model.eval(), parts)
-    if step is not model:
-        steps.begin("looking at the network")
-        make.check_labels(options.labels, check_network(model, make.frames_shape(options))[-1])
-    if step is not None:
+    if step is model:
         make.bundle_step(step, model, args.out, options, steps)
+        return
+    steps.begin("looking at the network")
+    shape = make.frames_shape(options)
+    check_network(model, shape, whole=step is None)
+    network, told = choose(model, shape, options.time_first, options.output)
+    steps.say(told)
+    options = replace(options, time_first=False)
+    columns = check_network(network, make.frames_shape(options), step is None)[-1]
+    make.check_labels(options.labels, columns if columns > 1 else 2)  # one value is yes or no
+    if step is not None:
+        make.bundle_step(step, network, args.out, options, steps)
         return
 
     def graph(frames: Any) -> Any:
-        return to_onnx(model, (frames,), ["window"], ["logits"])
+        return to_onnx(network, (frames,), ["window"], ["logits"])
 
-    make.bundle_window_module(model, args.out, options, steps, graph)
+    make.bundle_window_module(network, args.out, options, steps, graph)
 
 
 def _refuse_with_file(args: argparse.Namespace, parts: dict[str, str] | None) -> None:

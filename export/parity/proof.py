@@ -31,12 +31,17 @@ Reference = Callable[[AnyFaces, int], tuple[list[int], Float32]]
 
 
 def prove(
-    engine: Engine, state: State, faces: AnyFaces, reference: Reference, rolled: Float32 | None = None
+    engine: Engine,
+    state: State,
+    faces: AnyFaces,
+    reference: Reference,
+    rolled: Float32 | None = None,
+    answers: Callable[[Float32], Float32] = lambda logits: logits,
 ) -> dict[str, Any]:
     """Figures of ``engine`` against ``reference`` on up to 300 steps of ``faces``.
 
-    ``rolled`` (B,T,K) is what ``roll`` gave for them, where that is known. Raises EdgeError where a figure is
-    above the tolerance.
+    ``rolled`` (B,T,K) is what ``roll`` gave for them, where that is known. ``answers`` turns logits into what
+    the reference gives. Raises EdgeError where a figure is above the tolerance.
     """
     check_interface(engine, state)
     steps = min(faces.shape[1], STEPS)
@@ -46,7 +51,7 @@ def prove(
         "sequences": len(expected),
         "steps": steps,
         "compared_steps": len(at),
-        "max_abs": _largest(logits[: len(expected), at] - expected),
+        "max_abs": _largest(answers(logits[: len(expected), at]) - expected),
         "staggered_max_abs": staggered(engine, state, faces),
         "batches": list(BATCHES),
         "batch_max_abs": batches(engine, state, faces),

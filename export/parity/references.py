@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from edge.errors import EdgeError, reason
 from edge.system.ort_session import all_cores, onnxruntime, session_options
-from export.graph.axes import attribute
+from export.graph.meaning import Answer
+from export.graph.nodes import attribute
 from export.graph.rewrite import RECURRENT, Step
 from export.graph.window import Window
 from export.parity.proof import TOLERANCE, TRACKS, AnyFaces, Reference
@@ -26,7 +27,9 @@ WindowLogits = Callable[[Float32], Float32]
 
 def of_window(window: Window, step: Step, reset: str, logits: WindowLogits) -> Reference:
     """The window graph that ``step`` was made of, ``logits`` its answers to single windows."""
-    return chained(window, step) if reset == "never" else at_window_ends(reset, window.steps, logits)
+    if reset == "never" and step.chains:
+        return chained(window, step)
+    return at_window_ends(reset, window.steps, logits, once=not step.chains)
 
 
 def window_logits(window: Window, step: Step) -> WindowLogits:
@@ -47,12 +50,15 @@ def _rows(faces: AnyFaces) -> range:
     return range(min(len(faces), TRACKS))
 
 
-def at_window_ends(reset: str, steps: int, logits: WindowLogits) -> Reference:
-    """``logits`` at the steps at which a resetting stream has seen exactly one window."""
+def at_window_ends(reset: str, steps: int, logits: WindowLogits, once: bool = False) -> Reference:
+    """``logits`` at the steps at which a resetting stream has seen exactly one window.
+
+    ``once``: only at the first of them.
+    """
 
     def reference(faces: AnyFaces, long: int) -> tuple[list[int], Float32]:
         offsets = {0, steps // 2} if reset == "two-phase" else {0}
-        ends = [end for end in range(steps, long + 1) if end % steps in offsets]
+        ends = [end for end in range(steps, long + 1) if end % steps in offsets][: 1 if once else None]
         rows = [[logits(faces[row : row + 1, end - steps : end])[0] for end in ends] for row in _rows(faces)]
         return [end - 1 for end in ends], np.array(rows)
 
@@ -186,21 +192,21 @@ def torch_logits(model: nn.Module, faces: Float32) -> Float32:
     return out
 
 
-def against_torch(model: nn.Module, logits: WindowLogits, faces: AnyFaces, window: Window) -> float:
-    """Largest difference between an exported window and its network; EdgeError above the tolerance."""
+def against_torch(
+    model: nn.Module, logits: WindowLogits, answer: Answer, faces: AnyFaces, window: Window
+) -> float:
+    """Largest difference between what a network answers and what follows from the logits of its export.
+
+    EdgeError above the tolerance.
+    """
     ours, theirs = [], []
-    for row in range(
-        len(faces)
-    ):  # one by one: what a network of 224 pixels makes of 16 windows takes gigabytes
+    # One by one: what a network of 224 pixels makes of 16 windows takes gigabytes.
+    for row in range(len(faces)):
         face = faces[row : row + 1, : window.steps]
-        ours.append(logits(face))
-        together = np.repeat(face, window.batch or 1, axis=0)
-        theirs.append(torch_logits(model, window.from_crops(together))[:1])
-    answer, expected = np.concatenate(ours), np.concatenate(theirs)
-    if np.allclose(expected.sum(-1), 1, atol=1e-4):  # it ends in a softmax, which the step leaves out
-        powers = np.exp(answer - answer.max(-1, keepdims=True))
-        answer = powers / powers.sum(-1, keepdims=True)
-    worst = float(np.abs(answer - expected).max())
+        ours.append(answer.output(logits(face)))
+        theirs.append(torch_logits(model, np.repeat(face, window.batch or 1, axis=0))[:1])
+    found, expected = np.concatenate(ours), np.concatenate(theirs)
+    worst = float(np.abs(found - expected).max())
     if not worst <= TOLERANCE:
         raise EdgeError(f"the export differs from PyTorch by {worst:.2g}, allowed {TOLERANCE:g}")
     return worst

@@ -1,0 +1,92 @@
+"""A network as its user wrote it, in the form that the rest works on: windows (B,T,C,S,S) in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge.errors import EdgeError
+from export.graph.meaning import TINY, Answer
+
+
+class Plain(nn.Module):
+    """``network`` with one answer (B,K) for each window (B,T,C,S,S).
+
+    ``time_first`` networks take (T,B,...). Of several outputs ``output`` is taken, by default the first. Of
+    an answer for each frame, (B,T,K), (T,B,K) or (B*T,K), the last one is.
+    """
+
+    def __init__(self, network: nn.Module, time_first: bool = False, output: str = "") -> None:
+        super().__init__()
+        self.original, self._time_first, self._output = network, time_first, output
+
+    def forward(self, frames: Tensor) -> Tensor:
+        rows, steps = frames.shape[:2]
+        answers = named(self.original(frames.transpose(0, 1) if self._time_first else frames))
+        answer = answers[self._output or next(iter(answers))]
+        if answer.dim() == 3:
+            return answer[-1] if self._time_first else answer[:, -1]
+        if answer.dim() == 2 and answer.shape[0] == rows * steps and steps > 1:
+            whole = (steps, rows, -1) if self._time_first else (rows, steps, -1)
+            return answer.reshape(whole)[-1] if self._time_first else answer.reshape(whole)[:, -1]
+        return answer.reshape(rows, -1)
+
+
+class Meant(nn.Module):
+    """A step in PyTorch whose answers are no logits: with the nodes that make them so."""
+
+    def __init__(self, step: nn.Module, answer: Answer) -> None:
+        super().__init__()
+        self.step, self.answer, self.state = step, answer, step.state
+        self.extra = getattr(step, "extra", {})
+
+    def forward(self, face: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """Logits (N,K), the new states, and whatever else the step gives."""
+        values, *rest = self.step(face, *state)
+        form = self.answer.form
+        if form == "probabilities":
+            values = values.clamp_min(TINY).log()
+        if form in ("chances", "chance"):
+            values = values.clamp_min(TINY).log() - (1 - values).clamp_min(TINY).log()
+        if form in ("odds", "chance"):
+            values = torch.cat([values - values, values], 1)
+        return values, *rest
+
+
+def named(value: Any) -> dict[str, Tensor]:
+    """All tensors that a network gives, by name: output, output_1, ..., or the keys of a dict."""
+    if isinstance(value, Mapping):
+        return {str(key): inner for key in value for inner in _tensors(value[key])}
+    found = list(_tensors(value))
+    return {f"output_{at}" if at else "output": tensor for at, tensor in enumerate(found)}
+
+
+def choose(network: nn.Module, shape: tuple[int, ...], time_first: bool, output: str) -> tuple[Plain, str]:
+    """The network with one answer, and one line about outputs that are left out ("" if there are none).
+
+    ``shape`` is that of frames as the network takes them. EdgeError lists its outputs if ``output`` is none.
+    """
+    with torch.inference_mode():
+        answers = named(network(torch.zeros(shape)))
+    if not answers:
+        raise EdgeError("the network gives no tensor; let forward() return logits (batch, classes)")
+    shown = ", ".join(
+        f"{name} ({'x'.join(map(str, value.shape[1:])) or 1})" for name, value in answers.items()
+    )
+    if output and output not in answers:
+        raise EdgeError(f"--output {output!r} is no output of the network; it has {shown}")
+    taken = output or next(iter(answers))
+    others = [name for name in answers if name != taken]
+    told = f"takes the output {taken!r} of {shown}; --output chooses another one" if others else ""
+    return Plain(network, time_first, output).eval(), told
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for inner in value:
+            yield from _tensors(inner)
