@@ -14,7 +14,7 @@ PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-fuzz test-fuzz-planted test-mutants test-keras judge gstreamer docs audit dist lint format clean python
+.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-fuzz test-fuzz-planted test-mutants test-networks test-keras judge gstreamer docs audit dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -55,6 +55,9 @@ gstreamer: .venv/$(STAMP) ## GStreamer's Python bindings, for the tests of CSI c
 
 judge: .venv/$(STAMP) ## TensorRT-RTX and ptxas (140 MB, no GPU needed): they judge int8-trt and the kernels in the tests
 	.venv/bin/python $(PIP_INSTALL) tensorrt-rtx==1.7.1.116 polygraphy==0.53.6 nvidia-cuda-nvcc==13.5.37
+
+test-networks: .venv/$(STAMP) ## 500 random networks, each made a step or refused by its cause, an hour; COUNT=100 for fewer
+	.venv/bin/python tests/any_network.py $(if $(COUNT),--count $(COUNT))
 
 test-keras: .venv/$(STAMP) .venv-keras/installed ## windows from Keras; installs TensorFlow (300 MB) beside the rest
 	.venv/bin/python -m pytest tests/export/graph/test_keras.py

@@ -1,0 +1,50 @@
+"""Networks of every kind that public work uses: each part of them alone, and a few random mixtures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.export
+pytest.importorskip("onnx")
+pytest.importorskip("torch")
+
+import importlib.util  # noqa: E402
+
+import networks  # noqa: E402
+
+_SPEC = importlib.util.spec_from_file_location(
+    "proof_of_networks", Path(__file__).parents[1] / "any_network.py"
+)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+proof_of_networks = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(proof_of_networks)
+
+PLAIN = networks.Recipe()
+ALONE = [
+    *(replace(PLAIN, encoder=name) for name in networks.ENCODERS),
+    *(replace(PLAIN, between=name) for name in networks.BETWEEN),
+    *(replace(PLAIN, recurrent=name) for name in networks.RECURRENT),
+    *(replace(PLAIN, head=name) for name in networks.HEADS),
+    *(replace(PLAIN, output=name) for name in networks.OUTPUTS),
+    *(replace(PLAIN, axes=axes) for axes in ("TBCHW", "BCTHW")),
+    *(replace(PLAIN, batch=batch) for batch in ("one", "two")),
+]
+EITHER = [replace(recipe, exporter=exporter) for recipe in ALONE for exporter in ("legacy", "dynamo")]
+
+
+def _named(recipe: networks.Recipe) -> str:
+    return "-".join(str(v) for k, v in vars(recipe).items() if v != getattr(PLAIN, k)) or "plain"
+
+
+@pytest.mark.parametrize("recipe", EITHER, ids=_named)
+def test_a_part_streams_or_is_refused_by_its_name(recipe: networks.Recipe, tmp_path: Path) -> None:
+    verdict, told = proof_of_networks.judged(recipe, tmp_path)
+    assert verdict in ("equal", "refused"), told
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_random_mixture_streams_or_is_refused(seed: int, tmp_path: Path) -> None:
+    verdict, told = proof_of_networks.judged(networks.random_recipe(seed), tmp_path)
+    assert not verdict.isupper(), (networks.random_recipe(seed), told)
