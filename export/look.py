@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from edge.errors import EdgeError, reason
 from export import blame
+from export.graph.window import single_frames
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
@@ -23,6 +24,7 @@ def check_network(model: nn.Module, shape: tuple[int, ...], whole: bool = True) 
     EdgeError, by the path of the module, for what cannot stream or gives no steady answer, in the modules
     that these frames reach; others may stay as they are. A ``whole`` network is exported with its loops.
     """
+    check_frames(model, shape, "")
     frames = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     with _calls(model) as first:
         answer = _answer(model, frames)
@@ -36,6 +38,24 @@ def check_network(model: nn.Module, shape: tuple[int, ...], whole: bool = True) 
     if not _same(answer, again):
         raise blame.random().of(_first_random(first, second))
     return tuple(answer.shape)
+
+
+def check_frames(model: nn.Module, shape: tuple[int, ...], name: str = "") -> None:
+    """EdgeError where ``model`` takes single frames (B,C,S,S), but no windows of ``shape``."""
+    frames = torch.zeros(shape)
+    if not _runs(model, frames) and _runs(model, frames[:, 0]):
+        raise single_frames(name or f"the network fails on windows {'x'.join(map(str, shape))}")
+
+
+@torch.inference_mode()
+def _runs(model: nn.Module, frames: Tensor) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model(frames)
+    except Exception:  # the user's code may raise anything
+        return False
+    return True
 
 
 def check_module(path: str, module: nn.Module) -> None:

@@ -23,16 +23,78 @@ class Plain(nn.Module):
         super().__init__()
         self.original, self._time_first, self._output = network, time_first, output
 
+    def chosen(self, frames: Tensor) -> Tensor:
+        """The output that is taken, as the network gives it."""
+        answers = named(self.original(frames.transpose(0, 1) if self._time_first else frames))
+        return answers[self._output or next(iter(answers))]
+
     def forward(self, frames: Tensor) -> Tensor:
         rows, steps = frames.shape[:2]
-        answers = named(self.original(frames.transpose(0, 1) if self._time_first else frames))
-        answer = answers[self._output or next(iter(answers))]
+        answer = self.chosen(frames)
         if answer.dim() == 3:
             return answer[-1] if self._time_first else answer[:, -1]
         if answer.dim() == 2 and answer.shape[0] == rows * steps and steps > 1:
             whole = (steps, rows, -1) if self._time_first else (rows, steps, -1)
             return answer.reshape(whole)[-1] if self._time_first else answer.reshape(whole)[:, -1]
         return answer.reshape(rows, -1)
+
+
+class Single(nn.Module):
+    """A ``network`` over single frames (N,C,S,S), as one over windows (B,T,C,S,S) with answers (B*T,K).
+
+    ``rows`` is the size of its batches where that is fixed.
+    """
+
+    def __init__(self, network: nn.Module, rows: int | None = None) -> None:
+        super().__init__()
+        self.original, self._rows = network, rows
+
+    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+        every = frames.flatten(0, 1)
+        if self._rows is None:
+            return named(self.original(every))
+        parts = [named(self.original(part)) for part in torch.split(every, self._rows)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+class Each(nn.Module):
+    """What ``Single`` stands around, from frames (N,C,S,S) to the one output (N,K) that is taken."""
+
+    def __init__(self, frames: Plain) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.frames.chosen(frames.unsqueeze(1))
+
+
+class Averaged(nn.Module):
+    """Means (B,K) over the window of what single frames answer, whose meaning is ``answer``."""
+
+    def __init__(self, frames: Plain, answer: Answer) -> None:
+        super().__init__()
+        self._frames, self._answer = frames, answer
+
+    def forward(self, frames: Tensor) -> Tensor:
+        values = self._frames.chosen(frames).flatten(1)
+        return self._shares(values).reshape(*frames.shape[:2], -1).mean(1)
+
+    def _shares(self, values: Tensor) -> Tensor:
+        """Probabilities of what the network itself gives; values stay as they are."""
+        answer = self._answer
+        if answer.kind == "values":
+            return values
+        made = answer.closing in ("Softmax", "Sigmoid") or answer.form in (
+            "probabilities",
+            "chances",
+            "chance",
+        )
+        if answer.form in ("odds", "chance"):
+            yes = values if made else values.sigmoid()
+            return torch.cat([1 - yes, yes], 1)
+        if made:
+            return values
+        return values.sigmoid() if answer.kind == "sigmoid" else values.softmax(-1)
 
 
 class Meant(nn.Module):

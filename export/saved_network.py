@@ -27,11 +27,14 @@ _NAMES: dict[str, Any] = {"input_names": ["window"], "output_names": ["logits"],
 
 @dataclass(frozen=True)
 class SavedNetwork:
-    """The network, and its graph in ONNX from example frames; ``shape`` of these where the file fixes it."""
+    """The network, and its graph in ONNX from example frames; ``shape`` of these where the file fixes it.
+
+    None stands for a free batch.
+    """
 
     module: nn.Module
     graph: Callable[[Tensor], ModelProto]
-    shape: tuple[int, ...] | None = None
+    shape: tuple[Any, ...] | None = None
 
 
 def is_saved(model: str) -> bool:
@@ -79,13 +82,13 @@ def _exported(path: Path) -> SavedNetwork:
     program = torch.export.load(path)
     users = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
     shapes = [node.meta["val"].shape for node in program.graph.nodes if node.name in users]
-    if len(shapes) != 1 or len(shapes[0]) != 5:
+    if len(shapes) != 1 or len(shapes[0]) not in (4, 5):
         told = ", ".join("x".join(map(str, shape)) for shape in shapes)
         raise EdgeError(
-            f"it takes {told or 'nothing'}, expected one window (batch, time, channels, height, width)"
+            f"it takes {told or 'nothing'}, expected one window (batch, time, channels, height, width), "
+            "or frames (batch, channels, height, width)"
         )
-    # A free axis is a symbol; two rows stand for a free batch.
-    shape = tuple(size if isinstance(size, int) else 2 for size in shapes[0])
+    shape = tuple(size if isinstance(size, int) else None for size in shapes[0])  # a free axis is a symbol
     return SavedNetwork(program.module(), partial(_guarded, path, lambda _: _program_graph(program)), shape)
 
 

@@ -33,6 +33,7 @@ from export.graph import meaning, window
 from export.graph.meaning import Answer
 from export.graph.phases import RESETS
 from export.graph.rewrite import Step, rewrite
+from export.graph.smooth import averaged
 from export.graph.states import tensors
 from export.graph.to_onnx import export_step
 from export.graph.window import Window
@@ -41,10 +42,11 @@ from export.parity.agreement import agreement, table
 from export.parity.faces import Faces
 from export.parity.proof import Float32
 from export.parity.references import WindowLogits
-from export.plain import Meant
+from export.plain import Averaged, Meant, Plain
 
 SEQUENCES = 16
 FP32 = "model.fp32.onnx"
+AS_MADE = ("reset", "time_first", "output", "meaning", "smooth")  # options that make another step of a file
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,21 @@ class Options:
     channels: int = 1
     output: str = ""  # of several, by default the first
     meaning: str = ""  # softmax, sigmoid or values; by default as the output looks
+    smooth: int = 0  # answers of single frames that are averaged; 0: the network has a memory of its own
 
 
-def bundle_onnx(
-    path: Path, out: Path, options: Options, steps: Steps, origin: nn.Module | None = None
-) -> None:
+def bundle_onnx(path: Path, out: Path, options: Options, steps: Steps, origin: Plain | None = None) -> None:
     """Rewrite the window graph ``path`` into a bundle at ``out``.
 
     ``origin`` is the PyTorch network that the graph was exported from; it is compared, too.
     """
     steps.begin("rewriting the window into one step")
-    frames = window.load(path, options.window, options.time_first)
+    frames = window.load(path, options.window, options.time_first, options.smooth)
     output = "" if origin is not None else options.output  # of a network in PyTorch it was chosen before
+    original: nn.Module | None = origin
+    if options.smooth > 1:
+        frames, each = averaged(frames, output, options.meaning)
+        output, original = "", origin and Averaged(origin, each)
     step = _rewritten(frames, options.reset, output, options.meaning)
     _check_meaning(step.answer)
     check_labels(options.labels, step.classes)
@@ -85,9 +90,10 @@ def bundle_onnx(
         taken = frames.output(output).removeprefix(window.PREFIX)
         others = ", ".join(step.left_out)
         steps.say(f"takes the output {taken!r}, leaves out {others}; --output chooses another one")
-    manifest = _manifest(options, frames.size, frames.channels, frames.steps, step.state)
+    length = options.smooth or frames.steps
+    manifest = _manifest(options, frames.size, frames.channels, length, step.state)
     variants = {options.reset: step}
-    for reset in RESETS:
+    for reset in RESETS if step.state else ():
         with suppress(EdgeError):  # what one way to forget cannot do is no fault of the others
             variants.setdefault(reset, _rewritten(frames, reset, output, options.meaning))
     faces = real_faces(options.data, manifest, steps)
@@ -102,10 +108,12 @@ def bundle_onnx(
         steps.begin(f"comparing {min(proof.STEPS, faces.shape[1])} steps with the window")
         reference = references.of_window(frames, step, options.reset, logits)
         about = proof.prove(engine, step.state, faces, reference, rolled[:, : proof.STEPS])
-        if origin is not None:
+        if original is not None:
             steps.begin("comparing the window with PyTorch")
-            about["framework_max_abs"] = references.against_torch(origin, logits, step.answer, faces, frames)
-        about |= {"source_sha256": sha256(path), "reset": options.reset, "time_first": options.time_first}
+            about["framework_max_abs"] = references.against_torch(
+                original, logits, step.answer, faces, frames
+            )
+        about |= {"source_sha256": sha256(path)} | {key: getattr(options, key) for key in AS_MADE}
         rows = _agreement(variants, logits, frames.steps, faces, steps, {options.reset: rolled})
         return _finish(folder, replace(manifest, proof=about), engine, rows, steps)
 
@@ -168,12 +176,14 @@ def _check_meaning(answer: Answer) -> None:
 
 
 def bundle_window_module(
-    model: nn.Module, out: Path, options: Options, steps: Steps, graph: Callable[[Tensor], ModelProto]
+    model: Plain, out: Path, options: Options, steps: Steps, graph: Callable[[Tensor], ModelProto]
 ) -> None:
     """Export a PyTorch network over windows by ``graph``, which takes example frames, and rewrite it."""
-    if options.window is None:
+    if options.window is None and not options.smooth:
         raise EdgeError("the network works on windows: pass --window T, the length it was trained on")
     frames = torch.zeros(frames_shape(options))
+    if options.smooth:
+        frames = frames.flatten(0, 1)
     steps.begin("exporting the window with PyTorch")
     with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
         path = Path(folder) / "window.onnx"
@@ -183,7 +193,7 @@ def bundle_window_module(
 
 def frames_shape(options: Options) -> tuple[int, ...]:
     """Two windows as a PyTorch network takes them, (2,T,C,S,S), or (T,2,C,S,S) with time first."""
-    rows, length = 2, options.window or 32
+    rows, length = 2, options.window or (max(options.smooth, 2) if options.smooth else 32)
     first = (length, rows) if options.time_first else (rows, length)
     return (*first, options.channels, options.size, options.size)
 

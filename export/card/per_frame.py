@@ -18,7 +18,7 @@ from torch import nn
 from edge.bundle import Bundle
 from edge.errors import BundleError
 from export.bundle.describe import shapes
-from export.graph.window import session
+from export.graph.session import session
 
 Float32 = npt.NDArray[np.float32]
 

@@ -19,7 +19,8 @@ from export.bundle.make import real_faces
 from export.bundle.pages import Check, verified_page
 from export.data.labeled import read_labeled
 from export.graph import window
-from export.graph.rewrite import rewrite
+from export.graph.rewrite import Step, rewrite
+from export.graph.smooth import averaged
 from export.int8.gate import Budgets, gate
 from export.int8.reference_engine import reference_engine, reference_engines
 from export.parity import proof, references
@@ -97,21 +98,26 @@ def _of_precision(bundle: Bundle, precision: str, faces: Faces) -> list[Check]:
     return [(f"{precision}, {what}", value, allowed, holds) for what, value, allowed, holds in checks]
 
 
-def _original(bundle: Bundle, reference: Path) -> window.Window:
-    """The window graph that the bundle was made from; EdgeError if ``reference`` is another file."""
+def _original(bundle: Bundle, reference: Path) -> tuple[window.Window, Step]:
+    """The window that the bundle was made from, and its step; EdgeError if ``reference`` is another file."""
     about = bundle.manifest.proof
     known = about.get("source_sha256")
     if known and known != sha256(reference):
         raise EdgeError(
             f"{reference} is not the file that {bundle.folder} was made from (sha256 differs); pass that one"
         )
-    return window.load(reference, bundle.manifest.trained_window, about.get("time_first", False))
+    smooth, output, meaning = about.get("smooth", 0), about.get("output", ""), about.get("meaning", "")
+    length = None if smooth else bundle.manifest.trained_window
+    frames = window.load(reference, length, about.get("time_first", False), smooth)
+    if smooth > 1:
+        frames, output = averaged(frames, output, meaning)[0], ""
+    return frames, rewrite(frames, about.get("reset", "never"), output, meaning)
 
 
-def _against(bundle: Bundle, reference: Path, frames: window.Window, faces: Faces) -> Check:
+def _against(bundle: Bundle, reference: Path, original: tuple[window.Window, Step], faces: Faces) -> Check:
     """The bundle's fp32 step against the window graph it was made from."""
-    steps, reset = bundle.manifest.trained_window, bundle.manifest.proof.get("reset", "never")
-    step, compared = rewrite(frames, reset), min(proof.STEPS, faces.shape[1])
+    (frames, step), reset = original, bundle.manifest.proof.get("reset", "never")
+    steps, compared = frames.steps, min(proof.STEPS, faces.shape[1])
     engine, logits = OrtEngine(bundle.model("fp32"), all_cores()), references.window_logits(frames, step)
     at, expected = references.of_window(frames, step, reset, logits)(faces, compared)
     rolled = proof.roll(engine, bundle.state, faces, max(compared, 20 * steps))

@@ -21,7 +21,7 @@ NORMALIZATIONS = ("none", "unit", "signed", "imagenet", "standardize")
 _KEYS = {
     "labels": list, "normalize": str, "step_hz": float, "name": str, "license": str, "window": int,
     "reset": str, "time_first": bool, "data": str, "align": str, "crop_scale": float, "size": int,
-    "channels": int, "parts": dict, "output": str, "meaning": str,
+    "channels": int, "parts": dict, "output": str, "meaning": str, "smooth": int,
 }  # fmt: skip
 _NEEDED = {
     "labels": "the names of the outputs in their order",
@@ -31,8 +31,8 @@ _NEEDED = {
 # Where the manifest keeps an option, whose rule is applied before any work.
 _PLACES = {
     "labels": "labels", "name": "name", "license": "license", "step_hz": "step_hz",
-    "window": "trained_window", "size": "input.size", "channels": "input.channels",
-    "crop_scale": "input.crop.scale", "align": "input.crop.align",
+    "window": "trained_window", "smooth": "trained_window", "size": "input.size",
+    "channels": "input.channels", "crop_scale": "input.crop.scale", "align": "input.crop.align",
 }  # fmt: skip
 _MEND = {
     "labels": "give each output a printable name of its own",
@@ -140,6 +140,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what the output is: one of K classes, K independent labels, or K values such as valence and "
         "arousal (default: as it looks)",
     )
+    parser.add_argument(
+        "--smooth",
+        type=int,
+        metavar="N",
+        help="for a network over single frames: the answer is the mean of its last N (1: each by itself)",
+    )
     parser.add_argument("--name", help="name of the bundle, in lower case")
     parser.add_argument("--license", help="what the weights may be used for, in one sentence")
 
@@ -182,8 +188,8 @@ def _from_pytorch(
     from export.bundle import make
     from export.graph.to_onnx import to_onnx
     from export.load import build_model, step_module
-    from export.look import check_network
-    from export.plain import Plain, choose
+    from export.look import check_frames, check_network
+    from export.plain import Each, Plain, Single, choose
     from export.weights.load import load_weights
 
     steps.begin(f"reading {args.model}")
@@ -191,8 +197,12 @@ def _from_pytorch(
         _refuse_with_file(args, parts)
         saved = saved_network.load(Path(args.model), args.trust_file)
         options = make.Options(**{**settings, **_shape_of(saved.shape, settings.get("time_first", False))})
-        network = Plain(saved.module, options.time_first)
-        make.bundle_window_module(network, args.out, options, steps, saved.graph)
+        network = saved.module
+        if options.smooth:
+            network = Single(network, saved.shape[0] if saved.shape else None)
+        else:
+            check_frames(network, make.frames_shape(options), args.model)
+        make.bundle_window_module(Plain(network, options.time_first), args.out, options, steps, saved.graph)
         return
     options, model = make.Options(**settings), build_model(args.model)
     steps.say(load_weights(model, args.weights, args.weights_key))
@@ -201,6 +211,8 @@ def _from_pytorch(
         make.bundle_step(step, model, args.out, options, steps)
         return
     steps.begin("looking at the network")
+    if options.smooth:
+        model = Single(model)
     shape = make.frames_shape(options)
     check_network(model, shape, whole=step is None)
     network, told = choose(model, shape, options.time_first, options.output)
@@ -213,7 +225,8 @@ def _from_pytorch(
         return
 
     def graph(frames: Any) -> Any:
-        return to_onnx(network, (frames,), ["window"], ["logits"])
+        whole = Each(network) if options.smooth else network
+        return to_onnx(whole, (frames,), ["window"], ["logits"])
 
     make.bundle_window_module(network, args.out, options, steps, graph)
 
@@ -226,9 +239,13 @@ def _refuse_with_file(args: argparse.Namespace, parts: dict[str, str] | None) ->
             )
 
 
-def _shape_of(shape: tuple[int, ...] | None, time_first: bool) -> dict[str, int]:
+def _shape_of(shape: tuple[Any, ...] | None, time_first: bool) -> dict[str, int]:
     """Window, channels and size of frames (B,T,C,S,S), where a file fixes them."""
-    return {"window": shape[not time_first], "channels": shape[2], "size": shape[3]} if shape else {}
+    if shape is None:
+        return {}
+    known = {"window": shape[not time_first]} if len(shape) == 5 else {}
+    known |= {"channels": shape[-3], "size": shape[-2]}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def read(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str] | None]:
@@ -264,6 +281,10 @@ def _check_values(settings: dict[str, Any]) -> None:
         if key in settings:
             for problem in problems(settings[key], rule, schema, key):
                 raise ConfigError(f"{problem}; {_MEND.get(key, 'pass another value')}")
+    for key in ("window", "reset", "time_first") if "smooth" in settings else ():
+        if key in settings:
+            option = "--" + key.replace("_", "-")
+            raise ConfigError(f"{option} is for windows, --smooth for single frames; leave one of them out")
     for problem in label_contradictions(settings["labels"]):
         raise ConfigError(f"{problem}; {_MEND['labels']}")
 

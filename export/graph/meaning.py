@@ -14,7 +14,8 @@ from onnx import NodeProto
 
 from edge.errors import EdgeError
 from export.graph.cells import Nodes
-from export.graph.window import Window, session
+from export.graph.session import session
+from export.graph.window import Window
 
 KINDS = ("softmax", "sigmoid", "values")
 TINY = 1e-30  # of a probability; its logarithm is -69

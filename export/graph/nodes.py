@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from onnx import NodeProto, helper
@@ -25,7 +26,7 @@ def module_of(node: NodeProto) -> str:
         ):  # ": net.Net/head: net.Head/head.fc: torch.nn.Linear/linear: aten.linear"
             parts = [part.split(": ")[0] for part in entry.value.split("/")]
             module = next((part for part in reversed(parts[:-1]) if part), "")
-            return module.removeprefix("original").removeprefix(".")  # export.plain.Plain stands around it
+            return re.sub(r"^((frames|original)(\.|$))+", "", module)  # export.plain stands around it
     path = node.name.strip("/").split("/")
     return (
         path[-2] if node.name.startswith("/") and len(path) > 1 and "." in path[-2] else ".".join(path[:-1])

@@ -17,7 +17,8 @@ import onnx
 from onnx import ModelProto, numpy_helper
 
 from edge.errors import EdgeError, reason
-from export.graph.window import Window, session
+from export.graph.session import session
+from export.graph.window import Window
 
 _SMALL_BYTES = 1 << 20  # a tensor that is larger is not kept; its shape is inferred
 _CHUNK_BYTES = 64 << 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, TensorProto, ValueInfoProto, compose, numpy_helper, version_converter
+from onnx import ModelProto, TensorProto, compose, numpy_helper, version_converter
 from onnx.reference import ReferenceEvaluator
 
 from edge.errors import EdgeError, reason
-from edge.system.ort_session import onnxruntime, session_options
+from export.graph import single
 from export.graph.keras_loop import loops_to_gru
 from export.graph.nodes import label
+from export.graph.session import session
 
 OPSET, IR_VERSION = 18, 10  # what is written, so that JetPack 6 (ONNX Runtime for Python 3.10) can load it
 PREFIX = "window/"
@@ -58,10 +58,11 @@ class Window:
         return faces.transpose(["BTCHW".index(axis) for axis in self.order])
 
 
-def load(path: Path, steps: int | None = None, time_first: bool = False) -> Window:
+def load(path: Path, steps: int | None = None, time_first: bool = False, smooth: int = 0) -> Window:
     """Read, check and fold a window graph; ``steps`` is needed where its time axis is free.
 
-    Raises EdgeError that names the value and the fix where ``path`` is not a window graph.
+    A network over single frames becomes a window of ``smooth`` frames, at least 2. Raises EdgeError that
+    names the value and the fix where ``path`` is no such graph.
     """
     model = _read(path)
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -71,10 +72,17 @@ def load(path: Path, steps: int | None = None, time_first: bool = False) -> Wind
         raise EdgeError(f"{path} has {len(inputs)} inputs ({names}), expected one window of frames")
     kind = inputs[0].type.tensor_type
     dims = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in kind.shape.dim]
-    shown = "x".join(str(d or "?") for d in dims)
+    shown, name = "x".join(str(d or "?") for d in dims), inputs[0].name
+    if len(dims) == 4 and kind.elem_type == TensorProto.FLOAT:
+        if not smooth:
+            raise single_frames(f"{path}: input {name.removeprefix(PREFIX)!r} is {shown}")
+        name = single.with_time(model, name, dims, max(smooth, 2))
+        dims = [None, max(smooth, 2), *dims[1:]]
+    elif smooth:
+        raise EdgeError(f"{path}: its input is {shown}; --smooth is for single frames, leave it out")
     if len(dims) != 5 or kind.elem_type != TensorProto.FLOAT:
         raise EdgeError(
-            f"{path}: input {inputs[0].name!r} is {shown}, expected float32 "
+            f"{path}: input {name.removeprefix(PREFIX)!r} is {shown}, expected float32 "
             "(batch, time, channels, height, width)"
         )
     order = _order(dims, time_first)
@@ -93,9 +101,17 @@ def load(path: Path, steps: int | None = None, time_first: bool = False) -> Wind
         )
     if length < 2:
         raise EdgeError(f"{path}: a window of {length} frame says nothing about time; export at least 2")
-    frames = Window(_fold(model), inputs[0].name, order, dims[batch], length, channels, height)
+    frames = Window(_fold(model), name, order, dims[batch], length, channels, height)
     _check_loops(path, frames)
     return _with_a_batch_that_runs(frames)
+
+
+def single_frames(what: str) -> EdgeError:
+    """The error for a network that has no time axis, which ``what`` describes."""
+    return EdgeError(
+        f"{what}: the network looks at single frames; pass --smooth N for the mean of its last N answers, "
+        "or --smooth 1 for each by itself"
+    )
 
 
 def _with_a_batch_that_runs(frames: Window) -> Window:
@@ -224,18 +240,3 @@ def run_all(window: Window, faces: npt.NDArray[np.float32]) -> dict[str, npt.NDA
     computed = zip(names, session(window.model, names).run(names, {window.input: faces}), strict=True)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     return {window.input: faces, **constants, **dict(computed)}
-
-
-def session(model: ModelProto, outputs: Collection[str] = ()) -> Any:
-    """ONNX Runtime session of a model in memory, one thread, with its outputs or the tensors ``outputs``."""
-    ort, options = onnxruntime(), session_options()
-    if outputs:
-        copy = ModelProto()
-        copy.CopyFrom(model)
-        del copy.graph.output[:]
-        copy.graph.output.extend(ValueInfoProto(name=name) for name in outputs)
-        model = copy
-    try:
-        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise EdgeError(f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}") from error

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +10,12 @@ import torch
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from edge.errors import EdgeError, reason
-from edge.system.ort_session import all_cores, onnxruntime, session_options
+from edge.errors import EdgeError
+from edge.system.ort_session import all_cores
 from export.graph.meaning import Answer
 from export.graph.nodes import attribute
 from export.graph.rewrite import RECURRENT, Step
+from export.graph.session import session
 from export.graph.window import Window
 from export.parity.proof import TOLERANCE, TRACKS, AnyFaces, Reference
 
@@ -34,13 +34,13 @@ def of_window(window: Window, step: Step, reset: str, logits: WindowLogits) -> R
 
 def window_logits(window: Window, step: Step) -> WindowLogits:
     """The original graph on windows (B,T,C,S,S), one by one where its batch is fixed."""
-    session, rows = _session(window.model, [step.source]), window.batch or 1
+    runner, rows = session(window.model, [step.source], all_cores()), window.batch or 1
 
     def logits(faces: Float32) -> Float32:
         answers = []
         for face in faces:
             feeds = {window.input: np.ascontiguousarray(window.from_crops(np.stack([face] * rows)))}
-            answers.append(step.last(session.run(None, feeds)[0], rows)[0])
+            answers.append(step.last(runner.run(None, feeds)[0], rows)[0])
         return np.stack(answers)
 
     return logits
@@ -68,7 +68,7 @@ def at_window_ends(reset: str, steps: int, logits: WindowLogits, once: bool = Fa
 def chained(window: Window, step: Step) -> Reference:
     """The window's own GRU and LSTM operators, window after window, their states carried over."""
     model, initial = _with_states(window, step.source)
-    session, rows = _session(model), window.batch or 1
+    runner, rows = session(model, threads=all_cores()), window.batch or 1
 
     def reference(faces: AnyFaces, long: int) -> tuple[list[int], Float32]:
         ends = range(window.steps, long + 1, window.steps)
@@ -78,7 +78,7 @@ def chained(window: Window, step: Step) -> Reference:
             for place, end in enumerate(ends):
                 part = np.stack([faces[row, end - window.steps : end]] * rows)
                 feeds = {window.input: np.ascontiguousarray(window.from_crops(part)), **now}
-                logits, *new = session.run(None, feeds)
+                logits, *new = runner.run(None, feeds)
                 now = dict(zip(now, new, strict=True))
                 answers[row, place] = step.last(logits, rows)[0]
         return [end - 1 for end in ends], answers
@@ -120,29 +120,10 @@ def _initial(window: Window, rows: int) -> dict[str, Float32]:
     values = {t.name: numpy_helper.to_array(t) for t in graph.initializer if t.name in names}
     if computed := sorted(names - values.keys()):
         feeds = {window.input: np.zeros(window.shape(rows), np.float32)}
-        found = _session(window.model, computed).run(None, feeds)
+        found = session(window.model, computed).run(None, feeds)
         # Copies: an array of ONNX Runtime's keeps the memory of its whole session.
         values |= {name: value.copy() for name, value in zip(computed, found, strict=True)}
     return values
-
-
-def _session(model: ModelProto, outputs: Collection[str] = ()) -> Any:
-    """ONNX Runtime session on all cores, with the model's outputs or the tensors ``outputs``."""
-    if outputs:
-        copy = ModelProto()
-        copy.CopyFrom(model)
-        del copy.graph.output[:]
-        copy.graph.output.extend(ValueInfoProto(name=name) for name in outputs)
-        model = copy
-    ort = onnxruntime()
-    try:
-        return ort.InferenceSession(
-            model.SerializeToString(),
-            session_options(all_cores(), spin=False),
-            providers=["CPUExecutionProvider"],
-        )
-    except Exception as error:  # ONNX Runtime has one class per status and no common base
-        raise EdgeError(f"ONNX Runtime refuses the window graph: {reason(error)}") from error
 
 
 def unroll(step: nn.Module, inputs: Tensor) -> Tensor:

@@ -1,8 +1,6 @@
 """`emotion-export bundle`, `verify` and `inspect` from outside: both ways in, every refusal in one line."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,9 +11,9 @@ pytestmark = pytest.mark.export
 onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
 
+from exporting import check_refusal, export  # noqa: E402
 from windows import CLASSES, Recipe, build  # noqa: E402
 
-ROOT = Path(__file__).parents[3]
 TOLD = ["--labels", "a,b,c", "--normalize", "unit", "--step-hz", "10"]
 
 NETWORK = """
@@ -41,21 +39,6 @@ def backwards():
     net.rnn = nn.LSTM(4, 3, 2, batch_first=True, bidirectional=True)
     return net
 """
-
-
-def export(*args: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "export", *map(str, args)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=env)
-
-
-def check_refusal(done: subprocess.CompletedProcess[str], *parts: str) -> None:
-    assert done.returncode == 2, f"exit {done.returncode}: {done.stderr[-2000:]}"
-    assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if "error:" in line]
-    assert len(lines) == 1, done.stderr
-    for part in parts:
-        assert part in lines[0], f"{part!r} is not in: {lines[0]}"
 
 
 @pytest.fixture(scope="module")
