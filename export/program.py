@@ -15,7 +15,7 @@ from export.commands import (
     card,
     compare_encoders,
     evaluate,
-    inspect_bundle,
+    inspect,
     quantize,
     sensitivity,
     train,
@@ -25,7 +25,7 @@ from export.commands import (
 
 _COMMANDS = {
     "train": train, "card": card, "bundle": bundle, "quantize": quantize, "sensitivity": sensitivity,
-    "engine": engine, "verify": verify, "evaluate": evaluate, "inspect": inspect_bundle,
+    "engine": engine, "verify": verify, "evaluate": evaluate, "inspect": inspect,
     "upgrade": upgrade, "compare-encoders": compare_encoders,
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import ModelProto
-from torch import Tensor, nn
+from torch import nn
 
 from calibration.collect import load_walks
 from edge.bundle import Bundle, StateTensor
@@ -71,7 +70,9 @@ class Options:
     smooth: int = 0  # answers of single frames that are averaged; 0: the network has a memory of its own
 
 
-def bundle_onnx(path: Path, out: Path, options: Options, steps: Steps, origin: Plain | None = None) -> None:
+def bundle_onnx(
+    path: Path, out: Path, options: Options, steps: Steps, origin: nn.Module | None = None
+) -> None:
     """Rewrite the window graph ``path`` into a bundle at ``out``.
 
     ``origin`` is the PyTorch network that the graph was exported from; it is compared, too.
@@ -82,7 +83,9 @@ def bundle_onnx(path: Path, out: Path, options: Options, steps: Steps, origin: P
     original: nn.Module | None = origin
     if options.smooth > 1:
         frames, each = averaged(frames, output, options.meaning)
-        output, original = "", origin and Averaged(origin, each)
+        output = ""
+        if isinstance(origin, Plain):
+            original = Averaged(origin, each)
     step = _rewritten(frames, options.reset, output, options.meaning)
     _check_meaning(step.answer)
     check_labels(options.labels, step.classes)
@@ -173,22 +176,6 @@ def _check_meaning(answer: Answer) -> None:
             f"the output is {what}, but the runtime answers with one of K classes; train with a softmax, or "
             "pass --meaning softmax if its numbers are logits of one of K"
         )
-
-
-def bundle_window_module(
-    model: Plain, out: Path, options: Options, steps: Steps, graph: Callable[[Tensor], ModelProto]
-) -> None:
-    """Export a PyTorch network over windows by ``graph``, which takes example frames, and rewrite it."""
-    if options.window is None and not options.smooth:
-        raise EdgeError("the network works on windows: pass --window T, the length it was trained on")
-    frames = torch.zeros(frames_shape(options))
-    if options.smooth:
-        frames = frames.flatten(0, 1)
-    steps.begin("exporting the window with PyTorch")
-    with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
-        path = Path(folder) / "window.onnx"
-        onnx.save_model(graph(frames), str(path))
-        bundle_onnx(path, out, options, steps, origin=model)
 
 
 def frames_shape(options: Options) -> tuple[int, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +58,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, metavar="FILE", help="weights of --model: .safetensors or a checkpoint"
     )
     parser.add_argument(
-        "--weights-key", metavar="KEY", help="where in the checkpoint the weights lie, if there are several"
-    )
-    parser.add_argument(
-        "--trust-file",
-        action="store_true",
-        help="read a --model file, which can run any code when it is read",
-    )
-    parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="DIR", help="write the bundle to this folder"
     )
     parser.add_argument(
@@ -92,6 +83,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--step-hz", type=float, metavar="HZ", help="frames per second of the training windows"
     )
     parser.add_argument(
+        "--data", metavar="SET", help="faces to compare on: .npz with crops, a video, a folder or demo"
+    )
+    parser.add_argument(
+        "--align", choices=("eyes", "none"), help="whether a face is turned until its eyes are level"
+    )
+    parser.add_argument(
+        "--crop-scale",
+        type=float,
+        metavar="X",
+        help="side of the crop divided by the side of the face square",
+    )
+    parser.add_argument("--name", help="name of the bundle, in lower case")
+    parser.add_argument("--license", help="what the weights may be used for, in one sentence")
+    add_network_options(parser)
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """What tells how a network is read, and which of its answers counts."""
+    parser.add_argument(
+        "--weights-key", metavar="KEY", help="where in the checkpoint the weights lie, if there are several"
+    )
+    parser.add_argument(
+        "--trust-file",
+        action="store_true",
+        help="read a --model file, which can run any code when it is read",
+    )
+    parser.add_argument(
         "--window", type=int, metavar="T", help="number of frames in a window, if the network leaves it free"
     )
     parser.add_argument(
@@ -106,9 +124,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the input is (time, batch, ...), not (batch, time, ...)",
     )
     parser.add_argument(
-        "--data", metavar="SET", help="faces to compare on: .npz with crops, a video, a folder or demo"
-    )
-    parser.add_argument(
         "--size",
         type=int,
         metavar="PIXELS",
@@ -119,15 +134,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(1, 3),
         help="channels of the faces that a PyTorch network takes (default: 1)",
-    )
-    parser.add_argument(
-        "--align", choices=("eyes", "none"), help="whether a face is turned until its eyes are level"
-    )
-    parser.add_argument(
-        "--crop-scale",
-        type=float,
-        metavar="X",
-        help="side of the crop divided by the side of the face square",
     )
     parser.add_argument(
         "--output",
@@ -146,8 +152,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="for a network over single frames: the answer is the mean of its last N (1: each by itself)",
     )
-    parser.add_argument("--name", help="name of the bundle, in lower case")
-    parser.add_argument("--license", help="what the weights may be used for, in one sentence")
 
 
 def check(args: argparse.Namespace) -> None:
@@ -169,6 +173,7 @@ def check(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Export the network and write its bundle."""
+    from export import pytorch
     from export.bundle import make
 
     settings, parts = read(args)
@@ -176,76 +181,15 @@ def run(args: argparse.Namespace) -> None:
         if args.onnx:
             make.bundle_onnx(args.onnx, args.out, make.Options(**settings), steps)
         else:
-            _from_pytorch(args, settings, parts, steps)
+            given = pytorch.Given(args.model, args.weights, args.weights_key, args.trust_file, parts)
+            network = pytorch.read(given, settings, steps)
+            if network.step is not None:
+                make.bundle_step(network.step, network.whole, args.out, network.options, steps)
+            else:
+                with network.window(steps) as path:
+                    make.bundle_onnx(path, args.out, network.options, steps, network.whole)
     page, command = args.out / "proof.html", f"emotion-edge run SOURCE --bundle {args.out} --jsonl -"
     print(f"wrote {args.out}; see {page}; run it: {command}")
-
-
-def _from_pytorch(
-    args: argparse.Namespace, settings: dict[str, Any], parts: dict[str, str] | None, steps: Steps
-) -> None:
-    from export import saved_network
-    from export.bundle import make
-    from export.graph.to_onnx import to_onnx
-    from export.load import build_model, step_module
-    from export.look import check_frames, check_network
-    from export.plain import Each, Plain, Single, choose
-    from export.weights.load import load_weights
-
-    steps.begin(f"reading {args.model}")
-    if saved_network.is_saved(args.model):
-        _refuse_with_file(args, parts)
-        saved = saved_network.load(Path(args.model), args.trust_file)
-        options = make.Options(**{**settings, **_shape_of(saved.shape, settings.get("time_first", False))})
-        network = saved.module
-        if options.smooth:
-            network = Single(network, saved.shape[0] if saved.shape else None)
-        else:
-            check_frames(network, make.frames_shape(options), args.model)
-        make.bundle_window_module(Plain(network, options.time_first), args.out, options, steps, saved.graph)
-        return
-    options, model = make.Options(**settings), build_model(args.model)
-    steps.say(load_weights(model, args.weights, args.weights_key))
-    step = step_module(model.eval(), parts)
-    if step is model:
-        make.bundle_step(step, model, args.out, options, steps)
-        return
-    steps.begin("looking at the network")
-    if options.smooth:
-        model = Single(model)
-    shape = make.frames_shape(options)
-    check_network(model, shape, whole=step is None)
-    network, told = choose(model, shape, options.time_first, options.output)
-    steps.say(told)
-    options = replace(options, time_first=False)
-    columns = check_network(network, make.frames_shape(options), step is None)[-1]
-    make.check_labels(options.labels, columns if columns > 1 else 2)  # one value is yes or no
-    if step is not None:
-        make.bundle_step(step, network, args.out, options, steps)
-        return
-
-    def graph(frames: Any) -> Any:
-        whole = Each(network) if options.smooth else network
-        return to_onnx(whole, (frames,), ["window"], ["logits"])
-
-    make.bundle_window_module(network, args.out, options, steps, graph)
-
-
-def _refuse_with_file(args: argparse.Namespace, parts: dict[str, str] | None) -> None:
-    for given, name in ((args.weights, "--weights"), (parts, "[parts]")):
-        if given:
-            raise ConfigError(
-                f"{name} does not go with --model {args.model}, which is whole; leave {name} out"
-            )
-
-
-def _shape_of(shape: tuple[Any, ...] | None, time_first: bool) -> dict[str, int]:
-    """Window, channels and size of frames (B,T,C,S,S), where a file fixes them."""
-    if shape is None:
-        return {}
-    known = {"window": shape[not time_first]} if len(shape) == 5 else {}
-    known |= {"channels": shape[-3], "size": shape[-2]}
-    return {key: value for key, value in known.items() if value is not None}
 
 
 def read(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str] | None]:

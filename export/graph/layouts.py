@@ -352,7 +352,9 @@ def _blame_convolution(node: NodeProto, ahead: int, axes: Axes) -> None:
     """The last convolution over time is why the frames of a recurrent layer are not those of its steps."""
     for convolution in reversed(list(axes.past.values())):
         if ahead > 0:
-            axes.mix(convolution, f"is a convolution over time that looks {ahead} frames ahead")
+            axes.mix(
+                convolution, f"is a convolution over time that looks {ahead} frame{'s' * (ahead > 1)} ahead"
+            )
         else:
             axes.mix(convolution, f"is a convolution over time whose results come {-ahead} frames late")
         return

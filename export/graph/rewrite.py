@@ -43,6 +43,9 @@ class Step:
     answer: meaning.Answer  # the tensor of the window with the answer, and what it means
     order: str  # of its axes: BK, BTK or TBK
     left_out: tuple[str, ...] = ()  # further outputs of the window
+    recurrent: tuple[str, ...] = ()  # nodes that carry a state from frame to frame
+    looking_back: tuple[str, ...] = ()  # convolutions over time
+    joining: tuple[str, ...] = ()  # nodes of the head that join the frames of the window
     chains: bool = True  # whether windows can be run one after the other by carrying recurrent states alone
 
     @property
@@ -109,8 +112,20 @@ class _Rewriter:
         model = self._assemble(logits, classes)
         others = [v.name for v in self._window.model.graph.output if v.name != self._output]
         left_out = tuple(name.removeprefix("window/") for name in others)
-        chains = not self._convolutions
-        return Step(model, tensors(self._state), classes, answer, order, left_out, chains)
+        return Step(
+            model,
+            tensors(self._state),
+            classes,
+            answer,
+            order,
+            left_out,
+            recurrent=tuple(map(label, self._recurrent)),
+            looking_back=tuple(
+                label(self._axes.past[name]) for name, reach in self._axes.reach.items() if reach
+            ),
+            joining=tuple(f"{label(node)}, which {how}" for node, how in self._axes.mixing.values()),
+            chains=not self._convolutions,
+        )
 
     def _enter(self) -> None:
         """Face (N,C,S,S) -> the window's own input with one frame."""

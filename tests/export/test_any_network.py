@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 
 import importlib.util  # noqa: E402
 
+import kinds  # noqa: E402
 import networks  # noqa: E402
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -48,3 +49,17 @@ def test_a_part_streams_or_is_refused_by_its_name(recipe: networks.Recipe, tmp_p
 def test_a_random_mixture_streams_or_is_refused(seed: int, tmp_path: Path) -> None:
     verdict, told = proof_of_networks.judged(networks.random_recipe(seed), tmp_path)
     assert not verdict.isupper(), (networks.random_recipe(seed), told)
+
+
+@pytest.mark.parametrize(("field", "name"), [(f, n) for f, names in kinds.KINDS.items() for n in names])
+def test_the_page_says_what_happens(field: str, name: str, tmp_path: Path) -> None:
+    row = kinds.row(field, name, proof_of_networks.judged, tmp_path)
+    assert row in kinds.PAGE.read_text("utf-8").splitlines(), "python tests/helpers/kinds.py"
+
+
+def test_no_kind_is_left_out_of_the_page() -> None:
+    told = {(field, name) for field, names in kinds.KINDS.items() for name in names}
+    plain = {("between", "none"), ("axes", "BTCHW"), ("batch", "free")}
+    assert told | plain >= {
+        (field, name) for recipe in ALONE for field, name in vars(recipe).items() if field in kinds.KINDS
+    }

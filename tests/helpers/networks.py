@@ -234,14 +234,16 @@ class Recurrent(nn.Module):
             "cell": lambda: nn.GRUCell(FEATURES, HIDDEN),
             "lstmcell": lambda: nn.LSTMCell(FEATURES, HIDDEN),
         }
-        self.rnn = made[kind]()
+        self.rnn = made[kind]() if kind != "none" else nn.Identity()
         self.second = nn.LSTM(FEATURES, HIDDEN, batch_first=True) if kind in ("beside", "flip") else None
         self.start = nn.Parameter(torch.randn(1, 1, HIDDEN)) if kind == "learned" else None
         self.width = {"bi": 2 * HIDDEN, "beside": 2 * HIDDEN, "flip": 2 * HIDDEN, "skip": FEATURES}.get(
-            kind, HIDDEN
+            kind, FEATURES if kind == "none" else HIDDEN
         )
 
     def forward(self, f: Tensor) -> Tensor:
+        if self.kind == "none":
+            return f
         if self.kind in ("cell", "lstmcell"):
             state: Any = None
             outputs = []
@@ -264,7 +266,7 @@ class Recurrent(nn.Module):
 
 RECURRENT = {
     "gru": "", "gru2": "", "lstm": "", "lstm2": "", "timefirst": "", "learned": "", "beside": "", "skip": "",
-    "bi": "bidirectional", "flip": "reverse", "rnn": "RNN|nn.LSTM",
+    "none": "", "bi": "bidirectional", "flip": "reverse", "rnn": "RNN|nn.LSTM",
     "cell": "[parts]", "lstmcell": "[parts]",
 }  # fmt: skip
 
