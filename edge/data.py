@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,56 @@ class Search:
 ANY_FACE = Search()
 
 
+class Named(NamedTuple):
+    """A label and what is said of it, such as "71%"; may be empty."""
+
+    label: str
+    text: str
+
+
+class Bar(NamedTuple):
+    """The number of one label as a bar from ``begin`` to ``end``, shares of the whole width."""
+
+    label: str
+    text: str
+    begin: float
+    end: float
+
+
+class Axis(NamedTuple):
+    """How numbers over time are drawn: between ``low`` and ``high``, ``stacked`` if they sum to 1."""
+
+    title: str
+    low: float
+    high: float
+    stacked: bool = False
+
+
+class Meaning(Protocol):
+    """What an output needs to know of an answer; edge.answers has the kinds, and nobody asks which it is."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def axis(self) -> Axis: ...
+    def probabilities(self, answer: Answer, /) -> Float32: ...
+    def values(self, answer: Answer, /) -> Float32: ...
+    def fields(self, answer: Answer, /) -> dict[str, Any]: ...
+    def headline(self, answer: Answer, /) -> tuple[Named, ...]: ...
+    def over(self, answers: Sequence[Answer], /) -> tuple[Named, ...]: ...
+    def bars(self, answer: Answer, most: int, /) -> list[Bar]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the network says about one face in one step."""
+
+    meaning: Meaning = field(repr=False)
+    numbers: Float32  # (K,) probabilities or values, in the order of the labels
+    label: str | None  # the one label, "uncertain", or None where the network does not choose one
+    present: tuple[str, ...] = ()  # of independent labels those that hold
+
+
 @dataclass(frozen=True, slots=True)
 class EmotionEstimate:
     """The apparent expression of one track at one point in time."""
@@ -53,23 +104,45 @@ class EmotionEstimate:
     track_id: int
     timestamp_s: float  # seconds, time of the frame
     box_xyxy: Float32  # (4,) frame pixels
-    probabilities: Float32  # (K,) sum 1, in the order of ``labels``
-    labels: tuple[str, ...]  # (K,) from the bundle
-    label: str  # one of ``labels``, or "uncertain"
+    answer: Answer
     warm: bool  # False while the recurrent state is still filling
     fresh: bool  # True if the network ran on this frame
     still: bool = False  # True for a single picture, fed to the network several times
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels (K,) of the bundle."""
+        return self.answer.meaning.labels
+
+    @property
+    def label(self) -> str | None:
+        """One of ``labels``, or "uncertain"; None where the network does not choose one."""
+        return self.answer.label
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Of independent labels those that reach their thresholds; else empty."""
+        return self.answer.present
+
+    @property
+    def probabilities(self) -> Float32:
+        """(K,) in the order of ``labels``, sum 1 if one of them holds; (0,) where there are values."""
+        return self.answer.meaning.probabilities(self.answer)
+
+    @property
+    def values(self) -> Float32:
+        """(K,) such as valence and arousal, in the order of ``labels``; (0,) of other networks."""
+        return self.answer.meaning.values(self.answer)
+
     def to_dict(self) -> dict[str, Any]:
-        """The estimate for JSON: rounded seconds and pixels, and a probability for each label name."""
-        pairs = zip(self.labels, self.probabilities, strict=True)
+        """The estimate for JSON: rounded seconds and pixels, and a number for each label name."""
         return {
             "schema": SCHEMA,
             "timestamp_s": round(float(self.timestamp_s), 4),
             "track_id": self.track_id,
             "box": [round(float(value), 1) for value in self.box_xyxy],
             "label": self.label,
-            "probabilities": {name: round(float(probability), 4) for name, probability in pairs},
+            **self.answer.meaning.fields(self.answer),
             "warm": self.warm,
             "fresh": self.fresh,
             **({"still": True} if self.still else {}),

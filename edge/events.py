@@ -17,10 +17,12 @@ class EstimateEvent:
     frame: int
     track_id: int
     box: Sequence[float]  # x0, y0, x1, y1 in frame pixels
-    label: str  # a key of ``probabilities``, or "uncertain"
-    probabilities: Mapping[str, float]  # sum 1
+    label: str | None  # a key of ``probabilities``, "uncertain", or None where no single label is chosen
     warm: bool
     fresh: bool
+    labels: Sequence[str] | None = None  # of independent labels those that hold
+    probabilities: Mapping[str, float] | None = None  # sum 1 where one label is chosen
+    values: Mapping[str, float] | None = None  # of a network without probabilities, as of valence and arousal
     utc: str | None = None  # ISO 8601, to the millisecond
     utc_sure: bool | None = None  # False while the wall clock is unreliable
     still: bool = False  # True for a photograph, fed to the network several times
@@ -36,6 +38,7 @@ class EstimateEvent:
     def to_dict(self) -> dict[str, Any]:
         """The object of one JSON line."""
         wall = {} if self.utc is None else {"utc": self.utc, "utc_sure": self.utc_sure}
+        numbers = {"labels": self.labels, "probabilities": self.probabilities, "values": self.values}
         return {
             "schema": SCHEMA,
             "timestamp_s": self.timestamp_s,
@@ -43,7 +46,7 @@ class EstimateEvent:
             "track_id": self.track_id,
             "box": self.box,
             "label": self.label,
-            "probabilities": self.probabilities,
+            **{name: value for name, value in numbers.items() if value is not None},
             "warm": self.warm,
             "fresh": self.fresh,
             **({"still": True} if self.still else {}),

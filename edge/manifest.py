@@ -75,6 +75,9 @@ class Manifest:
     files: Mapping[str, BundleFile]  # precision -> ONNX file
     temperature: float = 1.0  # divides the logits
     abstain_below: float = 0.0  # top probability below which the label is "uncertain"
+    output: str = "softmax"  # what the network's numbers mean, see edge.answers
+    thresholds: tuple[float, ...] = ()  # sigmoid: probability from which on each label holds; default 0.5
+    value_range: tuple[float, float] | None = None  # values: between which they lie; default -1 to 1
     explanations: tuple[Explanation, ...] = ()
     golden: BundleFile | None = None
     card: BundleFile | None = None
@@ -91,9 +94,11 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of manifest.json; empty optional entries are left out."""
-        optional = ("explanations", "proof", "calibration")
-        rows = asdict(self).items()
-        return {"format": FORMAT} | {k: v for k, v in rows if v is not None and (v or k not in optional)}
+        optional = ("explanations", "proof", "calibration", "thresholds")
+        rows = asdict(self) | {"output": self.output if self.output != "softmax" else None}
+        return {"format": FORMAT} | {
+            key: value for key, value in rows.items() if value is not None and (value or key not in optional)
+        }
 
 
 def parse(document: Mapping[str, Any]) -> Manifest:
@@ -102,6 +107,7 @@ def parse(document: Mapping[str, Any]) -> Manifest:
     face = _only(FaceInput, document["input"])
     values["input"] = FaceInput(**{**face, "crop": CropGeometry(**_only(CropGeometry, face["crop"]))})
     values["labels"] = tuple(document["labels"])
+    values |= {key: tuple(values[key]) for key in ("thresholds", "value_range") if key in values}
     rows = document["state"]
     values["state"] = tuple(StateTensor(row["input"], row["output"], tuple(row["shape"])) for row in rows)
     values["explanations"] = tuple(
@@ -126,6 +132,25 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
     if manifest.input.normalization == "imagenet" and manifest.input.channels != 3:
         yield f"input.channels is {manifest.input.channels}, but the normalization imagenet needs 3"
     yield from label_contradictions(manifest.labels)
+    yield from _output_contradictions(manifest)
+
+
+def _output_contradictions(manifest: Manifest) -> Iterator[str]:
+    output, count = manifest.output, len(manifest.labels)
+    if output == "softmax" and count < 2:
+        yield f"labels has 1 item, expected at least 2 for the output {output}, which is one of them"
+    if output != "softmax" and manifest.abstain_below:
+        yield f"abstain_below is {manifest.abstain_below}, expected 0 for the output {output}"
+    if output == "values" and manifest.temperature != 1:
+        yield f"temperature is {manifest.temperature}, expected 1 for the output values"
+    if manifest.thresholds and output != "sigmoid":
+        yield f"thresholds are for the output sigmoid, but it is {output}"
+    elif manifest.thresholds and len(manifest.thresholds) != count:
+        yield f"thresholds has {len(manifest.thresholds)} items, expected one for each of {count} labels"
+    if manifest.value_range and output != "values":
+        yield f"value_range is for the output values, but it is {output}"
+    elif manifest.value_range and not manifest.value_range[0] < manifest.value_range[1]:
+        yield f"value_range is {list(manifest.value_range)}, expected a lower and a higher number"
 
 
 def label_contradictions(labels: Sequence[str]) -> Iterator[str]:

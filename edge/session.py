@@ -130,10 +130,8 @@ class Parts:
 
     @property
     def decision(self) -> Decision:
-        """The bundle's temperature and threshold, unless the configuration overrides the threshold."""
-        manifest, settings = self.bundle.manifest, self.config.decision
-        threshold = manifest.abstain_below if settings.abstain_below is None else settings.abstain_below
-        return Decision(manifest.labels, manifest.temperature, threshold, settings.min_face_px)
+        """The bundle's rules, unless the configuration overrides its threshold."""
+        return Decision.of(self.bundle.manifest, self.config.decision)
 
     @cached_property
     def _detector(self) -> tuple[detectors.DetectorPart, Path | None]:

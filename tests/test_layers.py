@@ -20,7 +20,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"config"},
         {"config_file"},
         {"manifest"},
-        {"protocols", "parts"},
+        {"protocols", "parts", "answers"},
         {"bundle", "preprocess"},
         {"capture", "faces", "engines"},
         {"recognition"},

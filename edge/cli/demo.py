@@ -41,9 +41,6 @@ def demo(config: Config, folder: Path) -> None:
         f"{'face':>4}  {'from s':>6}  {'to s':>6}  {'estimates':>9}  apparent expression (mean probability)"
     )
     for row in rows:
-        print(
-            f"{row.track_id:>4}  {row.first_s:>6.1f}  {row.last_s:>6.1f}  {row.estimates:>9}  "
-            f"{row.label} ({row.mean_probability:.2f})"
-        )
+        print(f"{row.track_id:>4}  {row.first_s:>6.1f}  {row.last_s:>6.1f}  {row.estimates:>9}  {row.text()}")
     for file in names.values():
         print(f"wrote {folder / file}")

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge import answers
+from edge.answers import Meaning
 from edge.bundle import Bundle
 from edge.data import Float32
 from edge.errors import BundleError
@@ -28,14 +30,20 @@ _BATCH_BYTES = 16 << 20  # of their crops
 _SEQUENCE_BYTES = 64 << 20
 _MOST_STEPS = 2048  # the export writes 64 sequences of 12
 _LARGEST = 1e9  # of a logit
+ONE_OF = answers.OneOf(())
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How closely an engine reproduces the golden logits."""
+    """How closely an engine reproduces the golden logits.
 
-    min_cosine: float  # smallest cosine similarity of two logit rows
-    label_changes: float  # share of rows with another top label
+    What another answer is depends on the output: another top label, another set of labels, or a value out of
+    its bound. Logits of independent labels and values may lie near 0, where a row has no direction: their
+    cosine is that of a whole sequence.
+    """
+
+    min_cosine: float  # smallest cosine similarity of two logit rows, or sequences
+    label_changes: float  # share of rows with another answer
 
     @property
     def passed(self) -> bool:
@@ -66,13 +74,17 @@ def roll_faces(engine: Engine, state: Sequence[StateTensor], steps: Iterable[Flo
     return np.stack(logits, axis=1)
 
 
-def compare(logits: Float32, expected: npt.NDArray[Any]) -> Verdict:
-    """Compare logits (...,K) with the golden ones, of the same shape; NaN never passes."""
-    a, b = (rows.reshape(-1, rows.shape[-1]).astype(np.float64) for rows in (logits, expected))
+def compare(logits: Float32, expected: npt.NDArray[Any], meaning: Meaning = ONE_OF) -> Verdict:
+    """Compare logits (M,...,K) with the golden ones, of the same shape; NaN never passes."""
+    columns = logits.shape[-1]
+    a, b = (rows.reshape(-1, columns).astype(np.float64) for rows in (logits, expected))
+    changed = float(meaning.changed(a, b).mean())
+    if not meaning.by_row:
+        a, b = a.reshape(len(logits), -1), b.reshape(len(logits), -1)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = (a * b).sum(axis=1) / np.maximum(norms, 1e-12)
     worst = float(np.where(np.isfinite(cosine), cosine, -1).min())
-    return Verdict(worst, float((a.argmax(axis=1) != b.argmax(axis=1)).mean()))
+    return Verdict(worst, changed)
 
 
 def reproduces(engine: Engine, bundle: Bundle) -> Verdict:
@@ -80,9 +92,9 @@ def reproduces(engine: Engine, bundle: Bundle) -> Verdict:
     entry = bundle.manifest.golden
     if entry is None:
         raise BundleError(f"bundle {bundle.folder} has no golden.npz; export it again")
-    count, worst, changed = 0, 1.0, 0.0
+    count, worst, changed, meaning = 0, 1.0, 0.0, answers.of(bundle.manifest)
     for crops, expected in _sequences(bundle, entry):
-        verdict = compare(roll(engine, bundle, crops), expected)
+        verdict = compare(roll(engine, bundle, crops), expected, meaning)
         count += len(crops)
         worst = min(worst, verdict.min_cosine)
         changed += len(crops) * verdict.label_changes

@@ -1,34 +1,50 @@
-"""From logits to a label, or to abstention."""
+"""From logits to the answer for one face: by the bundle's meaning of them, and by how large the face is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-import numpy as np
-
-from edge.data import UNCERTAIN, Float32
+from edge import answers
+from edge.config import DecisionConfig
+from edge.data import Answer, Float32
+from edge.errors import ConfigError
+from edge.manifest import Manifest
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Temperature scaling (Guo et al., ICML 2017) and the rules for abstention."""
+    """The rules of a bundle; by default its network chooses one of the labels."""
 
     labels: Sequence[str]
     temperature: float
     abstain_below: float  # top probability below which the label is "uncertain"
     min_face_px: float  # likewise for the side of the face square, in frame pixels
+    meant: answers.Meaning | None = None  # of a bundle, in place of the above
+
+    @classmethod
+    def of(cls, manifest: Manifest, settings: DecisionConfig) -> Decision:
+        """The bundle's rules, unless the settings override its threshold; ConfigError if it can have none."""
+        meant, threshold = answers.of(manifest), settings.abstain_below
+        if threshold and not meant.chooses:
+            raise ConfigError(
+                f"decision.abstain_below is {threshold}, but the network of {manifest.name} does not choose "
+                "one of its labels; leave it out"
+            )
+        if threshold is not None:
+            meant = replace(meant, abstain_below=threshold)
+        return cls(meant.labels, meant.temperature, meant.abstain_below, settings.min_face_px, meant)
+
+    @cached_property
+    def meaning(self) -> answers.Meaning:
+        """What the numbers mean."""
+        return self.meant or answers.OneOf(tuple(self.labels), self.temperature, self.abstain_below)
 
     def probabilities(self, logits: Float32) -> Float32:
-        """Softmax of ``logits`` (...,K) / temperature; each row sums to 1."""
-        scaled = logits.astype(np.float64) / self.temperature
-        powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-        probabilities: Float32 = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
-        return probabilities
+        """Probabilities (...,K) from logits (...,K), or whatever numbers the network gives."""
+        return self.meaning.numbers(logits)
 
-    def label(self, probabilities: Float32, side_px: float) -> str:
-        """The most probable label, or "uncertain" for a small face or a low maximum."""
-        best = int(probabilities.argmax())
-        if side_px < self.min_face_px or not probabilities[best] >= self.abstain_below:
-            return UNCERTAIN
-        return self.labels[best]
+    def answer(self, numbers: Float32, side_px: float) -> Answer:
+        """The answer with ``numbers`` (K,); a face that is too small is "uncertain" whatever they mean."""
+        return self.meaning.answer(numbers, side_px < self.min_face_px)

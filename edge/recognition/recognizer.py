@@ -80,25 +80,23 @@ class Recognizer:
                 f"the network of {self._manifest.name} gave NaN, infinity or too few numbers for a face; "
                 "use another bundle"
             )
-        probabilities = self._decision.probabilities(logits)
+        numbers = self._decision.probabilities(logits)
         for row, track in enumerate(due):
             track.state = tuple(outputs[tensor.output][row] for tensor in self._state)
             track.steps += 1
             track.last_step_s = frame.timestamp_s
-            track.estimate = self._estimate(frame, track, probabilities[row])
+            track.estimate = self._estimate(frame, track, numbers[row])
 
     def _gap(self, track: Track, frame: Frame) -> float:
         return frame.timestamp_s - (track.last_step_s or 0.0)
 
-    def _estimate(self, frame: Frame, track: Track, probabilities: Float32) -> EmotionEstimate:
+    def _estimate(self, frame: Frame, track: Track, numbers: Float32) -> EmotionEstimate:
         box = track.face.box_xyxy
         return EmotionEstimate(
             track_id=track.id,
             timestamp_s=frame.timestamp_s,
             box_xyxy=box,
-            probabilities=probabilities,
-            labels=self._labels,
-            label=self._decision.label(probabilities, float(box[2] - box[0])),
+            answer=self._decision.answer(numbers, float(box[2] - box[0])),
             warm=track.steps >= self._manifest.warm_steps,
             fresh=True,
         )

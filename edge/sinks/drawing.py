@@ -20,6 +20,7 @@ COLORS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 11
 GRAY = (150, 150, 150)
 DARK, LIGHT = (32, 32, 32), (245, 245, 245)  # contrast 14:1, readable over any scene
 _BARS = 3
+_NAMES = 2  # in a title
 _SMALLEST = 0.8  # of the text size in a picture of 640x480; less cannot be read
 
 
@@ -39,18 +40,19 @@ class Rect(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A line of a plate, with a bar under it of ``share`` of the plate's width."""
+    """A line of a plate, with a bar under it between two shares of the plate's width."""
 
     track: str  # before the label, and never part of one that runs from right to left
     left: str
     right: str
-    share: float
+    begin: float = 0.0
+    end: float = 0.0
 
 
 def draw(frame: Frame, estimates: Sequence[EmotionEstimate]) -> Picture:
     """A BGR copy (H,W,3) of the picture to draw on, with a box and a plate for each estimate.
 
-    A plate names track, label and the three most probable classes. Where it would cover a face or another
+    A plate names track, label and the three strongest labels. Where it would cover a face or another
     plate, it holds the title only.
     """
     base = frame.image if frame.drawn is None else frame.drawn
@@ -85,18 +87,15 @@ def _color(estimate: EmotionEstimate) -> Color:
 
 
 def _rows(estimate: EmotionEstimate) -> list[_Row]:
-    """The title, then the most probable classes."""
-    order = [int(k) for k in np.argsort(-estimate.probabilities)[:_BARS]]
-    names = dict(zip(estimate.labels, text.shown(estimate.labels), strict=True))
-    names[UNCERTAIN] = UNCERTAIN
-    shares = [float(estimate.probabilities[k]) for k in order]
-    sure = "" if estimate.label == UNCERTAIN else f"{shares[0]:.0%}"
-    title = _Row(f"#{estimate.track_id} ", names[estimate.label], sure, 0.0)
-    bars = [
-        _Row("", names[estimate.labels[k]], f"{share:.0%}", share)
-        for k, share in zip(order, shares, strict=True)
-    ]
-    return [title, *bars]
+    """The title, then the strongest labels."""
+    answer, names = estimate.answer, dict(zip(estimate.labels, text.shown(estimate.labels), strict=True))
+    said = answer.meaning.headline(answer)
+    more = f" +{len(said) - _NAMES}" if len(said) > _NAMES else ""
+    title = ", ".join(names.get(label, label) for label, _ in said[:_NAMES]) + more
+    right = said[0].text if len(said) == 1 else ""
+    bars = answer.meaning.bars(answer, _BARS)
+    rows = [_Row("", names[bar.label], bar.text, bar.begin, bar.end) for bar in bars]
+    return [_Row(f"#{estimate.track_id} ", title, right), *rows]
 
 
 def _place(picture: Picture, box: Rect, rows: Sequence[_Row], taken: Sequence[Rect], scale: float) -> Rect:
@@ -133,9 +132,11 @@ def _plate(picture: Picture, place: Rect, rows: Sequence[_Row], color: Color, sc
             (row.right, right - text.width(row.right, scale)),
         ):
             text.put(picture, part, (x, base), scale, LIGHT)
-        if row.share > 0:
-            end = left + round(row.share * (right - left))
-            cv2.rectangle(picture, (left, base + round(4 * scale)), (end, base + round(6 * scale)), color, -1)
+        if row.end > row.begin:
+            begin, end = (left + round(share * (right - left)) for share in (row.begin, row.end))
+            cv2.rectangle(
+                picture, (begin, base + round(4 * scale)), (end, base + round(6 * scale)), color, -1
+            )
 
 
 def _line(scale: float) -> int:

@@ -1,10 +1,9 @@
-"""A picture of each face's probabilities over time, and a summary of each track."""
+"""A picture of each face's probabilities or values over time, and a summary of each track."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.data import UNCERTAIN, EmotionEstimate, Frame
+from edge.data import EmotionEstimate, Frame, Named
 from edge.system.closing import Closing
 from edge.system.drawing import fonts_for, matplotlib, new_figure
 from edge.system.marks import SOFTWARE
@@ -31,8 +30,13 @@ class TrackSummary:
     first_s: float
     last_s: float
     estimates: int
-    label: str  # the most frequent one
-    mean_probability: float  # of that label; of the top class if the label is "uncertain"
+    said: tuple[Named, ...]  # the most frequent label with its mean probability, or what there is instead
+
+    def text(self, names: Mapping[str, str] | None = None) -> str:
+        """``happiness (0.72)``; with each label as ``names`` has it."""
+        shown = names or {}
+        parts = [shown.get(label, label) + (f" ({number})" if number else "") for label, number in self.said]
+        return ", ".join(parts)
 
 
 class TrajectorySink(Closing):
@@ -72,7 +76,7 @@ class TrajectorySink(Closing):
         labels = next((rows[0].labels for rows in self._tracks.values()), ())
         with fonts_for(labels) as names:
             shown = dict(zip(labels, map(_plain, names), strict=True))
-            return self._picture({UNCERTAIN: UNCERTAIN, **shown})
+            return self._picture(shown)
 
     def _picture(self, names: Mapping[str, str]) -> bytes:
         """The picture with each label as ``names`` has it."""
@@ -101,18 +105,24 @@ class TrajectorySink(Closing):
     def _panel(self, panel: Any, row: TrackSummary, names: Mapping[str, str]) -> None:
         rows = self._tracks[row.track_id]
         times = [estimate.timestamp_s for estimate in rows]
-        probabilities = np.stack([estimate.probabilities for estimate in rows], axis=1)
+        numbers, axis = np.stack([e.answer.numbers for e in rows], axis=1), rows[0].answer.meaning.axis
         labels = [names[label] for label in rows[0].labels]
         if len(rows) == 1:  # a line of a single point has no area
-            times, probabilities = [times[0] - 0.5, times[0] + 0.5], probabilities.repeat(2, axis=1)
+            times, numbers = [times[0] - 0.5, times[0] + 0.5], numbers.repeat(2, axis=1)
         colors = [COLORS[k % len(COLORS)] for k in range(len(labels))]
-        panel.stackplot(times, probabilities, labels=labels, colors=colors, alpha=0.85, linewidth=0)
+        if axis.stacked:
+            panel.stackplot(times, numbers, labels=labels, colors=colors, alpha=0.85, linewidth=0)
+        else:
+            for label, color, line in zip(labels, colors, numbers, strict=True):
+                panel.plot(times, line, label=label, color=color, linewidth=1.6)
+        low, high = min(axis.low, float(numbers.min())), max(axis.high, float(numbers.max()))
         cold = [estimate.timestamp_s for estimate in rows if not estimate.warm]
         if cold:
-            panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor="white", hatch="///", alpha=0.6)
-        panel.set(ylim=(0, 1), ylabel="probability", yticks=(0, 0.5, 1))
+            edge = "white" if axis.stacked else "#cccccc"
+            panel.axvspan(min(cold), max(cold), facecolor="none", edgecolor=edge, hatch="///", alpha=0.6)
+        panel.set(ylim=(low, high), ylabel=axis.title, yticks=(low, (low + high) / 2, high))
         until = f" to {row.last_s:.1f} s" if len(rows) > 1 else ""
-        title = f"face {row.track_id}: {names[row.label]}, {row.first_s:.1f} s{until}"
+        title = f"face {row.track_id}: {row.text(names)}, {row.first_s:.1f} s{until}"
         panel.set_title(f"{title} (hatched: warming up)" if cold else title, loc="left", fontsize=10)
         for side in ("top", "right"):
             panel.spines[side].set_visible(False)
@@ -124,10 +134,6 @@ def _plain(label: str) -> str:
 
 
 def _summary(track_id: int, rows: list[EmotionEstimate]) -> TrackSummary:
-    label = Counter(estimate.label for estimate in rows).most_common(1)[0][0]
-    if label == UNCERTAIN:
-        values = [float(estimate.probabilities.max()) for estimate in rows]
-    else:
-        values = [float(estimate.probabilities[estimate.labels.index(label)]) for estimate in rows]
+    answers = [estimate.answer for estimate in rows]
     first, last = rows[0].timestamp_s, rows[-1].timestamp_s
-    return TrackSummary(track_id, first, last, len(rows), label, float(np.mean(values)))
+    return TrackSummary(track_id, first, last, len(rows), answers[0].meaning.over(answers))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import estimates
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ class Clock:
 
 
 def estimate(label: str = "happiness", fresh: bool = True) -> EmotionEstimate:
-    return EmotionEstimate(1, 0.0, np.zeros(4, np.float32), np.zeros(8, np.float32), (), label, True, fresh)
+    return estimates.estimate((0.1, 0.7, 0.2, 0), label=label, fresh=fresh)
 
 
 def run_of(clock: Clock, frames: int, period_s: float = 0.1, age_s: float = 0.03) -> Health:

@@ -7,23 +7,15 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from estimates import estimate, unsure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.data import UNCERTAIN, EmotionEstimate, Frame
+from edge.data import EmotionEstimate, Frame
 from edge.sinks import drawing
 from edge.sinks.drawing import COLORS, DARK, GRAY, LIGHT, Rect, draw
 
-ESTIMATE = EmotionEstimate(
-    track_id=1,
-    timestamp_s=0.0,
-    box_xyxy=np.array([60, 40, 140, 120], np.float32),
-    probabilities=np.array([0.1, 0.7, 0.15, 0.05], np.float32),
-    labels=("neutral", "happiness", "sadness", "anger"),
-    label="happiness",
-    warm=True,
-    fresh=True,
-)
+ESTIMATE = estimate((0.1, 0.7, 0.15, 0.05))
 
 
 def frame(height: int = 480, width: int = 640) -> Frame:
@@ -46,12 +38,12 @@ def plates(picture: np.ndarray) -> list[Rect]:
 
 def test_the_box_has_the_tracks_color_and_gray_where_uncertain() -> None:
     still = frame()
-    for estimate, color in (
+    for shown, color in (
         (ESTIMATE, COLORS[1]),
         (replace(ESTIMATE, track_id=2), COLORS[2]),
-        (replace(ESTIMATE, label=UNCERTAIN), GRAY),
+        (unsure(ESTIMATE), GRAY),
     ):
-        assert tuple(draw(still, [estimate])[80, 60]) == color, "left edge of the box"
+        assert tuple(draw(still, [shown])[80, 60]) == color, "left edge of the box"
     assert np.all(still.image == 80), "the frame itself was drawn upon"
 
 

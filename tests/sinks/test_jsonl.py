@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contracts import check_event_sink
+from estimates import estimate
 from full_disk import full_disk
 
-from edge.data import EmotionEstimate, Frame
+from edge.data import Frame
 from edge.errors import ConfigError, EdgeError, SinkClosed
 from edge.events import EstimateEvent
 from edge.sinks.jsonl import JsonlSink
@@ -26,15 +27,12 @@ from edge.sinks.outputs import EventWriter
 ROOT = Path(__file__).parents[2]
 LABELS = ("neutral", "happiness", "überrascht")
 FRAME = Frame(np.zeros((48, 64), np.uint8), 1.23456, 7)
-ESTIMATE = EmotionEstimate(
+ESTIMATE = estimate(
+    (0.1, 0.65432, 0.24568),
+    LABELS,
     track_id=3,
     timestamp_s=1.23456,
     box_xyxy=np.array([1.26, 2, 30.04, 40], np.float32),
-    probabilities=np.array([0.1, 0.65432, 0.24568], np.float32),
-    labels=LABELS,
-    label="happiness",
-    warm=True,
-    fresh=True,
 )
 EVENT = EstimateEvent.of(FRAME, ESTIMATE, None)
 EXPECTED = {
@@ -62,8 +60,7 @@ def test_contract_and_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_no_line_holds_what_is_no_json(tmp_path: Path, wrong: float) -> None:
     path = tmp_path / "out.jsonl"
-    probabilities = np.array([wrong, 0, 0], np.float32)
-    event = EstimateEvent.of(FRAME, replace(ESTIMATE, probabilities=probabilities), None)
+    event = EstimateEvent.of(FRAME, estimate((wrong, 0, 0), LABELS), None)
     with JsonlSink(str(path)) as sink, pytest.raises(EdgeError, match="jsonl holds NaN or infinity"):
         sink.write([event])
     assert path.read_text() == ""

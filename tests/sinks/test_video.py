@@ -11,24 +11,16 @@ import av
 import numpy as np
 import pytest
 from contracts import check_picture_sink
+from estimates import estimate
 from full_disk import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.data import EmotionEstimate, Frame
+from edge.data import Frame
 from edge.errors import ConfigError, DependencyError
 from edge.sinks.video import VideoSink
 
-ESTIMATE = EmotionEstimate(
-    track_id=1,
-    timestamp_s=0.0,
-    box_xyxy=np.array([60, 40, 140, 120], np.float32),
-    probabilities=np.array([0.1, 0.7, 0.15, 0.05], np.float32),
-    labels=("neutral", "happiness", "sadness", "anger"),
-    label="happiness",
-    warm=True,
-    fresh=True,
-)
+ESTIMATE = estimate((0.1, 0.7, 0.15, 0.05))
 
 
 def frame(i: int, gap_s: float = 0.05, shape: tuple[int, ...] = (240, 320, 3)) -> Frame:
