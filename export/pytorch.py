@@ -88,7 +88,8 @@ def read(given: Given, settings: Mapping[str, Any], steps: Steps) -> Network:
     options = replace(options, time_first=False)
     columns = check_network(network, frames_shape(options), step is None)[-1]
     if options.labels:
-        check_labels(options.labels, columns if columns > 1 else 2)  # one value is yes or no
+        # One output is yes or no, which are two labels, or a single value.
+        check_labels(options.labels, columns if columns > 1 or len(options.labels) == 1 else 2)
     return Network(network, options, _graph(Each(network) if options.smooth else network), step)
 
 

@@ -52,7 +52,7 @@ class Verdict:
     def __str__(self) -> str:
         return (
             f"min cosine {self.min_cosine:.5f}, required {MIN_COSINE}; "
-            f"label changes {self.label_changes:.2%}, allowed {MAX_LABEL_CHANGES:.0%}"
+            f"answers changed {self.label_changes:.2%}, allowed {MAX_LABEL_CHANGES:.0%}"
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.degrade import blur, light
+from edge import answers
 from edge.bundle import Bundle
 from edge.data import Float32
 from edge.manifest import BundleFile
@@ -17,7 +18,7 @@ from edge.preprocess import normalize_crops
 from edge.protocols import Engine
 
 SEQUENCES, STEPS = 64, 12
-CLEAR = 0.5  # logits between the best label and the next; rounding decides nearer ties
+CLEAR = 0.5  # logits to another answer, as from the best label to the next; rounding decides nearer ties
 _CANDIDATES, _DRAWS, _SEED = 768, 64, 7
 _DRAWN = 192  # pixels; drawn large and shrunk, so that lines are smooth
 
@@ -32,7 +33,7 @@ def add_golden(bundle: Bundle, engine: Engine) -> Bundle:
 def golden_sequences(engine: Engine, bundle: Bundle) -> tuple[npt.NDArray[np.uint8], Float32]:
     """Crops (64,12,S,S) uint8 and the logits (64,12,K) that ``engine`` gives them.
 
-    Of many candidates the first 64 are taken whose label is clear at every step: a tie says nothing about
+    Of many candidates the first 64 are taken whose answer is clear at every step: a tie says nothing about
     whether an engine computes correctly. Where fewer are clear, the clearest make up the number.
     """
     rng = np.random.default_rng(_SEED)
@@ -71,7 +72,7 @@ class _Candidates(NamedTuple):
 
 def _run(engine: Engine, bundle: Bundle, drawings: list[_Drawing], least: float) -> _Candidates:
     """Those of ``drawings`` that stay clearer than ``least`` at every step, drawn and run step by step."""
-    left = np.arange(len(drawings))
+    left, meaning = np.arange(len(drawings)), answers.of(bundle.manifest)
     size = bundle.manifest.input.size
     crops = np.empty((len(drawings), STEPS, size, size), np.uint8)
     margin = np.full(len(drawings), CLEAR)
@@ -82,19 +83,13 @@ def _run(engine: Engine, bundle: Bundle, drawings: list[_Drawing], least: float)
             crops[row, at] = drawings[row].face(at, size)
         out = engine.run({"face": normalize_crops(crops[left, at], bundle.manifest), **states})
         logits[left, at] = out["logits"]
-        margin[left] = np.minimum(margin[left], clearness(out["logits"]))
+        margin[left] = np.minimum(margin[left], meaning.margin(out["logits"]))
         stay = margin[left] > least
         left = left[stay]
         states = {t.input: np.ascontiguousarray(out[t.output][stay]) for t in bundle.state}
         if not len(left):
             break
     return _Candidates(crops[left], logits[left], margin[left])
-
-
-def clearness(logits: Float32) -> Float32:
-    """How far the best label (N,) lies before the next in logits (N,K)."""
-    second, best = np.sort(logits, axis=-1)[..., -2:].T
-    return np.asarray(best - second, np.float32)
 
 
 def draw(count: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

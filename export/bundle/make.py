@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from calibration.collect import load_walks
+from edge import answers
 from edge.bundle import Bundle, StateTensor
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
@@ -37,7 +37,7 @@ from export.graph.states import tensors
 from export.graph.to_onnx import export_step
 from export.graph.window import Window
 from export.parity import proof, references
-from export.parity.agreement import agreement, table
+from export.parity.agreement import Changed, agreement, table
 from export.parity.faces import Faces
 from export.parity.proof import Float32
 from export.parity.references import WindowLogits
@@ -87,7 +87,7 @@ def bundle_onnx(
         if isinstance(origin, Plain):
             original = Averaged(origin, each)
     step = _rewritten(frames, options.reset, output, options.meaning)
-    _check_meaning(step.answer)
+    _tell_meaning(step.answer, steps)
     check_labels(options.labels, step.classes)
     if step.left_out:
         taken = frames.output(output).removeprefix(window.PREFIX)
@@ -113,12 +113,13 @@ def bundle_onnx(
         about = proof.prove(engine, step.state, faces, reference, rolled[:, : proof.STEPS])
         if original is not None:
             steps.begin("comparing the window with PyTorch")
-            about["framework_max_abs"] = references.against_torch(
-                original, logits, step.answer, faces, frames
-            )
+            worst = references.against_torch(original, logits, step.answer, faces, frames)
+            about["framework_max_abs"] = worst
         about |= {"source_sha256": sha256(path)} | {key: getattr(options, key) for key in AS_MADE}
-        rows = _agreement(variants, logits, frames.steps, faces, steps, {options.reset: rolled})
-        return _finish(folder, replace(manifest, proof=about), engine, rows, steps)
+        described = replace(_meant(manifest, step.answer.kind, rolled), proof=about)
+        changed = answers.of(described).changed
+        rows = _agreement(variants, logits, frames.steps, faces, steps, {options.reset: rolled}, changed)
+        return _finish(folder, described, engine, rows, steps)
 
     write_bundle(out, fill)
 
@@ -132,50 +133,72 @@ def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options
     state, length = tensors(model.state), options.window or 32  # type: ignore[arg-type]
     manifest = _manifest(options, options.size, options.channels, length, state)
     faces = real_faces(options.data, manifest, steps)
-    answer = _meaning(model, origin, faces, length, options.meaning)
-    _check_meaning(answer)
+    shape = (options.channels, options.size, options.size)
+    steps.begin("exporting the step with PyTorch")
+    with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as scratch:
+        export_step(model, state, shape, path := Path(scratch) / FP32)
+        graph = onnx.load(str(path))
+    answer = _meaning(model, graph, origin, faces, length, options.meaning)
+    _tell_meaning(answer, steps)
     model, whole = Meant(model, answer), model is not origin
 
     def fill(folder: Path) -> Bundle:
-        steps.begin("exporting the step with PyTorch")
-        export_step(model, state, (options.channels, options.size, options.size), folder / FP32)
+        if answer.form == "logits":
+            onnx.save_model(graph, str(folder / FP32))
+        else:
+            export_step(model, state, shape, folder / FP32)
         engine = Counted(folder / FP32, steps)
         check_labels(options.labels, int(engine.outputs["logits"].shape[-1] or 0))
         reference = references.prefixes(origin, length) if whole else references.every_step(model)
         long = max(proof.STEPS, 20 * length) if whole else proof.STEPS
         rolled = _rolled(engine, state, faces, steps, long)
         steps.begin(f"comparing {min(proof.STEPS, faces.shape[1])} steps with PyTorch")
-        answers = answer.output if whole else np.asarray
-        about = proof.prove(engine, state, faces, reference, rolled[:, : proof.STEPS], answers)
-        rows = []
+        given = answer.output if whole else np.asarray
+        about = proof.prove(engine, state, faces, reference, rolled[:, : proof.STEPS], given)
+        rows, described = [], _meant(manifest, answer.kind, rolled)
         if whole:
             steps.begin("comparing the stream with a sliding window")
-            logits = partial(references.torch_logits, origin)
-            rows = agreement({"never": (engine, state)}, logits, length, faces, {"never": rolled})
-        return _finish(folder, replace(manifest, proof={**about, "reset": "never"}), engine, rows, steps)
+
+            def logits(windows: Float32) -> Float32:
+                return answer.undone(references.torch_logits(origin, windows))
+
+            changed = answers.of(described).changed
+            rows = agreement({"never": (engine, state)}, logits, length, faces, {"never": rolled}, changed)
+        return _finish(folder, replace(described, proof={**about, "reset": "never"}), engine, rows, steps)
 
     write_bundle(out, fill)
 
 
-def _meaning(step: nn.Module, origin: nn.Module, faces: Faces, length: int, kind: str) -> Answer:
+def _meaning(
+    step: nn.Module, graph: ModelProto, origin: nn.Module, faces: Faces, length: int, kind: str
+) -> Answer:
     """What a step in PyTorch gives: by its own looks, or by the answers of the network it is a part of."""
     seen = np.ascontiguousarray(faces[:2, :length])
     with torch.inference_mode():
         given = references.unroll(step, torch.from_numpy(seen))[:, -1].numpy()
+    looks = meaning.of_step(given, graph, kind)
     if step is origin:
-        return meaning.judged(given, "", "", "", kind)
-    answer = meaning.related(given, references.torch_logits(origin, seen), proof.TOLERANCE)
-    return replace(answer, kind=kind or answer.kind)
+        return looks
+    return meaning.related(looks, given, references.torch_logits(origin, seen), proof.TOLERANCE, kind)
 
 
-def _check_meaning(answer: Answer) -> None:
-    """EdgeError for what the runtime cannot carry: it takes the softmax of whatever a step gives."""
+def _tell_meaning(answer: Answer, steps: Steps) -> None:
+    """Say what the output is taken for, unless it is one of the labels."""
     if answer.kind != "softmax":
-        what = "independent labels, each with a sigmoid" if answer.kind == "sigmoid" else "values"
-        raise EdgeError(
-            f"the output is {what}, but the runtime answers with one of K classes; train with a softmax, or "
-            "pass --meaning softmax if its numbers are logits of one of K"
+        what = "independent labels" if answer.kind == "sigmoid" else "values"
+        steps.say(
+            f"the output is taken as {what} ({answer.kind}); --meaning softmax if it gives logits of one of "
+            "the labels"
         )
+
+
+def _meant(manifest: Manifest, kind: str, rolled: Float32) -> Manifest:
+    """The manifest with what the output means; ``rolled`` has values that it takes."""
+    if kind != "values":
+        return replace(manifest, output=kind)
+    low, high = float(np.floor(rolled.min())), float(np.ceil(rolled.max()))
+    ends = (min(low, 0.0), max(high, 1.0))
+    return replace(manifest, output=kind, value_range=(-1.0, 1.0) if min(ends) >= -1 >= -max(ends) else ends)
 
 
 def frames_shape(options: Options) -> tuple[int, ...]:
@@ -265,6 +288,7 @@ def _agreement(
     faces: Faces,
     steps: Steps,
     rolled: Mapping[str, Float32],
+    changed: Changed,
 ) -> list[dict[str, Any]]:
     """How well each kind of reset agrees with a sliding window; ``rolled`` holds what is known of "never"."""
     engines = {}
@@ -278,4 +302,4 @@ def _agreement(
         for reset, step in variants.items():
             onnx.save_model(step.model, path := str(Path(folder) / f"{reset}.onnx"))
             engines[reset] = (Counted(Path(path), steps), step.state)
-        return agreement(engines, logits, length, faces, never)
+        return agreement(engines, logits, length, faces, never, changed)

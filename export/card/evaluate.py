@@ -28,7 +28,7 @@ from edge.session import Parts
 from edge.system.progress import with_progress
 from export.data import datasets
 from export.data.datasets import Clip
-from export.data.labeled import need_labeled
+from export.data.labeled import check_chooses, need_labeled
 from export.int8.reference_engine import reference_engines
 from export.metrics.accuracy import STILL_STEPS, still_logits
 from export.metrics.set_report import report
@@ -50,6 +50,7 @@ def evaluate(
     if cropped and kind == "ferplus":
         raise EdgeError("FER+ is cropped as it is; leave --cropped out")
     bundle, detected_by = load(folder), None
+    check_chooses(bundle)
     about = bundle.manifest
     engines, names = reference_engines(bundle), datasets.canonical(bundle.labels)
     if kind == "ferplus":

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration import arrays
+from edge import answers
 from edge.bundle import Bundle
 from edge.errors import EdgeError, reason
 from export.data import ferplus
@@ -32,12 +33,14 @@ def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled 
     bundle's order, and -1 where the bundle lacks one. None where ``path`` holds no labels.
     """
     if path.is_dir() and not choosing:
+        check_chooses(bundle)
         return _by_votes(*ferplus.public_test(path), bundle)
     if path.suffix != ".npz":
         return None
     try:
         found = arrays.load(path)
         if {"images", "labels"} <= set(found):
+            check_chooses(bundle)
             return _labeled(path, found["images"], found["labels"], len(bundle.labels))
     except ValueError as error:
         raise EdgeError(
@@ -45,6 +48,7 @@ def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled 
         ) from error
     if "webp" not in found:
         return None
+    check_chooses(bundle)
     data = ferplus.load(path)
     rows = data.fold == (1 if choosing else 2)
     return _by_votes(data.images[rows], data.votes[rows], bundle)
@@ -58,6 +62,15 @@ def need_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled:
     if data is None:
         raise EdgeError(f"{path} holds no labeled faces; pass an .npz with 'images' and 'labels'")
     return data
+
+
+def check_chooses(bundle: Bundle) -> None:
+    """EdgeError unless the network chooses one label: each labeled face has one that is right."""
+    if not answers.of(bundle.manifest).chooses:
+        raise EdgeError(
+            f"{bundle.folder} has the output {bundle.manifest.output}, but of labeled faces each has "
+            "one right label; measure it on the lines of emotion-edge run --jsonl instead"
+        )
 
 
 def _by_votes(images: npt.NDArray[np.uint8], votes: npt.NDArray[np.uint8], bundle: Bundle) -> Labeled:

@@ -6,11 +6,11 @@ network that gives probabilities already has to give their logarithms instead: s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from onnx import NodeProto
+from onnx import ModelProto, NodeProto
 
 from edge.errors import EdgeError
 from export.graph.cells import Nodes
@@ -70,6 +70,16 @@ class Answer:
             return np.asarray(1 / (1 + np.exp(-values)), np.float32)
         return values
 
+    def undone(self, output: Float32) -> Float32:
+        """Logits (...,K) from which the network's own answers follow."""
+        if self.form in ("odds", "chance") and self.closing == "Sigmoid":
+            return replace(self, form="chance", closing="").logits(output)
+        if self.closing == "Sigmoid":
+            return replace(self, form="chances", closing="").logits(output)
+        if self.closing == "Softmax":
+            return replace(self, form="probabilities", closing="").logits(output)
+        return self.logits(output)
+
     def write(self, out: Nodes, values: str) -> str:
         """The nodes for ``logits``; ``values`` are rows (N,columns)."""
         floor = out.constant(np.array(TINY, np.float32))
@@ -103,7 +113,7 @@ def judged(
     ``before`` is the tensor that goes into that operator. ``bounded``: sigmoids alone decide its range, since
     logits may lie within 0..1 by chance.
     """
-    if kind == "values":
+    if kind == "values" or (closing == "Tanh" and not kind):  # logits between -1 and 1 could not say much
         return Answer(output, "values")
     inside = bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all())
     bounded = bounded and inside
@@ -124,19 +134,29 @@ def judged(
     return Answer(output, kind or "softmax")
 
 
-def related(step: Float32, network: Float32, tolerance: float) -> Answer:
+def of_step(values: Float32, step: ModelProto, kind: str = "") -> Answer:
+    """What a step in PyTorch gives, by its values (rows,K) and how its export ``step`` ends."""
+    makers = {name: node for node in step.graph.node for name in node.output}
+    closing, _ = _closing(makers, output := step.graph.output[0].name)
+    bounded = closing == "Sigmoid" or _made_of_sigmoids(makers, output)
+    return judged(values, closing if closing == "Tanh" else "", "", "", kind, bounded)
+
+
+def related(looks: Answer, step: Float32, network: Float32, tolerance: float, kind: str = "") -> Answer:
     """What a step in PyTorch gives, by comparing it with its network's answers (rows,K) to the same faces.
 
-    EdgeError if no rule leads from the one to the other.
+    ``looks`` is what it gives by itself, ``kind`` what the user says that it means. EdgeError if no rule
+    leads from the one to the other.
     """
-    looks = judged(step, "", "", "")
     choices = [looks, *(Answer("", _KIND_OF[closing], closing=closing) for closing in _KIND_OF)]
     if step.shape[-1] == 1:
         choices = [looks, Answer("", form="odds", closing="Sigmoid")]
+    if kind == "values":  # are what the network gives, not what a sigmoid makes of it
+        choices = [looks]
     for answer in choices:
         expected = answer.output(answer.logits(step))
         if expected.shape == network.shape and np.abs(expected - network).max() <= tolerance:
-            return answer
+            return replace(answer, kind=kind or answer.kind)
     apart = float(np.abs(step - network).max()) if step.shape == network.shape else float("inf")
     raise EdgeError(
         f"the parts differ from the whole network (max_abs {apart:.2g}), also behind a softmax or sigmoid; "
@@ -154,7 +174,7 @@ def _closing(makers: dict[str, NodeProto], output: str) -> tuple[str, str]:
     node = makers.get(output)
     while node is not None and node.op_type in _SHAPES:
         output, node = node.input[0], makers.get(node.input[0])
-    known = node is not None and node.op_type in ("Softmax", "LogSoftmax", "Sigmoid")
+    known = node is not None and node.op_type in ("Softmax", "LogSoftmax", "Sigmoid", "Tanh")
     return (node.op_type, node.input[0]) if node is not None and known else ("", output)
 
 

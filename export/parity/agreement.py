@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from edge.engines.golden import roll_faces
+from edge.engines.golden import ONE_OF, roll_faces
 from edge.protocols import Engine
 from export.parity.proof import AnyFaces, Float32, State
 from export.parity.references import WindowLogits
+
+Changed = Callable[[Float32, Float32], npt.NDArray[np.bool_]]
 
 
 def at_steps(window: int) -> list[int]:
@@ -24,11 +27,13 @@ def agreement(
     window: int,
     faces: AnyFaces,
     rolled: Mapping[str, Float32] | None = None,
+    changed: Changed = ONE_OF.changed,
 ) -> list[dict[str, Any]]:
-    """Share of sequences, per kind of reset and step, in which stream and window give one label.
+    """Share of sequences, per kind of reset and step, in which stream and window give the same answer.
 
     ``faces`` is (M, 20 windows or more, C,S,S). A window that is not full yet repeats its first frame in
-    front. ``rolled`` holds logits (M, 20 windows, K) that an engine gave already.
+    front. ``rolled`` holds logits (M, 20 windows, K) that an engine gave already, ``changed`` says which rows
+    of logits (M,K) give another answer than expected.
     """
     expected = {}
     for step in at_steps(window):
@@ -38,12 +43,12 @@ def agreement(
     for reset, (engine, state) in engines.items():
         known = (rolled or {}).get(reset)
         for step in at_steps(window):
-            answers = (
+            logits = (
                 known[:, step - 1]
                 if known is not None
                 else _answers(reset, engine, state, faces, step, window)
             )
-            same = float((answers.argmax(-1) == expected[step].argmax(-1)).mean())
+            same = 1 - float(changed(logits, expected[step]).mean())
             rows.append({"reset": reset, "step": step, "n": len(faces), "same_label": round(same, 4)})
     return rows
 
@@ -70,7 +75,7 @@ def by_reset(rows: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Plain text, one line per kind of reset."""
     steps = sorted({row["step"] for row in rows})
-    lines = ["same label as the sliding window after" + "".join(f"{step:>8}" for step in steps) + " steps"]
+    lines = ["same answer as the sliding window after" + "".join(f"{step:>8}" for step in steps) + " steps"]
     for reset, shares in by_reset(rows).items():
         lines.append(f"  --reset {reset:<28}" + "".join(f"{shares[step]:>8.0%}" for step in steps))
     return "\n".join(lines) + f"\n  ({rows[0]['n']} sequences)"

@@ -28,7 +28,7 @@ ALONE = [
     *(replace(PLAIN, between=name) for name in networks.BETWEEN),
     *(replace(PLAIN, recurrent=name) for name in networks.RECURRENT),
     *(replace(PLAIN, head=name) for name in networks.HEADS),
-    *(replace(PLAIN, output=name) for name in networks.OUTPUTS),
+    *(replace(PLAIN, output=name) for name in (*networks.OUTPUTS, "tanh")),
     *(replace(PLAIN, axes=axes) for axes in ("TBCHW", "BCTHW")),
     *(replace(PLAIN, batch=batch) for batch in ("one", "two")),
 ]

@@ -338,6 +338,7 @@ class Output(nn.Module):
             "squeezed": lambda: z.softmax(-1).reshape(-1, CLASSES),
             "average": lambda: (z.softmax(-1) + (2 * z).softmax(-1)) / 2,
             "sigmoid": lambda: z.sigmoid(),
+            "tanh": lambda: z.tanh(),
             "hidden": lambda: (z, y[:, -1]),
             "second": lambda: (z, self.extra(z).tanh()),
         }

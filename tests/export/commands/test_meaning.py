@@ -1,0 +1,165 @@
+"""Networks for several labels and for values become bundles that answer what they answer, by every way in."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.export
+pytest.importorskip("onnx")
+torch = pytest.importorskip("torch")
+
+from edge import answers  # noqa: E402
+from edge import bundle as bundles  # noqa: E402
+from edge.engines import golden  # noqa: E402
+from edge.engines.ort import OrtEngine  # noqa: E402
+from edge.errors import EdgeError  # noqa: E402
+from export.commands import bundle as command  # noqa: E402
+
+STEPS, SIDE = 4, 16
+NETWORKS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, count, ending, scale):
+        super().__init__()
+        self.cnn = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.AvgPool2d(3), nn.Flatten())
+        self.rnn = nn.GRU(16, 6, batch_first=True)
+        last = nn.Linear(6, count)
+        with torch.no_grad():
+            last.weight *= scale
+        self.out = nn.Sequential(last, *ending)
+
+    def forward(self, frames):
+        b, t = frames.shape[:2]
+        y, _ = self.rnn(self.cnn(frames.flatten(0, 1)).view(b, t, -1))
+        return self.out(y[:, -1])
+
+def units():
+    return Net(5, [nn.Sigmoid()], 6)
+
+def affect():
+    return Net(2, [nn.Tanh()], 3)
+
+def yes():
+    return Net(1, [nn.Sigmoid()], 6)
+
+def intensity():
+    return Net(3, [nn.Identity()], 9)
+"""
+LABELS = {
+    "units": "AU1,AU2,AU4,AU6,AU12",
+    "affect": "valence,arousal",
+    "yes": "calm,tense",
+    "intensity": "a,b,c",
+}
+KIND = {"units": "sigmoid", "affect": "values", "yes": "softmax", "intensity": "values"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from export.bundle.golden import draw
+
+    folder = tmp_path_factory.mktemp("meaning")
+    (folder / "meant.py").write_text(NETWORKS)
+    sys.path.insert(0, str(folder))
+    np.savez(folder / "set.npz", crops=draw(8, 24, np.random.default_rng(0)))
+    for name in LABELS:
+        net = network(name)
+        torch.save(net.state_dict(), folder / f"{name}.pt")
+        frames = torch.rand(2, STEPS, 1, SIDE, SIDE)
+        torch.onnx.export(
+            net, (frames,), str(folder / f"{name}.onnx"), dynamo=False,
+            input_names=["x"], dynamic_axes={"x": {0: "B"}},
+        )  # fmt: skip
+    return folder
+
+
+def network(name: str) -> torch.nn.Module:
+    import meant
+
+    torch.manual_seed(3)
+    return getattr(meant, name)().eval()
+
+
+def bundle(folder: Path, name: str, way: str, *more: str) -> Path:
+    """The bundle of a network, by --onnx, --model or [parts]."""
+    out = folder / f"{name}-{way}-{len(more)}"
+    given = ["--onnx", f"{folder}/{name}.onnx"]
+    if way != "onnx":
+        given = ["--model", f"meant:{name}", "--weights", f"{folder}/{name}.pt", "--window", str(STEPS)]
+        given += ["--size", str(SIDE)]
+    if way == "parts":
+        (folder / "parts.toml").write_text('[parts]\nencoder = "cnn"\nrecurrent = "rnn"\nhead = "out"\n')
+        given += ["--config", f"{folder}/parts.toml"]
+    given += ["--labels", LABELS[name], "--normalize", "unit", "--step-hz", "10"]
+    given += ["--data", f"{folder}/set.npz", "-o", str(out), *more]
+    parser = argparse.ArgumentParser()
+    command.add_options(parser)
+    args = parser.parse_args(given)
+    command.check(args)
+    command.run(args)
+    return out
+
+
+CASES = [
+    *((name, way) for name in ("units", "affect", "yes") for way in ("onnx", "model", "parts")),
+    ("intensity", "onnx"),
+    ("intensity", "parts"),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "way"), CASES)
+def test_the_runtime_answers_what_the_network_answers(
+    folder: Path, name: str, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--meaning", "values") if name == "intensity" else ()
+    loaded = bundles.load(bundle(folder, name, way, *more))
+    manifest, told = loaded.manifest, capsys.readouterr().err
+    assert manifest.output == KIND[name]
+    assert (f"({KIND[name]})" in told) == (KIND[name] != "softmax"), told
+    crops = np.random.default_rng(0).integers(0, 256, (6, STEPS, SIDE, SIDE), np.uint8)
+    with OrtEngine(loaded.model("fp32")) as engine:
+        found = answers.of(manifest).numbers(golden.roll(engine, loaded, crops)[:, -1])
+        assert golden.reproduces(engine, loaded).passed
+    with torch.inference_mode():
+        expected = network(name)(torch.from_numpy(crops[:, :, None].astype(np.float32) / 255)).numpy()
+    if name == "yes":
+        expected = np.concatenate([1 - expected, expected], axis=1)
+    assert np.ptp(expected, axis=0).max() > 1e-4, "the network sees a difference"
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    if name == "affect":
+        assert manifest.value_range == (-1, 1)
+    if name == "intensity":
+        low, high = manifest.value_range or (0, 0)
+        assert low <= expected.min() < expected.max() <= high
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_was_made_is_verified_and_what_needs_one_right_label_refused(folder: Path, capsys) -> None:
+    from edge.system.steps import Steps
+    from export.card.evaluate import evaluate
+    from export.card.verify import verify
+
+    made = bundle(folder, "units", "onnx", "--name", "units")
+    assert verify(made, folder / "units.onnx", f"{folder}/set.npz", None, None, Steps("test"))
+    assert "answers changed: 0.00%" in capsys.readouterr().out
+    faces = np.zeros((3, SIDE, SIDE), np.uint8)
+    np.savez(folder / "labeled.npz", images=faces, labels=np.arange(3))
+    with pytest.raises(EdgeError, match="has the output sigmoid, but of labeled faces each has one right"):
+        verify(made, None, f"{folder}/labeled.npz", None, None, Steps("test"))
+    with pytest.raises(EdgeError, match="has the output sigmoid"):
+        evaluate(made, "folder", folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_meaning_that_is_given_wins(folder: Path) -> None:
+    made = bundle(folder, "affect", "onnx", "--meaning", "softmax")
+    assert "output" not in json.loads((made / "manifest.json").read_text())
