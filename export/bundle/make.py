@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from onnx import ModelProto
 from torch import nn
 
 from calibration.collect import load_walks

@@ -115,6 +115,10 @@ def judged(
     """
     if kind == "values" or (closing == "Tanh" and not kind):  # logits between -1 and 1 could not say much
         return Answer(output, "values")
+    if kind == "sigmoid" and closing in ("Softmax", "LogSoftmax"):
+        raise EdgeError(
+            f"the output ends in a {closing}, so one label excludes the others; leave --meaning sigmoid out"
+        )
     inside = bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all())
     bounded = bounded and inside
     if values.shape[-1] == 1:
