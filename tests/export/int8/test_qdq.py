@@ -20,6 +20,8 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("torch")
 
+from nvidia_judge import parse  # noqa: E402
+
 from calibration import ranges as tables  # noqa: E402
 from calibration.sequences import SequenceRecipe, generate  # noqa: E402
 from edge.preprocess import normalize_crops  # noqa: E402
@@ -231,45 +233,19 @@ def test_a_swapped_label_order_is_caught(model, reference, tmp_path) -> None:
     assert not reproduces(OrtEngine(write(made, tmp_path)), reference).passed
 
 
-@pytest.fixture(scope="module")
-def judge():
-    """parse(path) -> (accepted, size of a plan for SM86, first complaint)."""
-    trt = pytest.importorskip("tensorrt_rtx", reason="no TensorRT-RTX; make judge installs it")
-
-    def parse(path):
-        logger = trt.Logger(trt.Logger.INTERNAL_ERROR)
-        builder = trt.Builder(logger)
-        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, logger)
-        if not parser.parse_from_file(str(path)):
-            return False, 0, parser.get_error(0).desc()
-        config, profile = builder.create_builder_config(), builder.create_optimization_profile()
-        for at in range(network.num_inputs):
-            tensor = network.get_input(at)
-            row = tuple(tensor.shape)[1:]
-            profile.set_shape(tensor.name, (1, *row), (4, *row), (8, *row))
-        config.add_optimization_profile(profile)
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(trt.ComputeCapability.SM86, 0)
-        plan = builder.build_serialized_network(network, config)
-        return True, 0 if plan is None else plan.nbytes, ""
-
-    return parse
-
-
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_nvidias_parser_builds_the_tensorrt_dialect(
-    model, table, judge, recurrent: bool, half: bool, tmp_path
+    model, table, recurrent: bool, half: bool, tmp_path
 ) -> None:
     made = qdq.quantize(model, table, "trt", recurrent)
-    accepted, size, complaint = judge(write(to_half(made) if half else made, tmp_path))
+    accepted, size, complaint = parse(write(to_half(made) if half else made, tmp_path))
     assert accepted, complaint
     assert size > 100_000
 
 
-def test_nvidias_parser_refuses_the_processors_dialect(model, table, judge, tmp_path) -> None:
-    accepted, _, complaint = judge(write(qdq.quantize(model, table, "cpu"), tmp_path))
+def test_nvidias_parser_refuses_the_processors_dialect(model, table, tmp_path) -> None:
+    accepted, _, complaint = parse(write(qdq.quantize(model, table, "cpu"), tmp_path))
     assert not accepted
     assert "Int32" in complaint or "shiftIsAllZeros" in complaint
 
