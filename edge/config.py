@@ -45,7 +45,9 @@ class SourceConfig:
     address: str = setting("demo", "camera, file or folder")
     width: int | None = setting(None, "requested from a camera", "pixels", 1, 16384, "the camera's choice")
     height: int | None = setting(None, "requested from a camera", "pixels", 1, 16384, "the camera's choice")
-    color: bool = setting(False, "color even from a camera that can deliver luma only")
+    color: bool = setting(
+        False, "color even from a camera that can deliver luma only; automatic if the network takes color"
+    )
     draw: bool = setting(False, "a color picture to draw on; set automatically if a clip is written")
     fps: float | None = setting(
         None,

@@ -31,6 +31,14 @@ class FaceInput:
     channels: int
     normalization: str  # none, unit, signed, imagenet, standardize
     crop: CropGeometry = field(default_factory=CropGeometry)
+    # What the channels are: rgb or bgr; gray: luma, in each of three as well. A manifest without it means
+    # gray, because every network was fed and proven so when manifests could not say.
+    color: str = "gray"
+
+    @property
+    def in_color(self) -> bool:
+        """Whether the network takes faces in color."""
+        return self.color != "gray"
 
 
 @dataclass(frozen=True)
@@ -96,9 +104,10 @@ class Manifest:
         """The content of manifest.json; empty optional entries are left out."""
         optional = ("explanations", "proof", "calibration", "thresholds")
         rows = asdict(self) | {"output": self.output if self.output != "softmax" else None}
-        return {"format": FORMAT} | {
-            key: value for key, value in rows.items() if value is not None and (value or key not in optional)
-        }
+        if not self.input.in_color:
+            del rows["input"]["color"]
+        kept = {k: v for k, v in rows.items() if v is not None and (v or k not in optional)}
+        return {"format": FORMAT} | kept
 
 
 def parse(document: Mapping[str, Any]) -> Manifest:
@@ -131,6 +140,8 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         yield f"its states and explanations have {values:,} values per face, at most {MOST_VALUES:,} are read"
     if manifest.input.normalization == "imagenet" and manifest.input.channels != 3:
         yield f"input.channels is {manifest.input.channels}, but the normalization imagenet needs 3"
+    if manifest.input.in_color and manifest.input.channels != 3:
+        yield f"input.channels is {manifest.input.channels}, but the color {manifest.input.color} needs 3"
     yield from label_contradictions(manifest.labels)
     yield from _output_contradictions(manifest)
 

@@ -76,8 +76,9 @@ class Parts:
     def frames(self) -> Recovering | NewestFrames:
         """All frames of a file, or the newest intact frames of a camera, which is reopened if it fails."""
         if self.live:
-            return self._open(_camera_frames(self.config, self._idle, self._orientation))
-        source = self._open(sources.open_source(_source(self.config)))
+            config = replace(self.config, source=self._source)
+            return self._open(_camera_frames(config, self._idle, self._orientation))
+        source = self._open(sources.open_source(self._source))
         return self._open(NewestFrames(source, self._orientation))
 
     @cached_property
@@ -134,6 +135,18 @@ class Parts:
         return Decision.of(self.bundle.manifest, self.config.decision)
 
     @cached_property
+    def _source(self) -> SourceConfig:
+        """Settings of the source: within [limits], in color or with pictures to draw on where needed."""
+        settings = self.config.source
+        draws = any(part.pictures for part in outputs.wanted(self.config.output))
+        return replace(
+            settings,
+            color=settings.color or self.bundle.manifest.input.in_color,
+            draw=settings.draw or draws,
+            most_pixels=self.config.limits.most_pixels,
+        )
+
+    @cached_property
     def _detector(self) -> tuple[detectors.DetectorPart, Path | None]:
         return detectors.choose(self.config.detector, self.bundle.folder)
 
@@ -141,18 +154,11 @@ class Parts:
         return enter(self._stack, part)
 
 
-def _source(config: Config) -> SourceConfig:
-    """The settings of the source: bounded by [limits], with pictures to draw on if an output draws."""
-    draws = any(part.pictures for part in outputs.wanted(config.output))
-    most_pixels = config.limits.most_pixels
-    return replace(config.source, draw=config.source.draw or draws, most_pixels=most_pixels)
-
-
 def _camera_frames(config: Config, idle: Callable[[], None], turned: Orientation) -> Recovering:
     settings = config.recovery
     if config.source.fps:  # a camera that was asked for few frames is not silent between two of them
         settings = replace(settings, stall_s=max(settings.stall_s, PERIODS / config.source.fps))
-    camera = Followed(_source(config))
+    camera = Followed(config.source)
 
     def in_process() -> Source:
         source = sources.open_source(camera.now())

@@ -122,6 +122,11 @@ def test_a_file_in_place_of_a_bundle_is_called_a_file(tmp_path: Path) -> None:
             {"input": tiny.manifest()["input"] | {"normalization": "imagenet"}},
             "input.channels is 1, but .* imagenet needs 3",
         ),
+        (
+            {"input": tiny.manifest()["input"] | {"color": "rgb"}},
+            "input.channels is 1, but the color rgb needs 3",
+        ),
+        ({"input": tiny.manifest()["input"] | {"color": "yuv"}}, "input.color is 'yuv', expected one of"),
         ({"temperature": float("nan")}, "NaN is no number in JSON"),
         ({"temperature": 1e-9}, "temperature is 1e-09, expected at least 0.01"),
         ({"step_hz": 1e12}, "step_hz is 1000000000000.0, expected at most 1000"),
@@ -188,3 +193,15 @@ def test_a_model_that_changed_after_the_check_is_not_parsed(tmp_path: Path) -> N
     loaded.model("fp32").write_bytes(good[:-1] + b"x")
     with pytest.raises(BundleError, match=r"model\.fp32\.onnx does not match its manifest"):
         loaded.read_model("fp32")
+
+
+def test_color_is_kept_and_gray_is_not_written(tmp_path: Path) -> None:
+    """A manifest without it was proven with luma in every channel, and so is read as gray."""
+    for number, (given, read) in enumerate(
+        (({}, "gray"), ({"color": "gray"}, "gray"), ({"color": "bgr"}, "bgr"))
+    ):
+        face = {**tiny.manifest()["input"], "channels": 3, **given}
+        manifest = bundle.load(tiny.write(tmp_path / str(number), input=face)).manifest
+        assert manifest.input.color == read
+        assert manifest.to_dict()["input"].get("color", "gray") == read
+        assert ("color" in manifest.to_dict()["input"]) == (read != "gray")

@@ -9,7 +9,7 @@ import cv2
 from edge.capture.addresses import available_cameras, node_of, refuse_absent
 from edge.capture.controls import Controls, set_v4l2
 from edge.capture.cv_capture import GuardedCapture, nominal_fps, report_mode, silence_opencv
-from edge.capture.raw_frames import luma_frame, padded_row, unconverted
+from edge.capture.raw_frames import is_gray, luma_frame, padded_row, unconverted
 from edge.data import Frame
 from edge.errors import SourceError
 from edge.system.closing import Closing
@@ -27,9 +27,9 @@ class OpenCVSource(Closing):
 
     It is ``/dev/video0``, ``"0"``, or a link in ``/dev/v4l/by-id`` or ``by-path``. ``width``, ``height``
     (pixels) and ``fps`` are requests; the log names what it delivers instead. Its frames are luma (H,W),
-    taken from its data without conversion, unless ``color`` asks for BGR (H,W,3) or its format has no luma
-    plane. A frame that cannot be decoded, such as a broken JPEG, is yielded as a 1 x 1 picture.
-    ``controls`` set its exposure.
+    taken from its data without conversion, unless ``color`` asks for BGR (H,W,3) of a camera that has color,
+    or its format has no luma plane. A frame that cannot be decoded, such as a broken JPEG, is yielded as a
+    1 x 1 picture. ``controls`` set its exposure.
     Raises SourceError if the camera cannot be opened, and from ``frames`` if it stops.
     """
 
@@ -51,7 +51,7 @@ class OpenCVSource(Closing):
         self.frame_count: int | None = None
         capture = _open_camera(address, width, height, fps, color, controls)
         # Format of frames that OpenCV does not convert.
-        self._raw = None if color else unconverted(capture)
+        self._raw = None if color and not is_gray(capture) else unconverted(capture)
         height_px, width_px = (capture.get(key) for key in _SIZE)
         self._size = int(height_px), int(width_px)
         self.fps = fps or nominal_fps(capture)  # frames per second

@@ -30,6 +30,11 @@ _FULL = ("GREY", *_JPEG)  # the others have limited range in V4L2, unless the dr
 _NO_PICTURE = np.zeros((1, 1), np.uint8)  # too small to pass as a good frame
 
 
+def is_gray(capture: cv2.VideoCapture) -> bool:
+    """Whether the camera has no color to give."""
+    return codec_name(capture.get(cv2.CAP_PROP_FOURCC)) == "GREY"
+
+
 def unconverted(capture: cv2.VideoCapture) -> str | None:
     """Stop ``capture`` from converting frames; returns their format, or None if that has no luma."""
     fourcc = codec_name(capture.get(cv2.CAP_PROP_FOURCC))

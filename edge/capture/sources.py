@@ -54,7 +54,7 @@ def _gstreamer(c: SourceConfig) -> Source:
     from edge.capture.controls import Controls
     from edge.capture.gstreamer.source import GStreamerSource
 
-    return GStreamerSource(c.address, c.width, c.height, c.fps, controls=Controls.of(c))
+    return GStreamerSource(c.address, c.width, c.height, c.fps, color=c.color, controls=Controls.of(c))
 
 
 def _rtsp(c: SourceConfig) -> Source:

@@ -57,7 +57,7 @@ class Verdict:
 
 
 def roll(engine: Engine, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Float32:
-    """Logits (M,T,K) for M sequences of gray crops (M,T,S,S), all run from the zero state."""
+    """Logits (M,T,K) for M sequences of crops (M,T,S,S) or (M,T,S,S,3) RGB, each from the zero state."""
     steps = (normalize_crops(crops[:, at], bundle.manifest) for at in range(crops.shape[1]))
     return roll_faces(engine, bundle.state, steps)
 
@@ -102,7 +102,10 @@ def reproduces(engine: Engine, bundle: Bundle) -> Verdict:
 
 
 def _sequences(bundle: Bundle, entry: BundleFile) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]]:
-    """Crops (M,T,S,S) and logits (M,T,K), a few sequences at a time; BundleError for another file."""
+    """Crops (M,T,S,S) or (M,T,S,S,3), and logits (M,T,K), a few sequences at a time.
+
+    BundleError for another file.
+    """
     try:
         yield from _batches(bundle, bundle.read(entry))
     except ValueError as error:
@@ -112,13 +115,15 @@ def _sequences(bundle: Bundle, entry: BundleFile) -> Iterator[tuple[npt.NDArray[
 def _batches(bundle: Bundle, content: bytes) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]]:
     from edge.system.npz import arrays  # most starts have proven their network before
 
-    members, size = arrays(content), bundle.manifest.input.size
+    members, face = arrays(content), bundle.manifest.input
+    crop = (face.size, face.size, 3) if face.in_color else (face.size, face.size)
     crops, logits = members.get("crops"), members.get("logits")
     if crops is None or logits is None:
         raise ValueError(f"it contains {', '.join(members) or 'nothing'}, expected crops and logits"[:200])
     shape = crops.shape
-    if crops.dtype != np.uint8 or len(shape) != 4 or shape[2:] != (size, size):
-        raise ValueError(f"crops are {crops.dtype} {shape}, expected uint8 (M, T, {size}, {size})")
+    if crops.dtype != np.uint8 or len(shape) != 2 + len(crop) or shape[2:] != crop:
+        wanted = ", ".join(map(str, crop))
+        raise ValueError(f"crops are {crops.dtype} {shape}, expected uint8 (M, T, {wanted})")
     if not 0 < shape[0] * shape[1] <= _MOST_STEPS or prod(shape[1:]) > _SEQUENCE_BYTES:
         raise ValueError(f"crops are {shape}, expected 1 to {_MOST_STEPS:,} steps in short sequences")
     expected = (*shape[:2], len(bundle.labels))

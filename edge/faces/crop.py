@@ -32,14 +32,16 @@ def face_batch(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> Fl
 
 
 def crop_faces(frame: Frame, faces: Sequence[Face], face_input: FaceInput) -> UInt8:
-    """Crop ``faces`` to ``(N,S,S)`` uint8 full-range gray, before normalization.
+    """Crop ``faces`` to uint8, before normalization: ``(N,S,S)`` gray, full range, or ``(N,S,S,3)`` RGB.
 
-    Beyond the frame its border is repeated. A box that is not finite, has no area or is larger than
+    RGB, whatever the order of its channels, if the network takes color; a frame of luma alone then fills all
+    three. Beyond the frame its border is repeated. A box that is not finite, has no area or is larger than
     20 frames gives a flat crop of 128.
     """
     size = face_input.size
     scale, align = _geometry(face_input)
-    crops = np.full((len(faces), size, size), FLAT_GRAY, np.uint8)
+    shape = (size, size, 3) if face_input.in_color else (size, size)
+    crops = np.full((len(faces), *shape), FLAT_GRAY, np.uint8)
     for crop, face in zip(crops, faces, strict=True):
         x0, y0, x1, y1 = face.box_xyxy.tolist()
         side = (x1 - x0) * scale
@@ -65,7 +67,7 @@ def _crop_one(frame: Frame, center: tuple[float, float], side: float, roll: floa
     # A large face is sampled k times as finely and then averaged, since bilinear sampling alone would alias.
     k = min(max(math.ceil(side / size), 1), MAX_OVERSAMPLING)
     view, left, top = _surroundings(frame.image, center, side)
-    if view.ndim == 3:  # before the warp, so that luma and color of the same picture give the same crop
+    if view.ndim > out.ndim:  # before the warp, so that luma and color of the same picture give the same crop
         view = cv2.cvtColor(view, cv2.COLOR_BGR2GRAY)
     step = side / (k * size)
     along, across = step * math.cos(roll), step * math.sin(roll)
@@ -77,8 +79,11 @@ def _crop_one(frame: Frame, center: tuple[float, float], side: float, roll: floa
     patch = cv2.warpAffine(view, to_view, (k * size, k * size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     if k > 1:
         patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
-    limited = frame.luma_range == "limited" and frame.image.ndim == 2
-    out[:] = _FULL_RANGE[patch] if limited else patch
+    if frame.luma_range == "limited" and frame.image.ndim == 2:
+        patch = _FULL_RANGE[patch]
+    if out.ndim == 3:  # after the warp, where it costs least
+        patch = cv2.cvtColor(patch, cv2.COLOR_GRAY2RGB if view.ndim == 2 else cv2.COLOR_BGR2RGB)
+    out[:] = patch
 
 
 def _surroundings(image: UInt8, center: tuple[float, float], side: float) -> tuple[UInt8, int, int]:

@@ -14,6 +14,7 @@ from edge.errors import EdgeError
 from edge.faces.crop import face_batch
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
+from edge.recognition.gray_source import GrayNotice
 from edge.recognition.scheduling import Turns, is_due
 from edge.system.pace import Pace
 
@@ -35,9 +36,11 @@ class Recognizer:
         self._turns = Turns(most_faces, manifest.warm_steps, manifest.reset_after_s, self._pace)
         self._state, self._labels = bundle.state, bundle.labels
         self._decision = decision
+        self._notice = GrayNotice(manifest.name) if manifest.input.in_color else None
 
     def update(self, frame: Frame, tracks: Sequence[Track]) -> list[EmotionEstimate]:
         """Estimates for all tracks: fresh if the network ran on this frame, else the last one."""
+        self._see(frame)
         self._pace.see(frame.timestamp_s)
         step_hz = self.step_share * self._manifest.step_hz
         due = [track for track in tracks if is_due(track.last_step_s, frame.timestamp_s, step_hz)]
@@ -49,6 +52,7 @@ class Recognizer:
 
     def still(self, frame: Frame, tracks: list[Track]) -> list[EmotionEstimate]:
         """The estimates for the new ``tracks`` of a single picture, after eight identical steps."""
+        self._see(frame)
         for _ in range(STILL_STEPS if tracks else 0):
             self.step(frame, tracks)
         return [replace(track.estimate, still=True, warm=True) for track in tracks if track.estimate]
@@ -86,6 +90,10 @@ class Recognizer:
             track.steps += 1
             track.last_step_s = frame.timestamp_s
             track.estimate = self._estimate(frame, track, numbers[row])
+
+    def _see(self, frame: Frame) -> None:
+        if self._notice is not None:
+            self._notice.look(frame)
 
     def _gap(self, track: Track, frame: Frame) -> float:
         return frame.timestamp_s - (track.last_step_s or 0.0)

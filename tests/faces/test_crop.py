@@ -161,3 +161,26 @@ def test_rolls_that_cannot_be_believed_are_none() -> None:
 def test_a_wrong_geometry_is_named(crop: dict[str, Any], said: str) -> None:
     with pytest.raises(BundleError, match=said):
         crop_faces(Frame(picture(), 0.0, 0), [], manifest(**crop))
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("align", ["eyes", "none"])
+def test_a_crop_in_color_is_that_of_each_color(order: str, align: str) -> None:
+    """Geometry, antialiasing and border are those of a gray crop, in each channel, whatever the order."""
+    image, who = picture(), [face(roll=0.3), face(20, 30, 150), face(160, 120, 210)]
+    spec = FaceInput(SIZE, 3, "unit", CropGeometry(align=align), order)
+    crops = crop_faces(Frame(image, 0.0, 0), who, spec)
+    assert crops.shape == (3, SIZE, SIZE, 3)
+    for channel, of_image in enumerate((2, 1, 0)):
+        alone = crop_faces(Frame(image[..., of_image], 0.0, 0), who, manifest(align=align))
+        assert np.abs(crops[..., channel].astype(int) - alone).max() <= 1
+
+
+@pytest.mark.parametrize("luma_range", ["full", "limited"])
+def test_luma_fills_every_channel_of_a_crop_in_color(luma_range: Any) -> None:
+    frame = Frame(cv2.cvtColor(picture(), cv2.COLOR_BGR2GRAY), 0.0, 0, luma_range)
+    (crop,) = crop_faces(frame, [face()], FaceInput(SIZE, 3, "unit", color="rgb"))
+    (gray,) = crop_faces(frame, [face()], manifest())
+    assert (crop == gray[..., None]).all()
+    bad = Face(np.array([5, 5, 5, 5], np.float32))
+    assert (crop_faces(frame, [bad], FaceInput(SIZE, 3, "unit", color="bgr")) == 128).all()

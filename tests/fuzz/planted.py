@@ -92,7 +92,7 @@ FAULTS = (
     ),
     Planted(
         "any size of golden crops", "golden", "edge/engines/golden.py",
-        " or shape[2:] != (size, size):", ":",
+        " or shape[2:] != crop:", ":",
     ),
     Planted(
         "data in another file", "graph", "edge/engines/graph_file.py",

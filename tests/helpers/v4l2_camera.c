@@ -1,7 +1,7 @@
 /* A V4L2 camera for LD_PRELOAD: /dev/video77 sends YUYV of 640 x 480 at 30 frames a second, so that OpenCV's
  * own code runs against it. Its driver paints a frame 0xEE when it begins to fill a buffer.
  * SILENT_AFTER: frames of the first opening after which none comes; PADDING: bytes behind each row; LACKS: the id of
- * a control that it does not have; BUSY: a control that it refuses. */
+ * a control that it does not have; BUSY: a control that it refuses; BLUE: its frames are blue; GREY: it has no color. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static int queue[BUFFERS], queued, streaming, openings, frames;
 static unsigned char *memory[BUFFERS];
 
 static int set(const char *name) { return getenv(name) ? atoi(getenv(name)) : 0; }
-static int row(void) { return 2 * WIDTH + set("PADDING"); }
+static int row(void) { return (set("GREY") ? 1 : 2) * WIDTH + set("PADDING"); }
 static int is_node(const char *path) { return path && !strcmp(path, NODE); }
 static void driver_begins(void) { if (streaming && queued) memset(memory[queue[0]], 0xEE, row() * HEIGHT); }
 
@@ -78,6 +78,8 @@ static int dequeue(struct v4l2_buffer *buffer) {
     frames++;
     for (int i = 0, end = row() * HEIGHT; i < end; i++)
         memory[taken][i] = ((i * 2654435761u >> 13) + frames * 7) & 0x7f; /* no two frames are equal */
+    if (set("BLUE"))
+        for (int i = 1, end = row() * HEIGHT; i < end; i += 2) memory[taken][i] = i % 4 == 1 ? 240 : 110; /* U, V */
     driver_begins();
     clock_gettime(CLOCK_MONOTONIC, &now);
     long long us = now.tv_sec * 1000000LL + now.tv_nsec / 1000 - 20000; /* the frame began 20 ms ago */
@@ -94,7 +96,7 @@ static int format(struct v4l2_format *about) {
     memset(&about->fmt, 0, sizeof about->fmt);
     about->fmt.pix.width = WIDTH;
     about->fmt.pix.height = HEIGHT;
-    about->fmt.pix.pixelformat = V4L2_PIX_FMT_YUYV;
+    about->fmt.pix.pixelformat = set("GREY") ? V4L2_PIX_FMT_GREY : V4L2_PIX_FMT_YUYV;
     about->fmt.pix.bytesperline = row();
     about->fmt.pix.sizeimage = row() * HEIGHT;
     return 0;

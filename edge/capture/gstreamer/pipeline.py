@@ -23,7 +23,8 @@ class Elements:
 
     Width, height and rate, if requested, are appended to ``csi_caps`` and ``usb_caps``. ``luma_caps`` is the
     format that reaches Python: NV12, I420 or GRAY8. The default is NV12, which Argus and nvv4l2decoder
-    produce, so that nvvidconv only copies it from NVMM to system memory.
+    produce, so that nvvidconv only copies it from NVMM to system memory. ``color_caps`` takes its place for
+    frames in color: BGRx, as nvvidconv knows no format of three bytes.
     """
 
     csi: str = "nvarguscamerasrc sensor-id={camera}"
@@ -33,6 +34,7 @@ class Elements:
     jpeg_decoder: str = "nvv4l2decoder mjpeg=1"
     converter: str = "nvvidconv"
     luma_caps: str = "video/x-raw,format=NV12"
+    color_caps: str = "video/x-raw,format=BGRx"
 
 
 JETSON = Elements()
@@ -77,6 +79,7 @@ def description(
     mode: str = "",
     elements: Elements = JETSON,
     controls: Controls = Controls(),  # noqa: B008, it is frozen
+    color: bool = False,
 ) -> str:
     """The pipeline for ``address`` in gst-launch syntax; ``mode`` is appended to the camera's caps."""
     if match := re.fullmatch(r"csi://(\d+)", address, re.ASCII):
@@ -88,7 +91,8 @@ def description(
         name = without_password(address)
         raise SourceError(f"{name!r} is not a GStreamer camera; write csi://0 or mjpeg:///dev/video0")
     sink = "appsink name=luma max-buffers=1 drop=true sync=false"
-    return " ! ".join([*parts, elements.converter, elements.luma_caps, sink])
+    caps = elements.color_caps if color else elements.luma_caps
+    return " ! ".join([*parts, elements.converter, caps, sink])
 
 
 def mode_caps(libraries: Libraries, width: int | None, height: int | None, fps: float | None) -> str:

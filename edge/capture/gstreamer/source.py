@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -17,21 +18,26 @@ from edge.data import Frame
 from edge.errors import SourceError
 from edge.system.closing import Closing
 
+UInt8 = npt.NDArray[np.uint8]
+Range = Literal["full", "limited"]
+
 _log = logging.getLogger(__name__)
 _START_S = 8.0  # Argus needs up to 3 s for its first frame
 _REASON_S = 0.5  # a state change may fail shortly before the element reports the reason
 _PULL_S = 0.2  # how long a reading thread may take to notice that the source was closed
 _LUMA_FIRST = ("NV12", "I420", "GRAY8")  # 8-bit formats whose first plane is luma
+_BLUE_FIRST = ("BGRx", "BGRA")  # 8-bit formats of four bytes
 _FULL_RANGE = 1  # GST_VIDEO_COLOR_RANGE_0_255; PyGObject versions spell this name differently
 
 
 class GStreamerSource(Closing):
-    """Luma frames of ``csi://0`` (CSI camera by sensor id) or ``mjpeg:///dev/video0`` (USB camera).
+    """Frames of ``csi://0`` (CSI camera by sensor id) or ``mjpeg:///dev/video0`` (USB camera).
 
-    ``width``, ``height`` (pixels) and ``fps`` are mandatory: a camera without that mode is an error.
-    Needs GStreamer 1.20. Raises DependencyError if ``gi`` or an element is not installed, SourceError if the
-    camera does not start, or stops. ``frames`` has no timeout for a silent camera: its reader must apply one.
-    May be closed from another thread; ``frames`` then ends within 0.5 s.
+    They are luma, unless ``color`` asks for BGR, which is copied once more. ``width``, ``height`` (pixels)
+    and ``fps`` are mandatory: a camera without that mode is an error. Needs GStreamer 1.20. Raises
+    DependencyError if ``gi`` or an element is not installed, SourceError if the camera does not start, or
+    stops. ``frames`` has no timeout for a silent camera: its reader must apply one. May be closed from
+    another thread; ``frames`` then ends within 0.5 s.
     """
 
     live = True
@@ -45,15 +51,17 @@ class GStreamerSource(Closing):
         fps: float | None = None,
         elements: Elements = JETSON,
         parse: Callable[[Any, str], Any] = parse,
+        *,
+        color: bool = False,
         controls: Controls = Controls(),  # noqa: B008, it is frozen
     ) -> None:
         """Start the camera immediately and wait for its first frame."""
-        self.address = address
+        self.address, self._color = address, color
         self.fps: float | None = None  # frames per second as negotiated; None if the camera reports none
         self._libraries = load()
         self._closed = False
         mode = mode_caps(self._libraries, width, height, fps)
-        self._pipeline = parse(self._libraries.gst, description(address, mode, elements, controls))
+        self._pipeline = parse(self._libraries.gst, description(address, mode, elements, controls, color))
         self._sink = self._pipeline.get_by_name("luma")
         self._bus = self._pipeline.get_bus()
         try:
@@ -70,8 +78,9 @@ class GStreamerSource(Closing):
         self._pipeline.set_state(self._libraries.gst.State.NULL)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames with ``image`` (H,W) uint8 luma, read-only, until closed; index counts frames read.
+        """Yield frames with ``image`` (H,W) uint8 luma, read-only, or (H,W,3) uint8 BGR, until closed.
 
+        ``index`` counts frames read.
         ``timestamp_s`` is the capture time on CLOCK_MONOTONIC if the pipeline uses that clock and the
         timestamp is not in the future. Otherwise it is the time of arrival.
         """
@@ -81,8 +90,11 @@ class GStreamerSource(Closing):
         while (sample := self._pull(index)) is not None:
             now_s, captured_s = time.monotonic(), self._captured_s(sample)
             last_s = captured_s if captured_s and last_s < captured_s <= now_s else now_s
-            image, luma_range = luma(self._libraries, sample)
-            yield Frame(image, last_s, index, luma_range)
+            if self._color:
+                yield Frame(bgr(self._libraries, sample), last_s, index)
+            else:
+                image, luma_range = luma(self._libraries, sample)
+                yield Frame(image, last_s, index, luma_range)
             index += 1
 
     def _start(self, mode: str) -> None:
@@ -143,24 +155,42 @@ class GStreamerSource(Closing):
         return float(self._sink.get_base_time() + running) / gst.SECOND
 
 
-def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Literal["full", "limited"]]:
+def luma(libraries: Libraries, sample: Any) -> tuple[UInt8, Range]:
     """The first plane of a sample as (H,W) uint8, and its range; SourceError if that is not luma.
 
     The plane is copied once, padding included; the result is a read-only view without the padding.
     """
+    info = _info(libraries, sample, _LUMA_FIRST)
+    image = _plane(libraries, sample, info, 1)[..., 0]
+    return image, "full" if int(info.colorimetry.range) == _FULL_RANGE else "limited"
+
+
+def bgr(libraries: Libraries, sample: Any) -> UInt8:
+    """A sample of four bytes per pixel as (H,W,3) uint8 BGR; SourceError if blue is not the first of them."""
+    info = _info(libraries, sample, _BLUE_FIRST)
+    return np.asarray(cv2.cvtColor(_plane(libraries, sample, info, 4), cv2.COLOR_BGRA2BGR), np.uint8)
+
+
+def _info(libraries: Libraries, sample: Any, supported: Sequence[str]) -> Any:
+    """What a sample's caps say; SourceError if its format is not a supported one."""
+    info = libraries.video.VideoInfo.new_from_caps(sample.get_caps())
+    if info is None or info.finfo.name not in supported:
+        caps, wanted = sample.get_caps().to_string(), ", ".join(supported)
+        raise SourceError(f"the camera's pipeline gives {caps}, expected one of {wanted}; try /dev/videoN")
+    return info
+
+
+def _plane(libraries: Libraries, sample: Any, info: Any, pixel: int) -> UInt8:
+    """The first plane (H,W,``pixel``) of a sample, with that many bytes per pixel."""
     gst, video = libraries.gst, libraries.video
-    info = video.VideoInfo.new_from_caps(sample.get_caps())
-    if info is None or info.finfo.name not in _LUMA_FIRST:
-        caps = sample.get_caps().to_string()
-        supported = ", ".join(_LUMA_FIRST)
-        raise SourceError(f"the camera's pipeline gives {caps}, expected one of {supported}; try /dev/videoN")
     buffer = sample.get_buffer()
     # A decoder may use its own buffer layout, which this metadata describes.
     layout = video.buffer_get_video_meta(buffer) or info
     stride, offset = layout.stride[0], layout.offset[0]
     # The region shares the buffer's memory, so that only this plane is copied into Python. `data` is a copy
     # in plain PyGObject, which bytes() reuses, and a view with the gst-python overrides.
-    region = buffer.copy_region(gst.BufferCopyFlags.MEMORY, offset, stride * (info.height - 1) + info.width)
+    size = stride * (info.height - 1) + info.width * pixel
+    region = buffer.copy_region(gst.BufferCopyFlags.MEMORY, offset, size)
     mapped, memory = region.map(gst.MapFlags.READ)
     if not mapped:
         raise SourceError("GStreamer cannot map a frame in GPU memory; try the source /dev/videoN")
@@ -168,5 +198,4 @@ def luma(libraries: Libraries, sample: Any) -> tuple[npt.NDArray[np.uint8], Lite
         plane = bytes(memory.data)
     finally:
         region.unmap(memory)
-    image = np.ndarray((info.height, info.width), np.uint8, plane, strides=(stride, 1))
-    return image, "full" if int(info.colorimetry.range) == _FULL_RANGE else "limited"
+    return np.ndarray((info.height, info.width, pixel), np.uint8, plane, strides=(stride, pixel, 1))

@@ -25,6 +25,11 @@ def test_the_pipelines_of_a_jetson() -> None:
     )
 
 
+def test_color_is_asked_of_the_converter_not_of_the_camera() -> None:
+    luma, color = (description("csi://0", color=wish) for wish in (False, True))
+    assert color == luma.replace("nvvidconv ! video/x-raw,format=NV12", "nvvidconv ! video/x-raw,format=BGRx")
+
+
 @pytest.mark.parametrize(
     "address",
     ["csi://", "csi://x", "csi://²", "csi:0", "mjpeg://video0", "/dev/video0", "", "csi://me:secret@0"],

@@ -118,6 +118,7 @@ def _possible(loaded: Bundle) -> None:
     assert all(label == label.strip() and 1 <= len(label) <= 64 for label in labels), labels
     assert 8 <= manifest.input.size <= 1024, manifest.input
     assert manifest.input.channels in (1, 3), manifest.input
+    assert manifest.input.color in (("gray",) if manifest.input.channels == 1 else ("gray", "rgb", "bgr"))
     assert 0.1 <= manifest.input.crop.scale <= 10, manifest.input
     inputs = ["face", *(tensor.input for tensor in manifest.state)]
     outputs = ["logits", *(t.output for t in (*manifest.state, *manifest.explanations))]
@@ -146,6 +147,7 @@ def seeds() -> Iterator[bytes]:
         full(
             labels=["é", "zwei Worte", "三", "a" * 64], state=[{"input": "a", "output": "b", "shape": [2, 3]}]
         ),
+        full(input={**tiny.manifest()["input"], "channels": 3, "color": "bgr"}),
         full(format=1, training={"seed": 2}, evaluation={"macs": 1}),
         tiny.manifest(files={"fp32": entry("model.fp32.onnx")}),
     ):
@@ -154,7 +156,7 @@ def seeds() -> Iterator[bytes]:
 
 
 WORDS = (*full(), *FILES, "path", "sha256", "input", "output", "shape", "size", "channels",
-    "normalization", "crop",
+    "normalization", "crop", "color", "rgb", "bgr",
          "scale", "align", "fp32", "eyes", "none", "unit", "imagenet", "normalisation", "standardise",
          "NaN", "-Infinity",
          "1e999", "\\ud800", "\\u001b", "\\n")  # fmt: skip
