@@ -1,6 +1,7 @@
 """A calibration set: a folder of real face sequences with where they come from and who agreed.
 
-``sequences.npz`` holds ``crops`` (N,S,S) uint8 of all sequences in a row and ``lengths`` (M,);
+``sequences.npz`` holds ``crops`` (N,S,S) uint8 of all sequences in a row, or (N,S,S,3) RGB where they were
+collected for a network that takes color, whatever the order of its channels, and ``lengths`` (M,);
 ``set.json`` says sources, consent and counts; ``preview.png`` shows them.
 """
 
@@ -40,7 +41,7 @@ BRIGHTNESS = (85, 170)  # mean gray levels between dark, medium and bright
 
 @dataclass(frozen=True)
 class Sequence:
-    """Crops (T,S,S), the class that the fp32 network saw most often, and the source."""
+    """Crops (T,S,S), or (T,S,S,3) RGB, the class that the fp32 network saw most often, and the source."""
 
     crops: Uint8
     label: str
@@ -136,7 +137,10 @@ def write(folder: Path, chosen: list[Sequence], consent: str) -> None:
 
 
 def read(folder: Path) -> tuple[list[Uint8], dict[str, Any]]:
-    """Sequences (T,S,S) of a set and what set.json says; EdgeError where it is not one, or was altered."""
+    """Sequences (T,S,S) or (T,S,S,3) of a set, and what set.json says.
+
+    EdgeError where it is not one, or was altered.
+    """
     try:
         about = strict_json.loads(read_checked(folder / "set.json", _MOST_BYTES, follow=True))
         if not isinstance(about, dict):
@@ -163,11 +167,12 @@ def preview(chosen: list[Sequence], side: int = 64) -> Uint8:
     for sequence in chosen:
         faces = [sequence.crops[at] for at in (0, len(sequence.crops) // 2, -1)]
         tile = np.hstack([cv2.resize(face, (side, side)) for face in faces])
-        bar = np.full((16, tile.shape[1]), 255, np.uint8)
+        tile = cv2.cvtColor(tile, cv2.COLOR_RGB2BGR if tile.ndim == 3 else cv2.COLOR_GRAY2BGR)
+        bar = np.full((16, tile.shape[1], 3), 255, np.uint8)
         label = names[sequence.label]
         text.put(bar, label, (3, 12), 0.76, (0, 0, 0))
         text.put(bar, f", {len(sequence.crops)} steps", (3 + text.width(label, 0.76), 12), 0.76, (0, 0, 0))
-        tiles.append(np.pad(np.vstack([tile, bar]), 4, constant_values=255))
+        tiles.append(np.pad(np.vstack([tile, bar]), ((4, 4), (4, 4), (0, 0)), constant_values=255))
     blank = np.full_like(tiles[0], 255)
     tiles += [blank] * (-len(tiles) % 4)
     return np.vstack([np.hstack(tiles[at : at + 4]) for at in range(0, len(tiles), 4)])

@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration import arrays, calibration_set
+from calibration import arrays, calibration_set, degrade
 from calibration.sequences import SequenceRecipe, generate
 from edge import session
 from edge.bundle import Bundle
@@ -21,6 +22,7 @@ from edge.config import Config, DetectorConfig, SourceConfig
 from edge.errors import ConfigError, EdgeError, reason
 from edge.faces.crop import crop_faces
 from edge.manifest import Manifest
+from edge.recognition.gray_source import has_color
 from edge.recognition.scheduling import is_due
 from edge.session import Parts
 
@@ -28,7 +30,7 @@ Uint8 = npt.NDArray[np.uint8]
 
 
 class Walk(NamedTuple):
-    """Crops (T,S,S) and which of them is seen at each step (steps,)."""
+    """Crops (T,S,S), or (T,S,S,3) RGB, and which of them is seen at each step (steps,)."""
 
     crops: Uint8
     at: npt.NDArray[np.int64]
@@ -46,11 +48,13 @@ def finder(bundle: Bundle | None = None, detector: str = "") -> Iterator[Parts]:
 def track_crops(source: str, manifest: Manifest, faces: Parts, max_frames: int | None = None) -> list[Uint8]:
     """Crops (n,S,S) of each track of ``source`` at the manifest's step rate, longest track first.
 
-    ``source`` is what ``emotion-edge run`` takes; the faces are found by the detector of ``faces``.
+    They are (n,S,S,3) RGB for a network that takes color. ``source`` is what ``emotion-edge run`` takes; the
+    faces are found by the detector of ``faces``.
     """
     tracks: dict[int, list[Uint8]] = {}
     tracker = faces.new_tracker()
-    with session.parts(replace(faces.config, source=SourceConfig(address=source))) as video:
+    settings = SourceConfig(address=source, color=manifest.input.in_color)
+    with session.parts(replace(faces.config, source=settings)) as video:
         if max_frames is None and video.live:
             raise ConfigError(f"{without_password(source)} never ends; pass --max-frames")
         for frame in islice(video.frames, max_frames):
@@ -67,11 +71,30 @@ def track_crops(source: str, manifest: Manifest, faces: Parts, max_frames: int |
 def load_sequences_of(
     data: str, manifest: Manifest, detector: str = "", max_frames: int | None = None
 ) -> list[Uint8]:
-    """Sequences (T,S,S) of a calibration set, an .npz, or anything that has faces.
+    """Sequences of a calibration set, an .npz, or anything that has faces, as the network takes them.
 
-    An .npz holds ``crops`` (M,T,S,S), or ``images`` (N,S,S) with ``labels`` (N,), 0 = neutral, from which
-    sequences are generated.
+    They are (T,S,S) gray, or (T,S,S,3) RGB for a network that takes color, whose channels are equal where the
+    data has none. An .npz holds ``crops`` (M,T,S,S), or ``images`` (N,S,S) with ``labels`` (N,), 0 = neutral,
+    from which sequences are generated; in color, RGB is the last axis of each.
     """
+    found = _sequences_of(data, manifest, detector, max_frames)
+    return [_as_taken(crops, manifest.input.in_color, data) for crops in found]
+
+
+def _as_taken(crops: Uint8, in_color: bool, data: str) -> Uint8:
+    """``crops`` (T,S,S) or (T,S,S,3) with color or without."""
+    in_rgb = crops.ndim == 4 and crops.shape[-1] == 3
+    if crops.dtype != np.uint8 or not (crops.ndim == 3 or in_rgb):
+        raise EdgeError(
+            f"{data} holds crops {crops.dtype} {crops.shape}, expected uint8 (T,S,S) or (T,S,S,3)"
+        )
+    if in_rgb == in_color:
+        return crops
+    how = cv2.COLOR_GRAY2RGB if in_color else cv2.COLOR_RGB2GRAY
+    return np.stack([cv2.cvtColor(crop, how) for crop in crops]).astype(np.uint8)
+
+
+def _sequences_of(data: str, manifest: Manifest, detector: str, max_frames: int | None) -> list[Uint8]:
     if (Path(data) / "set.json").is_file():
         return calibration_set.read(Path(data))[0]
     if not data.endswith(".npz"):
@@ -92,8 +115,9 @@ def load_sequences_of(
 def load_walks(data: str, manifest: Manifest, count: int, steps: int) -> list[Walk]:
     """``count`` walks of ``steps`` steps over sequences (T,S,S) of anything that ``load_sequences_of`` takes.
 
-    Too few sequences serve several times, from different beginnings. Too short ones are walked backwards
-    and forwards again, so that no step jumps.
+    For a network that takes color, sequences without it are tinted, each in another color. Too few sequences
+    serve several times, from different beginnings. Too short ones are walked backwards and forwards again, so
+    that no step jumps.
     """
     sequences = load_sequences_of(data, manifest)
     if not sequences:
@@ -101,6 +125,8 @@ def load_walks(data: str, manifest: Manifest, count: int, steps: int) -> list[Wa
             f"no face was found in {without_password(data)}; pass --data with faces of at least 48 pixels"
         )
     kept = [sequence[:steps].copy() for sequence in sequences[:count]]  # not a view of all there are
+    if manifest.input.in_color:
+        kept = [s if has_color(s) else degrade.tint(s[..., 0], at) for at, s in enumerate(kept)]
     walks = []
     for number in range(count):
         sequence = kept[number % len(kept)]

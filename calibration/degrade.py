@@ -1,16 +1,19 @@
 """What a camera does to a face crop: geometry, light, blur, noise, compression, occlusion.
 
-Training, sequence generation and tests share these functions. Each takes one uint8 gray image ``(S,S)``,
-returns uint8 of the same shape and draws only from the generator it is given.
+Training, sequence generation and tests share these functions. Each takes one uint8 image, gray ``(S,S)`` or
+RGB ``(S,S,3)``, returns uint8 of the same shape and draws only from the generator it is given.
 """
 
 from __future__ import annotations
+
+from itertools import permutations
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
+_TINTS = tuple(permutations((1.0, 0.75, 0.5)))
 
 
 def warp(
@@ -40,6 +43,7 @@ def light(image: Image, gamma: float, slope: tuple[float, float], gain: float = 
     side = image.shape[0]
     ramp = np.linspace(-0.5, 0.5, side, dtype=np.float32)
     field = gain * (1 + slope[0] * ramp[None, :] + slope[1] * ramp[:, None])
+    field = field if image.ndim == 2 else field[..., None]
     curve = (np.arange(256, dtype=np.float32) / 255) ** gamma * 255
     return np.clip(curve[image] * field, 0, 255).astype(np.uint8)
 
@@ -63,8 +67,20 @@ def noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
 
 def compress(image: Image, quality: int) -> Image:
     """JPEG at ``quality`` (1 worst, 100 best), as MJPEG cameras send it."""
-    packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+    bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    if image.ndim == 2:
+        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return np.asarray(cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def tint(images: Image, number: int) -> Image:
+    """Gray faces (...,S,S) as RGB (...,S,S,3) in one of six tints, chosen by ``number``.
+
+    Each channel has another gain, so that a proof sees channels that are swapped, and luma in all of them.
+    """
+    levels = np.rint(np.arange(256)[:, None] * _TINTS[number % len(_TINTS)]).astype(np.uint8)
+    return np.asarray(levels[images], np.uint8)
 
 
 def occlude(image: Image, box: tuple[float, float, float, float], value: int) -> Image:

@@ -11,6 +11,7 @@ from pathlib import Path
 from edge.errors import EdgeError, require
 from edge.system.command import finish
 
+log = logging.getLogger("calibration")
 MAX_LENGTH = 96  # steps; a longer track is cut, so that one face does not fill the set
 
 
@@ -85,6 +86,7 @@ def _collect(args: argparse.Namespace) -> None:
     from edge import bundle
     from edge.engines.golden import roll
     from edge.engines.ort import OrtEngine
+    from edge.recognition.gray_source import has_color
 
     calibration_set.check_target(args.out, [Path(source) for source in args.sources])
     if not args.consent.strip():
@@ -100,6 +102,8 @@ def _collect(args: argparse.Namespace) -> None:
                     label = loaded.labels[Counter(classes.tolist()).most_common(1)[0][0]]
                     candidates.append(calibration_set.Sequence(part, label, _name(source)))
     chosen = calibration_set.choose(candidates, args.per_cell)
+    if loaded.manifest.input.in_color and not all(has_color(sequence.crops) for sequence in chosen):
+        log.warning("some sequences are gray, but the network takes color; add sources in color")
     calibration_set.write(args.out, chosen, args.consent)
     steps = sum(len(sequence.crops) for sequence in chosen)
     print(f"wrote {args.out}: {len(chosen)} of {len(candidates)} sequences, {steps} steps; see preview.png")
@@ -125,6 +129,11 @@ def _ranges(args: argparse.Namespace) -> None:
     check_writable(args.out, (), args.force)
     loaded = bundle.load(args.bundle)
     sequences, about = calibration_set.read(args.set)
+    if loaded.manifest.input.in_color and sequences[0].ndim == 3:
+        raise EdgeError(
+            f"{args.set} holds gray faces, but the network takes color; collect them with "
+            f"--bundle {args.bundle}"
+        )
     model = loaded.model("fp32")
     faces = (normalize_crops(crops, loaded.manifest) for crops in sequences)
     histograms = ranges.observe(onnx.load(str(model)), loaded.state, faces)

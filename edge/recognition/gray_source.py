@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.data import Frame
 
@@ -36,7 +37,12 @@ def is_gray(frame: Frame) -> bool | None:
     """Whether the frame has no color; None if it is too flat to tell."""
     if frame.image.ndim == 2:
         return True
-    pixels = frame.image[::_STRIDE, ::_STRIDE].astype(np.int16)
-    if int(np.ptp(pixels, axis=-1).max()) > _SAME:
+    pixels = frame.image[::_STRIDE, ::_STRIDE]
+    if has_color(pixels):
         return False
     return None if int(np.ptp(pixels)) < _CONTRAST else True
+
+
+def has_color(pixels: npt.NDArray[np.uint8]) -> bool:
+    """Whether any of the pixels (...,3) is another color than gray."""
+    return bool((np.ptp(pixels, axis=-1) > _SAME).any())

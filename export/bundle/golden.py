@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.degrade import blur, light
+from calibration.degrade import blur, light, tint
 from edge import answers
 from edge.bundle import Bundle
 from edge.data import Float32
@@ -31,7 +31,7 @@ def add_golden(bundle: Bundle, engine: Engine) -> Bundle:
 
 
 def golden_sequences(engine: Engine, bundle: Bundle) -> tuple[npt.NDArray[np.uint8], Float32]:
-    """Crops (64,12,S,S) uint8 and the logits (64,12,K) that ``engine`` gives them.
+    """Crops (64,12,S,S) uint8, (64,12,S,S,3) for color, and the logits (64,12,K) that ``engine`` gives them.
 
     Of many candidates the first 64 are taken whose answer is clear at every step: a tie says nothing about
     whether an engine computes correctly. Where fewer are clear, the clearest make up the number.
@@ -51,14 +51,13 @@ def golden_sequences(engine: Engine, bundle: Bundle) -> tuple[npt.NDArray[np.uin
 class _Candidates(NamedTuple):
     """Sequences, clearest first; of equal ones that drawn first."""
 
-    crops: npt.NDArray[np.uint8]  # (M,12,S,S)
+    crops: npt.NDArray[np.uint8]  # (M,12,S,S), or (M,12,S,S,3) RGB
     logits: Float32  # (M,12,K)
     margin: npt.NDArray[np.float64]  # (M,) over the steps the smallest; no more than CLEAR
 
     @classmethod
     def none(cls, bundle: Bundle) -> _Candidates:
-        size = bundle.manifest.input.size
-        crops = np.empty((0, STEPS, size, size), np.uint8)
+        crops = np.empty((0, STEPS, *_crop_shape(bundle)), np.uint8)
         return cls(crops, np.empty((0, STEPS, len(bundle.labels)), np.float32), np.empty(0))
 
     def with_more(self, more: _Candidates) -> _Candidates:
@@ -73,14 +72,15 @@ class _Candidates(NamedTuple):
 def _run(engine: Engine, bundle: Bundle, drawings: list[_Drawing], least: float) -> _Candidates:
     """Those of ``drawings`` that stay clearer than ``least`` at every step, drawn and run step by step."""
     left, meaning = np.arange(len(drawings)), answers.of(bundle.manifest)
-    size = bundle.manifest.input.size
-    crops = np.empty((len(drawings), STEPS, size, size), np.uint8)
+    size, in_color = bundle.manifest.input.size, bundle.manifest.input.in_color
+    crops = np.empty((len(drawings), STEPS, *_crop_shape(bundle)), np.uint8)
     margin = np.full(len(drawings), CLEAR)
     states = {t.input: np.zeros((len(drawings), *t.shape), np.float32) for t in bundle.state}
     logits = np.empty((len(drawings), STEPS, len(bundle.labels)), np.float32)
     for at in range(STEPS):
         for row in left:
-            crops[row, at] = drawings[row].face(at, size)
+            face = drawings[row].face(at, size)
+            crops[row, at] = tint(face, int(row)) if in_color else face
         out = engine.run({"face": normalize_crops(crops[left, at], bundle.manifest), **states})
         logits[left, at] = out["logits"]
         margin[left] = np.minimum(margin[left], meaning.margin(out["logits"]))
@@ -90,6 +90,11 @@ def _run(engine: Engine, bundle: Bundle, drawings: list[_Drawing], least: float)
         if not len(left):
             break
     return _Candidates(crops[left], logits[left], margin[left])
+
+
+def _crop_shape(bundle: Bundle) -> tuple[int, ...]:
+    face = bundle.manifest.input
+    return (face.size, face.size, 3) if face.in_color else (face.size, face.size)
 
 
 def draw(count: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

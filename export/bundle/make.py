@@ -66,6 +66,7 @@ class Options:
     crop_scale: float = 1.0
     size: int = 48  # of a PyTorch network's faces; an ONNX file says its own
     channels: int = 1
+    color: str = ""  # rgb, bgr or gray: what three channels are, by default rgb
     output: str = ""  # of several, by default the first
     meaning: str = ""  # softmax, sigmoid or values; by default as the output looks
     smooth: int = 0  # answers of single frames that are averaged; 0: the network has a memory of its own
@@ -96,6 +97,7 @@ def bundle_onnx(
         steps.say(f"takes the output {taken!r}, leaves out {others}; --output chooses another one")
     length = options.smooth or frames.steps
     manifest = _manifest(options, frames.size, frames.channels, length, step.state)
+    _say_color(manifest, options, steps)
     variants = {options.reset: step}
     for reset in RESETS if step.state else ():
         with suppress(EdgeError):  # what one way to forget cannot do is no fault of the others
@@ -133,6 +135,7 @@ def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options
         )
     state, length = tensors(model.state), options.window or 32  # type: ignore[arg-type]
     manifest = _manifest(options, options.size, options.channels, length, state)
+    _say_color(manifest, options, steps)
     faces = real_faces(options.data, manifest, steps)
     shape = (options.channels, options.size, options.size)
     steps.begin("exporting the step with PyTorch")
@@ -248,12 +251,16 @@ def _manifest(
 ) -> Manifest:
     if options.reset not in RESETS:
         raise EdgeError(f"unknown --reset {options.reset!r}; choose one of {', '.join(RESETS)}")
+    color = options.color or ("rgb" if channels == 3 else "gray")
+    if color != "gray" and channels != 3:
+        raise EdgeError(f"--color {color} needs 3 channels, but the network takes {channels}; leave it out")
+    geometry = CropGeometry(options.crop_scale, options.align)
     return Manifest(
         name=options.name,
         version="1",
         license=options.license,
         labels=tuple(options.labels),
-        input=FaceInput(size, channels, options.normalize, CropGeometry(options.crop_scale, options.align)),
+        input=FaceInput(size, channels, options.normalize, geometry, color),
         state=state,
         step_hz=options.step_hz,
         trained_window=steps,
@@ -261,6 +268,16 @@ def _manifest(
         reset_after_s=1.0,
         files={"fp32": BundleFile(FP32)},
     )
+
+
+def _say_color(manifest: Manifest, options: Options, steps: Steps) -> None:
+    """Say what three channels are fed with, which no graph tells."""
+    face = manifest.input
+    if face.channels == 3:
+        what = f"faces in color ({face.color.upper()}), or gray where a source has no color"
+        told = what if face.in_color else "gray faces, the same in each of its three channels"
+        advice = "" if options.color else "; pass --color bgr or gray if it was trained on that"
+        steps.say(f"the network gets {told}{advice}")
 
 
 def _finish(

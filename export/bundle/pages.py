@@ -29,7 +29,7 @@ def proof_page(bundle: Bundle) -> str:
     face, state = manifest.input, ", ".join(f"{t.input} {'x'.join(map(str, t.shape))}" for t in bundle.state)
     facts = {
         "labels": ", ".join(manifest.labels),
-        "face": f"{face.size}x{face.size}, {face.channels} channels, {face.normalization}",
+        "face": f"{face.size}x{face.size}, {face.channels} channels, {face.color}, {face.normalization}",
         "state of one track": state or "none",
         "steps per second": f"{manifest.step_hz:g}",
         "trained on windows of": f"{manifest.trained_window} frames",

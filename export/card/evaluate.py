@@ -152,9 +152,17 @@ def _whole(frames: Iterable[Frame], bundle: Bundle) -> Uint8:
     for frame in frames:
         if is_due(last_s, frame.timestamp_s, bundle.manifest.step_hz):
             last_s = frame.timestamp_s
-            gray = frame.image if frame.image.ndim == 2 else cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
-            crops.append(cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA))
+            picture = _as_taken(frame.image, bundle.manifest.input.in_color)
+            crops.append(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
     return np.stack(crops).astype(np.uint8)
+
+
+def _as_taken(image: Uint8, in_color: bool) -> Uint8:
+    """A picture (H,W) or (H,W,3) BGR as luma, or as RGB for a network that takes color."""
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8) if in_color else image
+    how = cv2.COLOR_BGR2RGB if in_color else cv2.COLOR_BGR2GRAY
+    return np.asarray(cv2.cvtColor(image, how), np.uint8)
 
 
 def _largest(frames: Iterable[Frame], bundle: Bundle, faces: Parts) -> Uint8:

@@ -20,7 +20,7 @@ NORMALIZATIONS = ("none", "unit", "signed", "imagenet", "standardize")
 _KEYS = {
     "labels": list, "normalize": str, "step_hz": float, "name": str, "license": str, "window": int,
     "reset": str, "time_first": bool, "data": str, "align": str, "crop_scale": float, "size": int,
-    "channels": int, "parts": dict, "output": str, "meaning": str, "smooth": int,
+    "channels": int, "color": str, "parts": dict, "output": str, "meaning": str, "smooth": int,
 }  # fmt: skip
 _NEEDED = {
     "labels": "the names of the outputs in their order",
@@ -31,7 +31,8 @@ _NEEDED = {
 _PLACES = {
     "labels": "labels", "name": "name", "license": "license", "step_hz": "step_hz",
     "window": "trained_window", "smooth": "trained_window", "size": "input.size",
-    "channels": "input.channels", "crop_scale": "input.crop.scale", "align": "input.crop.align",
+    "channels": "input.channels", "color": "input.color", "crop_scale": "input.crop.scale",
+    "align": "input.crop.align",
 }  # fmt: skip
 _MEND = {
     "labels": "give each output a printable name of its own",
@@ -84,6 +85,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data", metavar="SET", help="faces to compare on: .npz with crops, a video, a folder or demo"
+    )
+    parser.add_argument(
+        "--color",
+        choices=("rgb", "bgr", "gray"),
+        help="what the three channels of a network are; gray: the same in each (default: rgb)",
     )
     parser.add_argument(
         "--align", choices=("eyes", "none"), help="whether a face is turned until its eyes are level"

@@ -19,7 +19,7 @@ from export.data.datasets import canonical
 
 @dataclass(frozen=True)
 class Labeled:
-    """Grey faces (N,S,S) uint8 and labels (N,); -1 where there is none."""
+    """Faces (N,S,S) uint8 gray or (N,S,S,3) RGB, and labels (N,); -1 where there is none."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
@@ -41,7 +41,8 @@ def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled 
         found = arrays.load(path)
         if {"images", "labels"} <= set(found):
             check_chooses(bundle)
-            return _labeled(path, found["images"], found["labels"], len(bundle.labels))
+            in_color = bundle.manifest.input.in_color
+            return _labeled(path, found["images"], found["labels"], len(bundle.labels), in_color)
     except ValueError as error:
         raise EdgeError(
             f"{path} cannot be read ({reason(error)}); pass an .npz with 'images' and 'labels'"
@@ -79,12 +80,16 @@ def _by_votes(images: npt.NDArray[np.uint8], votes: npt.NDArray[np.uint8], bundl
     return Labeled(images, places[ferplus.majority(votes)])
 
 
-def _labeled(path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any], known: int) -> Labeled:
-    gray, whole = images.ndim == 3 and images.dtype == np.uint8, labels.dtype.kind in "iu"
-    if not gray or not whole or labels.shape != images.shape[:1]:
+def _labeled(
+    path: Path, images: npt.NDArray[Any], labels: npt.NDArray[Any], known: int, in_color: bool
+) -> Labeled:
+    rgb = in_color and images.ndim == 4 and images.shape[-1] == 3
+    faces, whole = images.dtype == np.uint8 and (images.ndim == 3 or rgb), labels.dtype.kind in "iu"
+    kinds = "faces uint8 (N,S,S,3) RGB or (N,S,S) gray" if in_color else "gray faces uint8 (N,S,S)"
+    if not faces or not whole or labels.shape != images.shape[:1]:
         raise EdgeError(
             f"{path}: images {images.dtype} {images.shape} and labels {labels.dtype} {labels.shape}; "
-            "expected gray faces uint8 (N,S,S) and labels (N,) of integers"
+            f"expected {kinds} and labels (N,) of integers"
         )
     if len(labels) and not -1 <= labels.min() <= labels.max() < known:
         raise EdgeError(

@@ -23,7 +23,10 @@ Float32 = npt.NDArray[np.float32]
 def still_logits(
     engine: Engine, bundle: Bundle, images: npt.NDArray[np.uint8], steps: int = STILL_STEPS
 ) -> Float32:
-    """Logits (M,steps,K) of gray stills (M,H,W) held for ``steps`` equal steps from the zero state."""
+    """Logits (M,steps,K) of stills held for ``steps`` equal steps from the zero state.
+
+    The stills are (M,H,W) gray or (M,H,W,3) RGB.
+    """
     parts = []
     for at in range(0, len(images), _BATCH):
         part = images[at : at + _BATCH]
@@ -98,5 +101,5 @@ def calibration_error(
 
 
 def normalized(sequences: npt.NDArray[np.uint8], bundle: Bundle) -> Float32:
-    """Network input (M,T,C,S,S) of gray sequences (M,T,S,S)."""
+    """Network input (M,T,C,S,S) of sequences (M,T,S,S) or (M,T,S,S,3) RGB."""
     return np.stack([normalize_crops(crops, bundle.manifest) for crops in sequences])

@@ -24,10 +24,11 @@ class Recipe:
     initial: bool = False  # a constant initial state that is not zero
     softmax: bool = False
     seed: int = 0
+    channels: int = 1
 
 
 def build(recipe: Recipe) -> ModelProto:
-    """Window (B,T,1,8,8) or (T,B,1,8,8) -> logits (B,3), or (B,T,3) for the head "every"."""
+    """Window (B,T,C,8,8) or (T,B,C,8,8) -> logits (B,3), or (B,T,3) for the head "every"."""
     made = _Maker(recipe)
     return made.model()
 
@@ -59,8 +60,8 @@ class _Maker:
     def model(self) -> ModelProto:
         r = self.r
         shape = [r.steps, "B"] if r.time_first else ["B", r.steps]
-        (x,) = self.op("Reshape", "face", self.ints(-1, 1, SIZE, SIZE))
-        (x,) = self.op("Conv", x, self.random(4, 1, 3, 3), strides=[2, 2])
+        (x,) = self.op("Reshape", "face", self.ints(-1, r.channels, SIZE, SIZE))
+        (x,) = self.op("Conv", x, self.random(4, r.channels, 3, 3), strides=[2, 2])
         (x,) = self.op("Relu", x)
         (x,) = self.op("GlobalAveragePool", x)
         whole = (r.steps, -1, 4) if r.time_first else (-1, r.steps, 4)
@@ -74,7 +75,7 @@ class _Maker:
         (logits,) = self.op("MatMul", self.head(x, last, width), self.random(width, CLASSES))
         if r.softmax:
             (logits,) = self.op("Softmax", logits, axis=-1)
-        inputs = [helper.make_tensor_value_info("face", TensorProto.FLOAT, [*shape, 1, SIZE, SIZE])]
+        inputs = [helper.make_tensor_value_info("face", TensorProto.FLOAT, [*shape, r.channels, SIZE, SIZE])]
         outputs = [
             helper.make_tensor_value_info(
                 logits, TensorProto.FLOAT, ["B"] + ["T"] * (r.head == "every") + [CLASSES]
