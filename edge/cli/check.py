@@ -11,6 +11,7 @@ from edge.capture.addresses import without_password
 from edge.capture.regular_file import shown
 from edge.capture.sources import help_text
 from edge.cli import options
+from edge.cli.color_cost import cost_of_color
 from edge.config import Config, EngineConfig
 from edge.data import Frame
 from edge.errors import EdgeError, SourceError
@@ -46,6 +47,8 @@ def check(config: Config) -> None:
             selection.wanted(config, bundle)  # raises what `run` would raise
         # The source comes before all that takes seconds: whoever gave a wrong address is told at once.
         frame = _first_frame(config)
+        if parts.live and bundle.manifest.input.in_color and frame.image.ndim == 3:
+            print(f"color     {cost_of_color(config)}", flush=True)
         tried: dict[str, Verdict | EdgeError] = {}
         for precision in bundle.precisions:
             print(f"network   {precision}: {_try_precision(bundle, precision, tried)}")

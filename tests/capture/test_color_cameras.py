@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,3 +82,22 @@ def test_a_camera_of_a_jetson(tmp_path: Path, width: int) -> None:
         assert frame.image.shape == (240, width, 3)
         assert frame.image.reshape(-1, 3).mean(axis=0) == pytest.approx((255, 0, 0), abs=6)
         assert hue.answer(parts, frame) == "third"
+
+
+def test_a_check_tells_what_color_costs(tmp_path: Path, camera_library: Path) -> None:
+    program = f"""
+import contextlib, io, json
+from edge.cli.check import check
+from edge.config import BundleConfig, Config, DetectorConfig, SourceConfig
+config = Config(source=SourceConfig("/dev/video77"), bundle=BundleConfig({str(tmp_path / "b")!r}),
+                detector=DetectorConfig(kind="haar"))
+with contextlib.redirect_stdout(io.StringIO()) as said:
+    check(config)
+print(json.dumps(said.getvalue()))
+"""
+    words = r"^color     [\d.]+ ms of the processor per frame, [\d.]+ ms as luma \([\d.]+ times\)$"
+    hue.write(tmp_path / "b", color="rgb")
+    assert re.search(words, with_camera(camera_library, program, BLUE="1"), re.M)
+    assert "color  " not in with_camera(camera_library, program, GREY="1")
+    hue.write(tmp_path / "b", color="gray")
+    assert "color  " not in with_camera(camera_library, program, BLUE="1")
