@@ -40,6 +40,8 @@ def measure(bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:
     return {
         "fold": ferplus.FOLDS[data.report],
         "still_steps": accuracy.STILL_STEPS,
+        "temperature": bundle.manifest.temperature,
+        "abstain_below": bundle.manifest.abstain_below,
         "macs": audit(bundle.model("fp32"))["macs"],
         "lookalikes": int((alike & known).sum()),
         "precisions": stills,
@@ -84,18 +86,9 @@ def _stills(
 
 
 def _coverage(p: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], own: float) -> list[dict[str, Any]]:
-    """Share of faces answered and share of right answers by threshold; the ``own`` comes first."""
-    rows = []
-    for threshold in (own, *np.arange(0.2, 1.0, 0.05).round(2)):
-        answered = p.max(axis=1) >= threshold
-        rows.append(
-            {
-                "threshold": float(threshold),
-                "answered": round(float(answered.mean()), 4),
-                "accuracy": round(float(right[answered].mean()), 4) if answered.any() else None,
-            }
-        )
-    return rows
+    """Answers against coverage by threshold; the ``own`` comes first."""
+    rows = accuracy.coverage(p, right, (own, *np.arange(0.2, 1.0, 0.05).round(2)))
+    return [{key: value if value is None else round(value, 4) for key, value in row.items()} for row in rows]
 
 
 def _abstention(engine: Engine, bundle: Bundle, data: ferplus.FerPlus) -> dict[str, Any]:

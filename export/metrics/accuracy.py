@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.engines.golden import roll
+from edge.errors import require
 from edge.preprocess import normalize_crops
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
+from export import INSTALL
 
 STILL_STEPS = 8  # a still is scored after this many equal steps from the zero state
 ECE_BINS = 15
@@ -58,16 +61,30 @@ def score(logits: Float32, labels: npt.NDArray[np.int64], names: tuple[str, ...]
     }
 
 
-def fit_temperature(logits: Float32, labels: npt.NDArray[np.int64]) -> float:
-    """Temperature with the least negative log likelihood of labels >= 0 (Guo et al., ICML 2017)."""
+def likelihood(logits: Float32, labels: npt.NDArray[np.int64], temperature: float) -> npt.NDArray[np.float64]:
+    """Log likelihood (N,) of the labels (N,) >= 0 under the softmax of ``logits`` (N,K) / ``temperature``."""
+    scaled = logits.astype(np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    own: npt.NDArray[np.float64] = scaled[np.arange(len(labels)), labels]
+    return own - np.log(np.exp(scaled).sum(axis=1))
+
+
+def fit_temperature(
+    logits: Float32, labels: npt.NDArray[np.int64], bounds: tuple[float, float] = (0.3, 3.0)
+) -> float:
+    """Temperature with the least negative log likelihood of labels >= 0 (Guo et al., ICML 2017).
+
+    The likelihood is concave in its inverse, so there is one best within ``bounds``; it is one of these where
+    the labels know no bound, as where every answer is right.
+    """
     rows = labels >= 0
-    grid = np.exp(np.linspace(np.log(0.3), np.log(3.0), 116))
+    least, most = (float(end) for end in np.log(bounds))
 
-    def loss(temperature: float) -> float:
-        p = Decision((), temperature, 0, 0).probabilities(logits[rows])
-        return float(-np.log(np.maximum(p[np.arange(len(p)), labels[rows]], 1e-12)).mean())
+    def loss(exponent: float) -> float:
+        return -float(likelihood(logits[rows], labels[rows], np.exp(exponent)).mean())
 
-    return round(float(min(grid, key=loss)), 4)
+    found = require("scipy.optimize", INSTALL).minimize_scalar(loss, bounds=(least, most)).x
+    return round(float(np.exp(min((least, found, most), key=loss))), 4)
 
 
 def fit_threshold(
@@ -80,24 +97,46 @@ def fit_threshold(
     """
     rows, decision = labels >= 0, Decision((), temperature, 0, 0)
     p = decision.probabilities(logits[rows])
-    right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
     surest = decision.probabilities(strange).max(axis=1)
-    for threshold in np.arange(0.2, HIGHEST_THRESHOLD, 0.01):
-        answered = sure >= threshold
-        if answered.any() and right[answered].mean() >= wanted and (surest < threshold).mean() >= wanted:
-            return round(float(threshold), 2)
+    thresholds = np.arange(0.2, HIGHEST_THRESHOLD, 0.01).tolist()
+    silent = [threshold for threshold in thresholds if (surest < threshold).mean() >= wanted]
+    for row in coverage(p, p.argmax(axis=1) == labels[rows], silent):
+        if row["answered"] and row["accuracy"] >= wanted:
+            return round(row["threshold"], 2)
     return HIGHEST_THRESHOLD
+
+
+def coverage(p: Float32, right: npt.NDArray[np.bool_], thresholds: Iterable[float]) -> list[dict[str, Any]]:
+    """By threshold on the largest of ``p`` (N,K): share of faces answered, share of these answers ``right``.
+
+    The risk-coverage curve of El-Yaniv and Wiener (JMLR 11, 2010), as in Geifman and El-Yaniv (NeurIPS 2017).
+    """
+    sure, rows = p.max(axis=1), []
+    for threshold in thresholds:
+        answered = sure >= threshold
+        share = float(right[answered].mean()) if answered.any() else None
+        rows.append({"threshold": float(threshold), "answered": float(answered.mean()), "accuracy": share})
+    return rows
+
+
+def reliability(
+    logits: Float32, labels: npt.NDArray[np.int64], temperature: float, bins: int = ECE_BINS
+) -> list[dict[str, Any]]:
+    """Faces, mean of the largest probability and share of right answers in bins of equal mass."""
+    rows = labels >= 0
+    p = Decision((), temperature, 0, 0).probabilities(logits[rows])
+    right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
+    parts = np.array_split(np.argsort(sure), min(bins, len(sure)))
+    return [{"n": len(b), "sure": float(sure[b].mean()), "right": float(right[b].mean())} for b in parts]
 
 
 def calibration_error(
     logits: Float32, labels: npt.NDArray[np.int64], temperature: float, bins: int = ECE_BINS
 ) -> float:
     """Expected calibration error over bins of equal mass (Nixon et al., CVPR workshops 2019)."""
-    rows = labels >= 0
-    p = Decision((), temperature, 0, 0).probabilities(logits[rows])
-    right, sure = p.argmax(axis=1) == labels[rows], p.max(axis=1)
-    parts = np.array_split(np.argsort(sure), min(bins, len(sure)))
-    return round(float(sum(len(b) * abs(right[b].mean() - sure[b].mean()) for b in parts) / len(sure)), 4)
+    found = reliability(logits, labels, temperature, bins)
+    faces = sum(b["n"] for b in found)
+    return round(sum(b["n"] * abs(b["right"] - b["sure"]) for b in found) / faces, 4)
 
 
 def normalized(sequences: npt.NDArray[np.uint8], bundle: Bundle) -> Float32:

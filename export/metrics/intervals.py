@@ -1,9 +1,10 @@
-"""Intervals of 95 %: of draws, of a share, and of a mean of shares."""
+"""Intervals of 95 %: of draws, of a share, of a mean of shares or rows, and of a temperature."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import erf, sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,3 +35,33 @@ def wilson_of_mean(share: float, counts: Sequence[int]) -> list[float]:
     """
     ends = np.mean([wilson(share * count, count) for count in counts], axis=0)
     return [round(float(end), 4) for end in ends]
+
+
+def of_mean(values: npt.NDArray[np.float64], groups: npt.NDArray[Any]) -> list[float]:
+    """95 % interval of the mean of ``values`` (N,) by RESAMPLES draws of whole ``groups`` (N,)."""
+    _, group = np.unique(groups, return_inverse=True)
+    sums, counts, rng = np.bincount(group, values), np.bincount(group), np.random.default_rng(0)
+    drawn = (rng.integers(0, len(sums), len(sums)) for _ in range(RESAMPLES))
+    return middle(np.array([sums[at].sum() / counts[at].sum() for at in drawn]))
+
+
+def of_temperature(
+    logits: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    temperature: float,
+    groups: npt.NDArray[Any],
+) -> list[float]:
+    """95 % interval of the ``temperature`` fitted to ``logits`` (N,K) and labels (N,) of ``groups`` (N,).
+
+    Its inverse has the variance of the sandwich estimator (White, Econometrica 50, 1982), in which rows of
+    one group count together (Liang and Zeger, Biometrika 73, 1986).
+    """
+    z = logits.astype(np.float64)
+    p = np.exp(z / temperature - (z / temperature).max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    mean = (p * z).sum(axis=1)
+    slope = z[np.arange(len(z)), labels] - mean
+    _, group = np.unique(groups, return_inverse=True)
+    spread = np.sqrt((np.bincount(group, slope) ** 2).sum()) / (p * (z - mean[:, None]) ** 2).sum()
+    ends = (1 / temperature + 1.96 * spread, max(1 / temperature - 1.96 * spread, 0.01))
+    return [round(float(1 / end), 4) for end in ends]

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.export
 pytest.importorskip("onnx")
 
-from export.metrics import accuracy  # noqa: E402
+from export.metrics import accuracy, intervals  # noqa: E402
 
 
 def surely(shares: list[float], right: list[bool]) -> tuple[np.ndarray, np.ndarray]:
@@ -28,6 +30,56 @@ def test_the_temperature_undoes_what_scaled_the_logits() -> None:
     unknown = np.concatenate([labels, np.full(5000, -1)])
     padded = np.concatenate([logits, np.full((5000, 4), 9, np.float32)])
     assert accuracy.fit_temperature(padded, unknown) == pytest.approx(1, abs=0.05)
+
+
+def drawn(classes: int, faces: int, temperature: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (faces,classes), and labels as often as the softmax of logits / temperature says."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(0, 2, (faces, classes))
+    labels = (truth + rng.gumbel(size=truth.shape)).argmax(axis=1)
+    return (truth * temperature).astype(np.float32), labels
+
+
+@given(
+    classes=st.integers(2, 9), exponent=st.floats(-2.5, 2.5), seed=st.integers(0, 2**32 - 1),
+    shift=st.floats(-500, 500),
+)  # fmt: skip
+def test_the_temperature_is_found(classes: int, exponent: float, seed: int, shift: float) -> None:
+    temperature = float(np.exp(exponent))
+    logits, labels = drawn(classes, 4000, temperature, seed)
+    fitted = accuracy.fit_temperature(logits + np.float32(shift), labels, (0.01, 100))
+    # One standard deviation is 2 % to 4 % with so many faces.
+    assert fitted == pytest.approx(temperature, rel=0.2)
+    for other in (0.9 * fitted, 1.1 * fitted):
+        worse = accuracy.likelihood(logits, labels, other).mean()
+        assert worse < accuracy.likelihood(logits, labels, fitted).mean()
+
+
+def test_a_temperature_without_a_best_is_a_bound() -> None:
+    logits, labels = surely([0.9] * 50, [True] * 50)
+    assert accuracy.fit_temperature(logits, labels, (0.01, 100)) == 0.01
+    assert accuracy.fit_temperature(logits, 1 - labels, (0.01, 100)) == 100
+
+
+@pytest.mark.parametrize("rows_of_one", [1, 10])
+def test_the_interval_holds_the_temperature_as_often_as_it_says(rows_of_one: int) -> None:
+    """Copies of a row count once: an interval that took them for news would be 3x shorter."""
+    held = 0
+    for seed in range(200):
+        logits, labels = (np.repeat(part, rows_of_one, axis=0) for part in drawn(5, 300, 1.7, seed))
+        fitted = accuracy.fit_temperature(logits, labels)
+        low, high = intervals.of_temperature(logits, labels, fitted, np.arange(len(labels)) // rows_of_one)
+        assert low < fitted < high
+        held += low <= 1.7 <= high
+    assert 180 <= held <= 199, "of 200, 190 expected; three standard deviations are 9"
+
+
+def test_the_interval_of_a_mean_counts_groups() -> None:
+    values = np.random.default_rng(0).normal(1, 1, 400)
+    low, high = intervals.of_mean(values, np.arange(400))
+    assert high - low == pytest.approx(4 * 1 / 20, rel=0.2)
+    wide = intervals.of_mean(np.repeat(values, 9), np.repeat(np.arange(400), 9))
+    assert wide[1] - wide[0] == pytest.approx(high - low, rel=0.1)
 
 
 def test_the_threshold_is_the_smallest_that_keeps_enough_right() -> None:
