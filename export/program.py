@@ -15,6 +15,7 @@ from export.commands import (
     card,
     compare_encoders,
     evaluate,
+    fit,
     inspect,
     quantize,
     sensitivity,
@@ -25,7 +26,7 @@ from export.commands import (
 
 _COMMANDS = {
     "train": train, "card": card, "bundle": bundle, "quantize": quantize, "sensitivity": sensitivity,
-    "engine": engine, "verify": verify, "evaluate": evaluate, "inspect": inspect,
+    "engine": engine, "verify": verify, "evaluate": evaluate, "fit": fit, "inspect": inspect,
     "upgrade": upgrade, "compare-encoders": compare_encoders,
 }  # fmt: skip
 

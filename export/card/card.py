@@ -17,8 +17,8 @@ from export import INSTALL
 from export.bundle.write import CARD, PICTURE, check_target, draft, write_bundle
 from export.card.clips import check_clips, on_clips
 from export.card.measure import measure
-from export.card.picture import draw
-from export.card.text import model_card
+from export.card.picture import draw, draw_fit
+from export.card.text import model_card, own_card
 from export.data import ferplus
 
 
@@ -65,11 +65,29 @@ def forget(bundle: Bundle, precisions: Collection[str]) -> Bundle:
     return _with_card(bundle, record)
 
 
+def with_fit(bundle: Bundle, fit: dict[str, Any]) -> Bundle:
+    """Take what was fitted into manifest, record, card and picture; a card by another hand stays as it is."""
+    old, record = bundle.record(), {**bundle.record(), "fit": fit}
+    values = {key: fit[key] for key in ("temperature", "abstain_below")}
+    manifest = replace(bundle.manifest, **values)
+    if "gate" in (figures := old.get("figures", {})):  # by train; true of the values it was measured with
+        record["figures"] = {**fit["before"], **figures}
+        return _with_card(Bundle(bundle.folder, manifest), record)
+    if "fit" not in old and (manifest.card or (bundle.folder / CARD).exists()):
+        print(f"{manifest.card.path if manifest.card else CARD} stays as it is", file=sys.stderr)
+        return Bundle(bundle.folder, manifest, record)
+    draw_fit(fit, bundle.folder / PICTURE)
+    manifest = replace(manifest, card=BundleFile(CARD), picture=BundleFile(PICTURE))
+    bundle = Bundle(bundle.folder, manifest, record)
+    (bundle.folder / CARD).write_text(own_card(bundle), "utf-8")
+    return bundle
+
+
 def _with_card(bundle: Bundle, record: dict[str, Any]) -> Bundle:
-    """The bundle with ``record`` and the card that tells it."""
+    """The bundle with ``record`` and the card of ``train`` that tells it."""
     changes: dict[str, Any] = {"card": BundleFile(CARD), "picture": BundleFile(PICTURE), "evaluation": None}
     bundle = Bundle(bundle.folder, replace(bundle.manifest, **changes), record)
-    draw(record["figures"], bundle.folder / PICTURE)
+    draw(record["figures"], bundle.folder / PICTURE, record.get("fit"))
     (bundle.folder / CARD).write_text(model_card(bundle), "utf-8")
     return bundle
 

@@ -12,10 +12,10 @@ from edge.system.drawing import new_figure
 _COLUMNS = 5
 
 
-def draw(figures: Mapping[str, Any], path: Path) -> None:
-    """Draw the curves of a bundle's figures into a PNG."""
+def draw(figures: Mapping[str, Any], path: Path, fit: Mapping[str, Any] | None = None) -> None:
+    """Draw the curves of a bundle's figures into a PNG, and of its ``fit`` on somebody's own faces."""
     faults, conditions = figures["robustness"], figures["over_time"]
-    count = len(faults) + len(conditions) + 1
+    count = len(faults) + len(conditions) + (3 if fit else 1)
     rows = -(-count // _COLUMNS)
     sheet = new_figure(figsize=(3.2 * _COLUMNS, 2.9 * rows), layout="constrained")
     axes = sheet.subplots(rows, _COLUMNS).flatten()
@@ -27,7 +27,16 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
         _over_time(axis, name, methods)
     for first in (axes[0], axes[len(faults)]):
         first.legend(fontsize=7)
-    _coverage(axes[count - 1], figures["precisions"]["fp32"]["coverage"])
+    _coverage(axes[len(faults) + len(conditions)], figures["precisions"]["fp32"]["coverage"])
+    if fit:
+        _fit(axes[count - 2 : count], fit)
+    sheet.savefig(path, dpi=90)
+
+
+def draw_fit(fit: Mapping[str, Any], path: Path) -> None:
+    """Draw the curves of a fit into a PNG: how sure against how right, and answers against coverage."""
+    sheet = new_figure(figsize=(9, 4), layout="constrained")
+    _fit(sheet.subplots(1, 2), fit)
     sheet.savefig(path, dpi=90)
 
 
@@ -59,3 +68,22 @@ def _coverage(axis: Any, rows: Sequence[Mapping[str, float]]) -> None:
     axis.set_title("answers against coverage", fontsize=10)
     axis.set(xlabel="faces answered", ylabel="of the answers right")
     axis.legend(fontsize=7)
+
+
+def _fit(axes: Any, fit: Mapping[str, Any]) -> None:
+    held_out, own = fit["held_out"], fit["held_out"]["precisions"]["fp32"]
+    for what, bins in held_out["reliability"].items():
+        temperature = fit["temperature"] if what == "fitted" else fit["before"]["temperature"]
+        label = f"{what}, temperature {temperature:g}"
+        axes[0].plot(
+            [b["sure"] for b in bins], [b["right"] for b in bins], marker="o", markersize=3, label=label
+        )
+    axes[0].plot((0, 1), (0, 1), "k:", linewidth=1)
+    axes[0].set_title("held-out faces: how sure, how right", fontsize=10)
+    axes[0].set(xlabel="largest probability", ylabel="right", xlim=(0, 1), ylim=(0, 1))
+    axes[0].legend(fontsize=7)
+    if own["right"]:
+        star = {"threshold": 0.0, "answered": own["answered"], "accuracy": own["right"]["value"]}
+        _coverage(axes[1], [star, *held_out["coverage"]])
+    axes[1].axhline(fit["target"], color="k", linestyle=":", linewidth=1)
+    axes[1].set_title("held-out faces: answers against coverage", fontsize=10)

@@ -6,7 +6,7 @@ from math import prod
 
 from edge.bundle import Bundle
 from edge.report.page import render
-from export.card import tables
+from export.card import fit_tables, tables
 from export.metrics.accuracy import ECE_BINS
 from export.metrics.intervals import RESAMPLES
 
@@ -17,5 +17,14 @@ def model_card(bundle: Bundle) -> str:
     return render(
         "export", "model-card.md.j2", manifest=bundle.manifest, figures=record["figures"],
         training=record["training"], tables=tables, draws=RESAMPLES, bins=ECE_BINS,
-        floats=sum(prod(tensor.shape) for tensor in bundle.state),
+        floats=sum(prod(tensor.shape) for tensor in bundle.state), fit=record.get("fit"),
+        fit_tables=fit_tables,
+    )  # fmt: skip
+
+
+def own_card(bundle: Bundle) -> str:
+    """Markdown for a network that was trained elsewhere: what the manifest says, and the fit."""
+    return render(
+        "export", "own-card.md.j2", manifest=bundle.manifest, fit=bundle.record()["fit"], tables=tables,
+        fit_tables=fit_tables, bins=ECE_BINS, floats=sum(prod(tensor.shape) for tensor in bundle.state),
     )  # fmt: skip

@@ -195,6 +195,10 @@ def run(args: argparse.Namespace) -> None:
                 with network.window(steps) as path:
                     make.bundle_onnx(path, args.out, network.options, steps, network.whole)
     page, command = args.out / "proof.html", f"emotion-edge run SOURCE --bundle {args.out} --jsonl -"
+    print(
+        "temperature 1 and threshold 0 are not fitted, so how sure it says it is was not checked; "
+        f"emotion-export fit {args.out} --data faces.npz"
+    )
     print(f"wrote {args.out}; see {page}; run it: {command}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,25 @@ from export.data.datasets import canonical
 
 @dataclass(frozen=True)
 class Labeled:
-    """Faces (N,S,S) uint8 gray or (N,S,S,3) RGB, and labels (N,); -1 where there is none."""
+    """Faces (N,S,S) uint8 gray or (N,S,S,3) RGB, and labels (N,); -1 where there is none.
+
+    ``groups`` (N,) says of which person or sequence each face is, where that is known.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+    groups: npt.NDArray[Any] | None = None
+
+    def among(self, rows: npt.NDArray[Any]) -> Labeled:
+        """Those of ``rows``, a mask or places."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Labeled(self.images[rows], self.labels[rows], groups)
 
 
 def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled | None:
     """Labeled faces of an .npz with ``images`` and ``labels`` (places in the bundle's), or of FER+.
+
+    The .npz may hold ``groups``, a whole number or a name for each face: faces of one are kept together.
 
     FER+ is ``ferplus_webp.npz`` or a folder with the two published tables. Its PublicTest is read; where
     something is to be chosen (``choosing``), the development fold of the .npz instead. Labels are in the
@@ -42,7 +53,8 @@ def read_labeled(path: Path, bundle: Bundle, choosing: bool = False) -> Labeled 
         if {"images", "labels"} <= set(found):
             check_chooses(bundle)
             in_color = bundle.manifest.input.in_color
-            return _labeled(path, found["images"], found["labels"], len(bundle.labels), in_color)
+            faces = _labeled(path, found["images"], found["labels"], len(bundle.labels), in_color)
+            return replace(faces, groups=_groups(path, found.get("groups"), len(faces.labels)))
     except ValueError as error:
         raise EdgeError(
             f"{path} cannot be read ({reason(error)}); pass an .npz with 'images' and 'labels'"
@@ -97,3 +109,12 @@ def _labeled(
             "bundle's list of labels, or -1 for none"
         )
     return Labeled(images, labels.astype(np.int64))
+
+
+def _groups(path: Path, groups: npt.NDArray[Any] | None, faces: int) -> npt.NDArray[Any] | None:
+    if groups is not None and (groups.shape != (faces,) or groups.dtype.kind not in "iuU"):
+        raise EdgeError(
+            f"{path}: groups {groups.dtype} {groups.shape}, expected ({faces},) of integers or text, the "
+            "person or sequence of each face"
+        )
+    return groups

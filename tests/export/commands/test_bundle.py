@@ -65,6 +65,7 @@ def bundle(graph: Path, sequences: Path, tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "--reset two-phase" in done.stdout
     assert "120 steps" in done.stdout, "twenty windows of six"
+    assert f"emotion-export fit {out} --data faces.npz" in done.stdout
     return out
 
 
