@@ -18,7 +18,7 @@ from export.bundle.write import CARD, PICTURE, check_target, draft, write_bundle
 from export.card.clips import check_clips, on_clips
 from export.card.measure import measure
 from export.card.picture import draw, draw_fit
-from export.card.text import model_card, own_card
+from export.card.text import OWN_MARK, model_card, own_card
 from export.data import ferplus
 
 
@@ -49,35 +49,47 @@ def write(bundle: Bundle, data: ferplus.FerPlus, clips: Sequence[Path] = (), det
 def forget(bundle: Bundle, precisions: Collection[str]) -> Bundle:
     """Take the figures of ``precisions``, whose files were made anew, out of record, card and picture."""
     record = copy.deepcopy(bundle.record())
-    figures = record.get("figures", {})
-    if "gate" not in figures:  # no card of `emotion-export train`, or one that does not say what INT8 loses
-        return bundle
-    stale = set(precisions) & set(figures["precisions"])
+    figures, places = record.get("figures", {}), []
+    trained = "gate" in figures  # else no card of `emotion-export train`, or one without what INT8 loses
+    if trained:
+        faults = (fault["accuracy"] for fault in figures["robustness"].values())
+        places += [figures["precisions"], figures["gate"], *faults]
+    if "fit" in record:
+        places.append(record["fit"]["held_out"]["precisions"])
+    stale = set(precisions) & {name for place in places for name in place}
     if not stale:
         return bundle
-    faults = (fault["accuracy"] for fault in figures["robustness"].values())
-    for by_precision in (figures["precisions"], figures["gate"], *faults):
-        for name in stale & set(by_precision):
-            del by_precision[name]
+    for place in places:
+        for name in stale & set(place):
+            del place[name]
+    again = "card" if trained else "fit"
     print(
-        f"the card no longer covers {', '.join(sorted(stale))}; run emotion-export card to measure it again"
+        f"the card no longer covers {', '.join(sorted(stale))}; "
+        f"run emotion-export {again} to measure it again"
     )
-    return _with_card(bundle, record)
+    return _with_card(bundle, record) if trained else _with_own_card(bundle, record)
 
 
 def with_fit(bundle: Bundle, fit: dict[str, Any]) -> Bundle:
     """Take what was fitted into manifest, record, card and picture; a card by another hand stays as it is."""
-    old, record = bundle.record(), {**bundle.record(), "fit": fit}
-    values = {key: fit[key] for key in ("temperature", "abstain_below")}
-    manifest = replace(bundle.manifest, **values)
-    if "gate" in (figures := old.get("figures", {})):  # by train; true of the values it was measured with
-        record["figures"] = {**fit["before"], **figures}
-        return _with_card(Bundle(bundle.folder, manifest), record)
-    if "fit" not in old and (manifest.card or (bundle.folder / CARD).exists()):
-        print(f"{manifest.card.path if manifest.card else CARD} stays as it is", file=sys.stderr)
-        return Bundle(bundle.folder, manifest, record)
-    draw_fit(fit, bundle.folder / PICTURE)
-    manifest = replace(manifest, card=BundleFile(CARD), picture=BundleFile(PICTURE))
+    record, values = (
+        {**bundle.record(), "fit": fit},
+        {key: fit[key] for key in ("temperature", "abstain_below")},
+    )
+    bundle = replace(bundle, manifest=replace(bundle.manifest, **values))
+    if "gate" in (figures := record.get("figures", {})):  # by train; true of the values it was measured with
+        return _with_card(bundle, {**record, "figures": {**fit["before"], **figures}})
+    return _with_own_card(bundle, record)
+
+
+def _with_own_card(bundle: Bundle, record: dict[str, Any]) -> Bundle:
+    """The bundle with ``record`` and, unless it has one by another hand, the card that tells its fit."""
+    card = bundle.folder / (bundle.manifest.card.path if bundle.manifest.card else CARD)
+    if card.exists() and OWN_MARK not in card.read_text("utf-8"):
+        print(f"{card.name} stays as it is", file=sys.stderr)
+        return Bundle(bundle.folder, bundle.manifest, record)
+    draw_fit(record["fit"], bundle.folder / PICTURE)
+    manifest = replace(bundle.manifest, card=BundleFile(CARD), picture=BundleFile(PICTURE))
     bundle = Bundle(bundle.folder, manifest, record)
     (bundle.folder / CARD).write_text(own_card(bundle), "utf-8")
     return bundle

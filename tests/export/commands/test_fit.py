@@ -205,10 +205,23 @@ def test_few_people_give_no_interval(bundle: Path, tmp_path) -> None:
 
 def test_a_card_by_another_hand_stays(bundle: Path, tmp_path, capsys) -> None:
     (bundle / "model-card.md").write_text("mine")
-    assert main(["fit", str(bundle), "--data", str(faces(tmp_path / "faces.npz", 300))]) == 0
+    for _ in range(2):
+        assert main(["fit", str(bundle), "--data", str(faces(tmp_path / "faces.npz", 300))]) == 0
     assert (bundle / "model-card.md").read_text() == "mine"
     assert "model-card.md stays as it is" in capsys.readouterr().err
     assert bundles.load(bundle).manifest.temperature != 1
+
+
+def test_figures_of_a_file_that_is_made_anew_are_taken_out(bundle: Path, tmp_path, capsys) -> None:
+    from export.card import card
+
+    assert main(["fit", str(bundle), "--data", str(faces(tmp_path / "faces.npz", 300))]) == 0
+    fitted = bundles.load(bundle)
+    write_bundle(bundle, lambda fresh: card.forget(_copied(fitted, fresh), {"int8-cpu"}))
+    assert "the card no longer covers int8-cpu; run emotion-export fit" in capsys.readouterr().out
+    assert set(figures(bundle)["held_out"]["precisions"]) == {"fp32"}
+    assert "| int8-cpu |" not in (bundle / "model-card.md").read_text()
+    assert bundles.load(bundle).manifest.temperature == fitted.manifest.temperature
 
 
 def test_the_card_of_train_keeps_its_figures_beside_the_fit(tmp_path) -> None:
