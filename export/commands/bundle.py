@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import manifest_schema
+from edge import answers
+from edge.bundle import load, manifest_schema
 from edge.config_file import read_toml
 from edge.errors import ConfigError, EdgeError
 from edge.manifest import label_contradictions
@@ -195,10 +196,11 @@ def run(args: argparse.Namespace) -> None:
                 with network.window(steps) as path:
                     make.bundle_onnx(path, args.out, network.options, steps, network.whole)
     page, command = args.out / "proof.html", f"emotion-edge run SOURCE --bundle {args.out} --jsonl -"
-    print(
-        "temperature 1 and threshold 0 are not fitted, so how sure it says it is was not checked; "
-        f"emotion-export fit {args.out} --data faces.npz"
-    )
+    if answers.of(load(args.out).manifest).chooses:
+        print(
+            "temperature 1 and threshold 0 are not fitted, so how sure it says it is was not checked; "
+            f"emotion-export fit {args.out} --data faces.npz"
+        )
     print(f"wrote {args.out}; see {page}; run it: {command}")
 
 

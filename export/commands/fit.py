@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edge import answers
 from edge.bundle import load
 from edge.errors import EdgeError
 from edge.system.steps import Steps
@@ -45,11 +46,11 @@ def check(args: argparse.Namespace) -> None:
 
     if not 0.5 <= args.target < 1:
         raise EdgeError(f"--target is {args.target:g}, expected a share from 0.5 to below 1, such as 0.9")
-    output = getattr(load(args.bundle).manifest, "output", "softmax")
-    if output != "softmax":
+    manifest = load(args.bundle).manifest
+    if not answers.of(manifest).chooses:
         raise EdgeError(
-            f"the output of {args.bundle} is {output!r}; only one of K classes ('softmax') has a temperature "
-            "and a threshold to fit"
+            f"the output of {args.bundle} is {manifest.output!r}; only one of K classes ('softmax') has a "
+            "temperature and a threshold to fit"
         )
     for option, path in (("--data", args.data), ("--held-out", args.held_out)):
         if path is not None and not path.is_file():

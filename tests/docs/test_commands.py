@@ -44,6 +44,20 @@ FOREIGN = {
 YUNET = "face_detection_yunet_2023mar.onnx"
 DATA = ROOT.parent / "shared" / "data" / "models" / YUNET
 SERVICE_FILE = "/etc/emotion-edge.toml"  # docs/service.md shows it whole
+MY_NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(48 * 48, 4, batch_first=True)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, frames):
+        return self.fc(self.gru(frames.flatten(2))[0][:, -1])
+
+build = Net
+"""
 ALL = list(dict.fromkeys(command for page in PAGES for command in commands(page)))
 OURS = [command for command in ALL if command.words[0] in PROGRAMS]
 IN_SENTENCES = [  # may be cut short
@@ -138,7 +152,22 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clip.release()
     if DATA.is_file():
         shutil.copy(DATA, folder / YUNET)
+    with contextlib.suppress(ImportError):  # where these are missing, no command for networks is run
+        _write_networks(folder)
     return folder
+
+
+def _write_networks(folder: Path) -> None:
+    """The networks that docs/export.md speaks of."""
+    import onnx
+    import torch
+    from windows import Recipe, build
+
+    onnx.save(build(Recipe(hidden=(5,), head="mean", steps=6)), str(folder / "window.onnx"))
+    (folder / "my_net.py").write_text(MY_NET)
+    weights = torch.nn.GRU(48 * 48, 4).state_dict(prefix="gru.")
+    torch.nn.Linear(4, 3).state_dict(destination=weights, prefix="fc.")
+    torch.save(weights, folder / "w.pt")
 
 
 def runs_here(command: Command) -> bool:

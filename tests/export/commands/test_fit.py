@@ -257,7 +257,7 @@ REFUSED = {
     "one label": ({"labels": ONE}, [], "'calm', expected at least two labels"),
     "unknown label": ({"labels": ONE + 3}, [], "labels from 3 to 3; expected 0 to 2"),
     "no labels": ({"labels": ONE - 1}, [], "0 labeled faces of"),
-    "color": ({"images": np.zeros((FACES, 8, 8, 3), np.uint8)}, [], "expected gray faces"),
+    "color": ({"images": np.zeros((FACES, 8, 8, 3), np.uint8)}, [], "gray"),
     "names": ({"labels": np.full(FACES, "calm")}, [], "labels (N,) of integers"),
     "one person": ({"groups": ONE}, [], "2000 labeled faces of", "and 0 of", "whole groups"),
     "groups": ({"groups": ONE[:5]}, [], "groups int64 (5,), expected (2000,)"),
@@ -291,6 +291,17 @@ def test_faces_that_tell_no_temperature_are_refused(bundle: Path, tmp_path, caps
     labels = (-pixels if turned else pixels).argmax(axis=1)
     assert main(["fit", str(bundle), "--data", str(faces(tmp_path / "faces.npz", labels=labels))]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "values"])
+def test_what_chooses_no_label_has_nothing_to_fit(bundle: Path, tmp_path, capsys, output: str) -> None:
+    old = bundles.load(bundle)
+    other = replace(old, manifest=replace(old.manifest, output=output))
+    write_bundle(bundle, lambda fresh: _copied(other, fresh))
+    assert main(["fit", str(bundle), "--data", str(faces(tmp_path / "faces.npz"))]) == 2
+    error = capsys.readouterr().err
+    assert f"is {output!r}; only one of K classes" in error
+    assert "Traceback" not in error
 
 
 def test_no_npz_and_no_labels(bundle: Path, tmp_path, capsys) -> None:
