@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,24 +19,49 @@ class Plain(nn.Module):
     an answer for each frame, (B,T,K), (T,B,K) or (B*T,K), the last one is.
     """
 
-    def __init__(self, network: nn.Module, time_first: bool = False, output: str = "") -> None:
+    def __init__(
+        self, network: nn.Module, time_first: bool = False, output: str = "", keep: Sequence[str] = ()
+    ) -> None:
         super().__init__()
-        self.original, self._time_first, self._output = network, time_first, output
+        self.original, self._time_first, self._output, self._keep = network, time_first, output, keep
 
     def chosen(self, frames: Tensor) -> Tensor:
         """The output that is taken, as the network gives it."""
-        answers = named(self.original(frames.transpose(0, 1) if self._time_first else frames))
-        return answers[self._output or next(iter(answers))]
+        return self._taken(self._answers(frames))
 
     def forward(self, frames: Tensor) -> Tensor:
-        rows, steps = frames.shape[:2]
-        answer = self.chosen(frames)
+        return self._last(self.chosen(frames), *frames.shape[:2])
+
+    def with_kept(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """The answer, and the outputs that are kept."""
+        answers = self._answers(frames)
+        taken = (self._taken(answers), *(answers[name] for name in self._keep))
+        return tuple(self._last(answer, *frames.shape[:2]) for answer in taken)
+
+    def _answers(self, frames: Tensor) -> dict[str, Tensor]:
+        return named(self.original(frames.transpose(0, 1) if self._time_first else frames))
+
+    def _taken(self, answers: dict[str, Tensor]) -> Tensor:
+        return answers[self._output or next(iter(answers))]
+
+    def _last(self, answer: Tensor, rows: int, steps: int) -> Tensor:
         if answer.dim() == 3:
             return answer[-1] if self._time_first else answer[:, -1]
         if answer.dim() == 2 and answer.shape[0] == rows * steps and steps > 1:
             whole = (steps, rows, -1) if self._time_first else (rows, steps, -1)
             return answer.reshape(whole)[-1] if self._time_first else answer.reshape(whole)[:, -1]
         return answer.reshape(rows, -1)
+
+
+class WithKept(nn.Module):
+    """For export: the answer of a network and the outputs that are kept."""
+
+    def __init__(self, network: Plain) -> None:
+        super().__init__()
+        self.frames = network
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        return self.frames.with_kept(frames)
 
 
 class Single(nn.Module):
@@ -126,7 +151,9 @@ def named(value: Any) -> dict[str, Tensor]:
     return {f"output_{at}" if at else "output": tensor for at, tensor in enumerate(found)}
 
 
-def choose(network: nn.Module, shape: tuple[int, ...], time_first: bool, output: str) -> tuple[Plain, str]:
+def choose(
+    network: nn.Module, shape: tuple[int, ...], time_first: bool, output: str, keep: Sequence[str] = ()
+) -> tuple[Plain, str]:
     """The network with one answer, and one line about outputs that are left out ("" if there are none).
 
     ``shape`` is that of frames as the network takes them. EdgeError lists its outputs if ``output`` is none.
@@ -138,12 +165,17 @@ def choose(network: nn.Module, shape: tuple[int, ...], time_first: bool, output:
     shown = ", ".join(
         f"{name} ({'x'.join(map(str, value.shape[1:])) or 1})" for name, value in answers.items()
     )
-    if output and output not in answers:
-        raise EdgeError(f"--output {output!r} is no output of the network; it has {shown}")
+    for option, name in (("--output", output), *(("--keep", name) for name in keep)):
+        if name and name not in answers:
+            raise EdgeError(f"{option} {name!r} is no output of the network; it has {shown}")
     taken = output or next(iter(answers))
-    others = [name for name in answers if name != taken]
-    told = f"takes the output {taken!r} of {shown}; --output chooses another one" if others else ""
-    return Plain(network, time_first, output).eval(), told
+    others = [name for name in answers if name != taken and name not in keep]
+    told = (
+        f"takes the output {taken!r} of {shown}; --output chooses another one, --keep keeps more"
+        if others
+        else ""
+    )
+    return Plain(network, time_first, output, keep).eval(), told
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from export.bundle.make import Options, check_labels, frames_shape
 from export.graph.to_onnx import to_onnx
 from export.load import build_model, step_module
 from export.look import check_frames, check_network
-from export.plain import Each, Plain, Single, choose
+from export.plain import Each, Plain, Single, WithKept, choose
 from export.weights.load import load_weights
 
 
@@ -83,18 +83,21 @@ def read(given: Given, settings: Mapping[str, Any], steps: Steps) -> Network:
         model = Single(model)
     shape = frames_shape(options)
     check_network(model, shape, whole=step is None)
-    network, told = choose(model, shape, options.time_first, options.output)
+    network, told = choose(model, shape, options.time_first, options.output, options.keep)
     steps.say(told)
     options = replace(options, time_first=False)
     columns = check_network(network, frames_shape(options), step is None)[-1]
     if options.labels:
         # One output is yes or no, which are two labels, or a single value.
         check_labels(options.labels, columns if columns > 1 or len(options.labels) == 1 else 2)
-    return Network(network, options, _graph(Each(network) if options.smooth else network), step)
+    exported: nn.Module = Each(network) if options.smooth else network
+    if options.keep:
+        exported = WithKept(network)
+    return Network(network, options, _graph(exported, options.keep), step)
 
 
-def _graph(network: nn.Module) -> Callable[[Tensor], ModelProto]:
-    return lambda frames: to_onnx(network, (frames,), ["window"], ["logits"])
+def _graph(network: nn.Module, keep: Sequence[str] = ()) -> Callable[[Tensor], ModelProto]:
+    return lambda frames: to_onnx(network, (frames,), ["window"], ["logits", *keep])
 
 
 def _saved(given: Given, settings: Mapping[str, Any]) -> Network:

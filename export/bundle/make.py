@@ -21,7 +21,7 @@ from edge import answers
 from edge.bundle import Bundle, StateTensor
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-from edge.manifest import BundleFile, CropGeometry, FaceInput, Manifest
+from edge.manifest import BundleFile, CropGeometry, Explanation, FaceInput, Manifest
 from edge.system.cache import writable_cache
 from edge.system.hashing import sha256
 from edge.system.ort_session import all_cores
@@ -68,6 +68,7 @@ class Options:
     channels: int = 1
     color: str = ""  # rgb, bgr or gray: what three channels are, by default rgb
     output: str = ""  # of several, by default the first
+    keep: Sequence[str] = ()  # further outputs that stay in the step
     meaning: str = ""  # softmax, sigmoid or values; by default as the output looks
     smooth: int = 0  # answers of single frames that are averaged; 0: the network has a memory of its own
 
@@ -88,20 +89,23 @@ def bundle_onnx(
         output = ""
         if isinstance(origin, Plain):
             original = Averaged(origin, each)
-    step = _rewritten(frames, options.reset, output, options.meaning)
+    step = _rewritten(frames, options.reset, output, options)
     _tell_meaning(step.answer, steps)
     check_labels(options.labels, step.classes)
     if step.left_out:
         taken = frames.output(output).removeprefix(window.PREFIX)
         others = ", ".join(step.left_out)
-        steps.say(f"takes the output {taken!r}, leaves out {others}; --output chooses another one")
+        steps.say(f"takes the output {taken!r}, leaves out {others}; see --output and --keep")
     length = options.smooth or frames.steps
     manifest = _manifest(options, frames.size, frames.channels, length, step.state)
+    manifest = replace(
+        manifest, explanations=tuple(Explanation(name, (row.columns,)) for name, row in step.kept.items())
+    )
     _say_color(manifest, options, steps)
     variants = {options.reset: step}
     for reset in RESETS if step.state else ():
         with suppress(EdgeError):  # what one way to forget cannot do is no fault of the others
-            variants.setdefault(reset, _rewritten(frames, reset, output, options.meaning))
+            variants.setdefault(reset, _rewritten(frames, reset, output, options))
     faces = real_faces(options.data, manifest, steps)
 
     def fill(folder: Path) -> Bundle:
@@ -114,6 +118,8 @@ def bundle_onnx(
         steps.begin(f"comparing {min(proof.STEPS, faces.shape[1])} steps with the window")
         reference = references.of_window(frames, step, options.reset, logits)
         about = proof.prove(engine, step.state, faces, reference, rolled[:, : proof.STEPS])
+        if step.kept:
+            about["kept_max_abs"] = references.kept_outputs(frames, step, engine, faces)
         if original is not None:
             steps.begin("comparing the window with PyTorch")
             worst = references.against_torch(original, logits, step.answer, faces, frames)
@@ -293,8 +299,8 @@ def _finish(
     return bundle
 
 
-def _rewritten(frames: Window, reset: str, output: str, kind: str) -> Step:
-    step = rewrite(frames, reset, output, kind)
+def _rewritten(frames: Window, reset: str, output: str, options: Options) -> Step:
+    step = rewrite(frames, reset, output, options.meaning, options.keep)
     gc.collect()  # a rewriting refers to itself, and to every tensor of the window
     return step
 

@@ -21,7 +21,8 @@ NORMALIZATIONS = ("none", "unit", "signed", "imagenet", "standardize")
 _KEYS = {
     "labels": list, "normalize": str, "step_hz": float, "name": str, "license": str, "window": int,
     "reset": str, "time_first": bool, "data": str, "align": str, "crop_scale": float, "size": int,
-    "channels": int, "color": str, "parts": dict, "output": str, "meaning": str, "smooth": int,
+    "channels": int, "color": str, "parts": dict, "output": str, "keep": list, "meaning": str,
+    "smooth": int,
 }  # fmt: skip
 _NEEDED = {
     "labels": "the names of the outputs in their order",
@@ -101,6 +102,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="side of the crop divided by the side of the face square",
     )
+    parser.add_argument(
+        "--keep",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        metavar="NAME,...",
+        help="further outputs that stay in the step as they are, for programs that read them",
+    )
     parser.add_argument("--name", help="name of the bundle, in lower case")
     parser.add_argument("--license", help="what the weights may be used for, in one sentence")
     add_network_options(parser)
@@ -165,8 +172,10 @@ def check(args: argparse.Namespace) -> None:
     """Refuse, before PyTorch is loaded, what can be refused without it."""
     from export.bundle.write import check_target
 
-    settings, _ = read(args)
+    settings, parts = read(args)
     _check_values(settings)
+    if "keep" in settings and ("smooth" in settings or parts):
+        raise ConfigError("--keep is for whole windows, not for single frames or [parts]; leave it out")
     inputs = {"--onnx": args.onnx, "--weights": args.weights}
     if settings.get("data", "").endswith(".npz"):
         inputs["--data"] = Path(settings["data"])

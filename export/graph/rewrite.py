@@ -6,8 +6,8 @@ attention) keeps its length: the last values of the sequences that it reads beco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,23 @@ _WHOLE = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
 @dataclass(frozen=True)
+class Row:
+    """A tensor of the window that the step gives as rows (N,columns).
+
+    ``order`` is that of its axes: BK, BTK or TBK.
+    """
+
+    tensor: str
+    columns: int
+    order: str
+
+    def last(self, values: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.float32]:
+        """Values (rows,columns) of the last time."""
+        shaped = values.reshape([{"B": rows, "K": self.columns}.get(axis, -1) for axis in self.order])
+        return np.take(shaped, -1, self.order.index("T")) if "T" in self.order else shaped
+
+
+@dataclass(frozen=True)
 class Step:
     """A step graph, its states, and where the window has the same answer."""
 
@@ -46,6 +63,7 @@ class Step:
     recurrent: tuple[str, ...] = ()  # nodes that carry a state from frame to frame
     looking_back: tuple[str, ...] = ()  # convolutions over time
     joining: tuple[str, ...] = ()  # nodes of the head that join the frames of the window
+    kept: Mapping[str, Row] = field(default_factory=dict)  # further outputs of the step
     chains: bool = True  # whether windows can be run one after the other by carrying recurrent states alone
 
     @property
@@ -54,29 +72,31 @@ class Step:
 
     def last(self, values: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.float32]:
         """Logits (rows,K) of the last step from the value of ``source``."""
-        columns = self.answer.columns(self.classes)
-        shaped = values.reshape([{"B": rows, "K": columns}.get(axis, -1) for axis in self.order])
-        at_end = np.take(shaped, -1, self.order.index("T")) if "T" in self.order else shaped
-        return self.answer.logits(at_end)
+        row = Row(self.source, self.answer.columns(self.classes), self.order)
+        return self.answer.logits(row.last(values, rows))
 
 
-def rewrite(window: Window, reset: str = "never", output: str = "", kind: str = "") -> Step:
-    """Rewrite ``window`` into ``step(face, *state) -> logits, *new_state``.
+def rewrite(
+    window: Window, reset: str = "never", output: str = "", kind: str = "", keep: Sequence[str] = ()
+) -> Step:
+    """Rewrite ``window`` into ``step(face, *state) -> logits, *new_state, *keep``.
 
     ``reset`` is never, every-T or two-phase (two states half a window apart, the older one answers).
     ``output`` names the output to take (default: the first), ``kind`` says what it means (softmax, sigmoid,
-    values; default: as it looks). Raises EdgeError that names the node and the fix for what cannot stream.
+    values; default: as it looks), ``keep`` names further outputs that stay as they are. Raises EdgeError that
+    names the node and the fix for what cannot stream.
     """
     if reset not in RESETS:
         raise EdgeError(f"unknown --reset {reset!r}; choose one of {', '.join(RESETS)}")
-    return _Rewriter(window, reset, output, kind).step()
+    return _Rewriter(window, reset, output, kind, keep).step()
 
 
 class _Rewriter:
     """One pass over the nodes of the window; ``self._out`` collects the nodes of the step."""
 
-    def __init__(self, window: Window, reset: str, output: str, kind: str) -> None:
+    def __init__(self, window: Window, reset: str, output: str, kind: str, keep: Sequence[str]) -> None:
         self._window, self._kind = window, kind
+        self._keep = {name: window.output(name) for name in keep}
         self._nodes = list(window.model.graph.node)
         self._output = window.output(output)
         causes.check_recurrent(self._nodes)
@@ -109,8 +129,10 @@ class _Rewriter:
         for node in self._nodes:
             self._copy(node)
         answer, logits, classes, order = self._leave()
-        model = self._assemble(logits, classes)
-        others = [v.name for v in self._window.model.graph.output if v.name != self._output]
+        kept = {name: self._row(tensor) for name, tensor in self._keep.items()}
+        model = self._assemble(logits, classes, kept)
+        taken = {self._output, *self._keep.values()}
+        others = [v.name for v in self._window.model.graph.output if v.name not in taken]
         left_out = tuple(name.removeprefix("window/") for name in others)
         return Step(
             model,
@@ -124,6 +146,7 @@ class _Rewriter:
                 label(self._axes.past[name]) for name, reach in self._axes.reach.items() if reach
             ),
             joining=tuple(f"{label(node)}, which {how}" for node, how in self._axes.mixing.values()),
+            kept={name: row for name, (_, row) in kept.items()},
             chains=not self._convolutions,
         )
 
@@ -288,9 +311,13 @@ class _Rewriter:
 
     def _leave(self) -> tuple[meaning.Answer, str, int, str]:
         """Logits (N,K) out of the graph's output, by what it means."""
-        axes, steps = self._axes, self._window.steps
         answer = meaning.of(self._window, self._nodes, self._output, self._kind)
-        source = answer.tensor
+        values, row = self._row(answer.tensor)
+        return answer, answer.write(self._out, values), answer.classes(row.columns), row.order
+
+    def _row(self, source: str) -> tuple[str, Row]:
+        """Rows (N,columns) of a tensor of the window, at the last time."""
+        axes, steps = self._axes, self._window.steps
         layout, shape = axes.of[source], axes.shape(source)
         in_head = source in self._head.region
         if axes.picked.get(source, steps - 1) != steps - 1 and not in_head:
@@ -299,7 +326,7 @@ class _Rewriter:
         rest = [size(axis) for axis in layout if not holds(axis, "B") and not holds(axis, "T")]
         columns = int(np.prod(rest)) if rest else 1
         if not axes.has(source, "B") or columns not in (shape[-1] if shape else 1, 1):
-            shown = self._output.removeprefix("window/")
+            shown = source.removeprefix("window/")
             size_told = "x".join(map(str, shape))
             raise EdgeError(
                 f"output {shown!r} is {size_told}; expected one row of logits per face, or one for each "
@@ -312,19 +339,23 @@ class _Rewriter:
             last = self._out.constant(np.array(-1, np.int64))
             flat = self._out.add("Gather", flat, last, axis=at)
         flat = self._out.add("Reshape", flat, self._out.constant(np.array([-1, columns], np.int64)))
-        logits = self._phases.leave(flat, source in self._phases.phased)
-        return answer, answer.write(self._out, logits), answer.classes(columns), order
+        return self._phases.leave(flat, source in self._phases.phased), Row(source, columns, order)
 
     def _add_state(self, name: str, shape: tuple[int, ...], new: str) -> None:
         self._state[name] = shape
         self._new[name] = new
 
-    def _assemble(self, logits: str, classes: int) -> ModelProto:
+    def _assemble(self, logits: str, classes: int, kept: Mapping[str, tuple[str, Row]]) -> ModelProto:
         self._out.alias(logits, "logits")
+        for name, (values, _) in kept.items():
+            self._out.alias(values, name)
         w, state = self._window, tensors(self._state)
         for tensor in state:
             self._out.alias(self._new[tensor.input], tensor.output)
         outputs = {"logits": (classes,), **{tensor.output: tensor.shape for tensor in state}}
+        if taken := {"face", *self._state, *outputs} & set(kept):
+            raise EdgeError(f"--keep {min(taken)}: a step has a tensor of that name; rename the output")
+        outputs |= {name: (row.columns,) for name, (_, row) in kept.items()}
         inputs: Mapping[str, tuple[int, ...]] = {"face": (w.channels, w.size, w.size), **self._state}
         nodes = _needed(self._out.nodes, set(outputs))
         used = {name for node in nodes for name in node.input}

@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edge.errors import EdgeError
+from edge.protocols import Engine
 from edge.system.ort_session import all_cores
 from export.graph.meaning import Answer
 from export.graph.nodes import attribute
@@ -44,6 +45,30 @@ def window_logits(window: Window, step: Step) -> WindowLogits:
         return np.stack(answers)
 
     return logits
+
+
+def kept_outputs(window: Window, step: Step, engine: Engine, faces: AnyFaces) -> float:
+    """Largest difference of the outputs that ``step`` keeps, at the end of one window of each face.
+
+    EdgeError above the tolerance, with the output's name.
+    """
+    rows, worst = _rows(faces), 0.0
+    state = {t.input: np.zeros((len(rows), *t.shape), np.float32) for t in step.state}
+    for at in range(window.steps):
+        out = engine.run({"face": np.ascontiguousarray(faces[: len(rows), at]), **state})
+        state = {t.input: out[t.output] for t in step.state}
+    for name, kept in step.kept.items():
+        runner, batch = session(window.model, [kept.tensor], all_cores()), window.batch or 1
+        for row in rows:
+            seen = np.repeat(faces[row : row + 1, : window.steps], batch, axis=0)
+            values = runner.run(None, {window.input: np.ascontiguousarray(window.from_crops(seen))})[0]
+            far = float(np.abs(kept.last(values, batch)[0] - out[name][row]).max())
+            if not far <= TOLERANCE:
+                raise EdgeError(
+                    f"the output {name!r} differs from its original by {far:.2g}; leave --keep out"
+                )
+            worst = max(worst, far)
+    return worst
 
 
 def _rows(faces: AnyFaces) -> range:

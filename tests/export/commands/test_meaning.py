@@ -163,3 +163,61 @@ def test_what_was_made_is_verified_and_what_needs_one_right_label_refused(folder
 def test_a_meaning_that_is_given_wins(folder: Path) -> None:
     made = bundle(folder, "affect", "onnx", "--meaning", "softmax")
     assert "output" not in json.loads((made / "manifest.json").read_text())
+
+
+TWO_HEADS = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(256, 6, batch_first=True)
+        self.classes, self.affect = nn.Linear(6, 3), nn.Linear(6, 2)
+
+    def forward(self, frames):
+        y = self.rnn(frames.flatten(2))[0]
+        return {"classes": self.classes(y[:, -1]), "affect": self.affect(y.mean(1)).tanh()}
+
+def build():
+    return Net()
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("way", ["onnx", "model"])
+def test_a_second_head_is_left_out_or_kept(way: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    from export.program import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "two_heads.py").write_text(TWO_HEADS)
+    import two_heads
+
+    monkeypatch.delitem(sys.modules, "two_heads")
+    net = two_heads.build().eval()
+    torch.save(net.state_dict(), "w.pt")
+    frames = torch.rand(2, STEPS, 1, SIDE, SIDE)
+    torch.onnx.export(
+        net, (frames,), "net.onnx", dynamo=False, opset_version=17, input_names=["frames"],
+        output_names=["classes", "affect"], dynamic_axes={"frames": {0: "b"}},
+    )  # fmt: skip
+    crops = np.random.default_rng(0).integers(0, 255, (4, 3 * STEPS, SIDE, SIDE), np.uint8)
+    np.savez("set.npz", crops=crops)
+    origin = ["--onnx", "net.onnx"] if way == "onnx" else ["--model", "two_heads:build", "--weights", "w.pt"]
+    told = [*origin, "--labels", "a,b,c", "--normalize", "unit", "--step-hz", "10", "--data", "set.npz"]
+    told += ["--window", str(STEPS), "--size", str(SIDE)]
+    assert main(["bundle", *told, "-o", "plain"]) == 0
+    assert "affect" in capsys.readouterr().err, "what is left out is told"
+    assert not bundles.load(tmp_path / "plain").manifest.explanations
+    assert main(["bundle", *told, "-o", "whole", "--keep", "affect"]) == 0
+    manifest = bundles.load(tmp_path / "whole").manifest
+    assert [(tensor.output, tensor.shape) for tensor in manifest.explanations] == [("affect", (2,))]
+    assert manifest.proof["kept_max_abs"] <= 1e-4
+    with OrtEngine(tmp_path / "whole/model.fp32.onnx") as engine, torch.inference_mode():
+        state = {t.input: np.zeros((2, *t.shape), np.float32) for t in manifest.state}
+        for at in range(STEPS):
+            out = engine.run({"face": frames[:, at].numpy(), **state})
+            state = {t.input: out[t.output] for t in manifest.state}
+        assert np.allclose(out["affect"], net(frames)["affect"].numpy(), atol=1e-5)
+    assert main(["bundle", *told, "-o", "none", "--keep", "other"]) == 2
+    assert "it has" in capsys.readouterr().err
