@@ -16,7 +16,7 @@ from export.commands import (
     compare_encoders,
     evaluate,
     fit,
-    inspect,
+    inspection,
     quantize,
     sensitivity,
     train,
@@ -26,7 +26,7 @@ from export.commands import (
 
 _COMMANDS = {
     "train": train, "card": card, "bundle": bundle, "quantize": quantize, "sensitivity": sensitivity,
-    "engine": engine, "verify": verify, "evaluate": evaluate, "fit": fit, "inspect": inspect,
+    "engine": engine, "verify": verify, "evaluate": evaluate, "fit": fit, "inspect": inspection,
     "upgrade": upgrade, "compare-encoders": compare_encoders,
 }  # fmt: skip
 
