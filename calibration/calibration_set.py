@@ -53,8 +53,11 @@ class Sequence:
         return ("dark", "medium", "bright")[at]
 
 
-def choose(candidates: list[Sequence], per_cell: int) -> list[Sequence]:
-    """At most ``per_cell`` of each class and brightness, no near duplicates; EdgeError for too few."""
+def choose(candidates: list[Sequence], per_cell: int, one_class: bool = True) -> list[Sequence]:
+    """At most ``per_cell`` of each class and brightness, no near duplicates; EdgeError for too few.
+
+    ``one_class``: the network chooses one class, so that faces of one class alone are worth a warning.
+    """
     chosen: list[Sequence] = []
     faces: list[npt.NDArray[np.float64]] = []
     cells: Counter[tuple[str, str]] = Counter()
@@ -68,7 +71,7 @@ def choose(candidates: list[Sequence], per_cell: int) -> list[Sequence]:
     check([len(sequence.crops) for sequence in chosen])
     classes = Counter(sequence.label for sequence in chosen)
     common, count = classes.most_common(1)[0]
-    if count > ONE_SIDED * len(chosen):
+    if one_class and count > ONE_SIDED * len(chosen):
         log.warning(
             "%d of %d sequences look like %s; add sources with other faces", count, len(chosen), common
         )

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 def _collect(args: argparse.Namespace) -> None:
     from calibration import calibration_set
     from calibration.collect import load_sequences_of
-    from edge import bundle
+    from edge import answers, bundle
     from edge.engines.golden import roll
     from edge.engines.ort import OrtEngine
     from edge.recognition.gray_source import has_color
@@ -101,7 +101,7 @@ def _collect(args: argparse.Namespace) -> None:
                     classes = roll(engine, loaded, part[None])[0].argmax(-1)
                     label = loaded.labels[Counter(classes.tolist()).most_common(1)[0][0]]
                     candidates.append(calibration_set.Sequence(part, label, _name(source)))
-    chosen = calibration_set.choose(candidates, args.per_cell)
+    chosen = calibration_set.choose(candidates, args.per_cell, answers.of(loaded.manifest).chooses)
     if loaded.manifest.input.in_color and not all(has_color(sequence.crops) for sequence in chosen):
         log.warning("some sequences are gray, but the network takes color; add sources in color")
     calibration_set.write(args.out, chosen, args.consent)

@@ -35,6 +35,12 @@ def test_one_sided_sets_are_named(caplog) -> None:
     assert "all sequences are medium" in caplog.text
 
 
+def test_what_chooses_no_class_is_not_one_sided(caplog) -> None:
+    with caplog.at_level(logging.WARNING):
+        choose([sequence(at, "arousal") for at in range(12)], per_cell=12, one_class=False)
+    assert "look like" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
