@@ -113,7 +113,8 @@ def as_text(report: Report) -> str:
     ):
         lines += [f"  {title if at == 0 else '':<8}  {node}" for at, node in enumerate(nodes)]
     if about := report.output:
-        means = f"{about['means']}, K = {about['classes']}, as {about['form']}"
+        form = f", as {about['form']}" if about["form"] else ""
+        means = f"{about['means']}, K = {about['classes']}{form}"
         lines.append(f"  output:   {about['name']!r}: {means}")
     if report.left_out:
         lines.append(f"  left out: {', '.join(report.left_out)} (--output NAME takes another one)")
@@ -144,7 +145,7 @@ def _output(frames: Window, step: Step, output: str) -> dict[str, Any]:
         "classes": step.classes,
         "kind": step.answer.kind,
         "means": _MEANINGS[step.answer.kind],
-        "form": form + closing,
+        "form": "" if step.answer.kind == "values" else form + closing,
     }
 
 

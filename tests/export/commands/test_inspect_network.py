@@ -14,6 +14,8 @@ torch = pytest.importorskip("torch")
 from exporting import check_refusal, export  # noqa: E402
 from windows import Recipe, build  # noqa: E402
 
+from export import report as reports  # noqa: E402
+
 NETWORK = """
 from torch import nn
 
@@ -69,6 +71,14 @@ def test_a_graph_that_streams(graph: Path, tmp_path: Path) -> None:
     assert text.returncode == 0
     assert "streams" in text.stdout.splitlines()[0]
     assert sorted(tmp_path.iterdir()) == before, "nothing is written"
+
+
+def test_values_are_not_called_logits(graph: Path) -> None:
+    made = reports.of_onnx(graph, {"meaning": "values"})
+    assert made.output["form"] == ""
+    assert ": K values, K = " in reports.as_text(made)
+    assert "logits" not in reports.as_text(made).replace("'logits'", "")
+    assert "as logits" in reports.as_text(reports.of_onnx(graph, {}))
 
 
 def test_the_refusal_is_that_of_bundle(tmp_path: Path) -> None:
