@@ -89,7 +89,7 @@ def read(given: Given, settings: Mapping[str, Any], steps: Steps) -> Network:
     columns = check_network(network, frames_shape(options), step is None)[-1]
     if options.labels:
         # One output is yes or no, which are two labels, or a single value.
-        check_labels(options.labels, columns if columns > 1 or len(options.labels) == 1 else 2)
+        check_labels(options.labels, columns if len(options.labels) == 1 else max(columns, 2), columns)
     exported: nn.Module = Each(network) if options.smooth else network
     if options.keep:
         exported = WithKept(network)

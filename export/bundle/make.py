@@ -91,7 +91,7 @@ def bundle_onnx(
             original = Averaged(origin, each)
     step = _rewritten(frames, options.reset, output, options)
     _tell_meaning(step.answer, steps)
-    check_labels(options.labels, step.classes)
+    check_labels(options.labels, step.classes, step.answer.columns(step.classes))
     if step.left_out:
         taken = frames.output(output).removeprefix(window.PREFIX)
         others = ", ".join(step.left_out)
@@ -125,7 +125,7 @@ def bundle_onnx(
             worst = references.against_torch(original, logits, step.answer, faces, frames)
             about["framework_max_abs"] = worst
         about |= {"source_sha256": sha256(path)} | {key: getattr(options, key) for key in AS_MADE}
-        described = replace(_meant(manifest, step.answer.kind, rolled), proof=about)
+        described = replace(meant(manifest, step.answer.kind, rolled), proof=about)
         changed = answers.of(described).changed
         rows = _agreement(variants, logits, frames.steps, faces, steps, {options.reset: rolled}, changed)
         return _finish(folder, described, engine, rows, steps)
@@ -158,14 +158,15 @@ def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options
         else:
             export_step(model, state, shape, folder / FP32)
         engine = Counted(folder / FP32, steps)
-        check_labels(options.labels, int(engine.outputs["logits"].shape[-1] or 0))
+        classes = int(engine.outputs["logits"].shape[-1] or 0)
+        check_labels(options.labels, classes, answer.columns(classes))
         reference = references.prefixes(origin, length) if whole else references.every_step(model)
         long = max(proof.STEPS, 20 * length) if whole else proof.STEPS
         rolled = _rolled(engine, state, faces, steps, long)
         steps.begin(f"comparing {min(proof.STEPS, faces.shape[1])} steps with PyTorch")
         given = answer.output if whole else np.asarray
         about = proof.prove(engine, state, faces, reference, rolled[:, : proof.STEPS], given)
-        rows, described = [], _meant(manifest, answer.kind, rolled)
+        rows, described = [], meant(manifest, answer.kind, rolled)
         if whole:
             steps.begin("comparing the stream with a sliding window")
 
@@ -202,13 +203,12 @@ def _tell_meaning(answer: Answer, steps: Steps) -> None:
         )
 
 
-def _meant(manifest: Manifest, kind: str, rolled: Float32) -> Manifest:
+def meant(manifest: Manifest, kind: str, rolled: Float32) -> Manifest:
     """The manifest with what the output means; ``rolled`` has values that it takes."""
     if kind != "values":
         return replace(manifest, output=kind)
-    low, high = float(np.floor(rolled.min())), float(np.ceil(rolled.max()))
-    ends = (min(low, 0.0), max(high, 1.0))
-    return replace(manifest, output=kind, value_range=(-1.0, 1.0) if min(ends) >= -1 >= -max(ends) else ends)
+    low, high = min(float(np.floor(rolled.min())), 0.0), max(float(np.ceil(rolled.max())), 1.0)
+    return replace(manifest, output=kind, value_range=(-1.0, 1.0) if low >= -1 and high <= 1 else (low, high))
 
 
 def frames_shape(options: Options) -> tuple[int, ...]:
@@ -225,12 +225,17 @@ def real_faces(data: str, manifest: Manifest, steps: Steps) -> Faces:
     return Faces(load_walks(data, manifest, SEQUENCES, length), manifest)
 
 
-def check_labels(labels: Sequence[str], classes: int) -> None:
-    """EdgeError unless there is one label per output."""
-    if len(labels) != classes:
+def check_labels(labels: Sequence[str], classes: int, outputs: int) -> None:
+    """EdgeError unless there is one label for each class; one output of two classes says yes or no."""
+    if len(labels) == classes:
+        return
+    given = f"{len(labels)} label{'s' * (len(labels) != 1)} ({', '.join(labels)})"
+    if outputs < classes:
         raise EdgeError(
-            f"{len(labels)} labels ({', '.join(labels)}) for {classes} outputs; give one per output"
+            f"{given} for one output that says yes or no; give two, that of no first, or one and "
+            "--meaning sigmoid or values"
         )
+    raise EdgeError(f"{given} for {classes} outputs; give one per output")
 
 
 class Counted(OrtEngine):
@@ -260,6 +265,11 @@ def _manifest(
     color = options.color or ("rgb" if channels == 3 else "gray")
     if color != "gray" and channels != 3:
         raise EdgeError(f"--color {color} needs 3 channels, but the network takes {channels}; leave it out")
+    if options.normalize == "imagenet" and channels != 3:
+        raise EdgeError(
+            f"--normalize imagenet needs 3 channels, but the network takes {channels}; choose what was done "
+            "to its pixels"
+        )
     geometry = CropGeometry(options.crop_scale, options.align)
     return Manifest(
         name=options.name,

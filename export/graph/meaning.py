@@ -121,7 +121,7 @@ def judged(
         )
     inside = bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all())
     bounded = bounded and inside
-    if values.shape[-1] == 1:
+    if values.shape[-1] == 1 and kind != "sigmoid":
         if closing == "Sigmoid":
             return Answer(before, form="odds", closing=closing)
         return Answer(output, form="chance" if bounded else "odds")
@@ -153,7 +153,7 @@ def related(looks: Answer, step: Float32, network: Float32, tolerance: float, ki
     leads from the one to the other.
     """
     choices = [looks, *(Answer("", _KIND_OF[closing], closing=closing) for closing in _KIND_OF)]
-    if step.shape[-1] == 1:
+    if step.shape[-1] == 1 and kind != "sigmoid":
         choices = [looks, Answer("", form="odds", closing="Sigmoid")]
     if kind == "values":  # are what the network gives, not what a sigmoid makes of it
         choices = [looks]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 
 pytestmark = pytest.mark.export
 pytest.importorskip("onnx")
@@ -19,6 +20,8 @@ from edge import bundle as bundles  # noqa: E402
 from edge.engines import golden  # noqa: E402
 from edge.engines.ort import OrtEngine  # noqa: E402
 from edge.errors import EdgeError  # noqa: E402
+from edge.manifest import parse  # noqa: E402
+from export.bundle.make import meant  # noqa: E402
 from export.commands import bundle as command  # noqa: E402
 
 STEPS, SIDE = 4, 16
@@ -221,3 +224,48 @@ def test_a_second_head_is_left_out_or_kept(way: str, tmp_path: Path, monkeypatch
         assert np.allclose(out["affect"], net(frames)["affect"].numpy(), atol=1e-5)
     assert main(["bundle", *told, "-o", "none", "--keep", "other"]) == 2
     assert "it has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seen", "ends"),
+    [
+        ((-0.3, 0.9), (-1, 1)),
+        ((0.2, 0.4), (-1, 1)),
+        ((0.5, 3.2), (0, 4)),
+        ((-0.5, 2), (-1, 2)),
+        ((-3, -2), (-3, 1)),
+    ],
+)
+def test_bars_and_axes_reach_as_far_as_the_values(seen: tuple[float, float], ends: tuple[int, int]) -> None:
+    made = meant(parse(tiny.manifest()), "values", np.array([[seen]], np.float32))
+    assert made.value_range == ends
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("way", ["onnx", "model", "parts"])
+def test_one_sigmoid_can_be_one_label_by_itself(folder: Path, way: str) -> None:
+    loaded = bundles.load(bundle(folder, "yes", way, "--meaning", "sigmoid", "--labels", "tense"))
+    crops = np.random.default_rng(0).integers(0, 256, (6, STEPS, SIDE, SIDE), np.uint8)
+    with OrtEngine(loaded.model("fp32")) as engine:
+        found = answers.of(loaded.manifest).numbers(golden.roll(engine, loaded, crops)[:, -1])
+    with torch.inference_mode():
+        expected = network("yes")(torch.from_numpy(crops[:, :, None].astype(np.float32) / 255)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("way", ["onnx", "model", "parts"])
+@pytest.mark.parametrize("labels", ["tense", "a,b,c"])
+def test_labels_that_do_not_go_with_yes_or_no_are_told_the_way_out(
+    folder: Path, way: str, labels: str
+) -> None:
+    with pytest.raises(
+        EdgeError, match=rf"\({labels.replace(',', ', ')}\) for one output that says yes or no"
+    ):
+        bundle(folder, "yes", way, "--labels", labels)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_pixels_of_three_channels_are_refused_by_the_option_of_one(folder: Path) -> None:
+    with pytest.raises(EdgeError, match="--normalize imagenet needs 3 channels, but the network takes 1"):
+        bundle(folder, "yes", "onnx", "--normalize", "imagenet")
