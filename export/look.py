@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,14 @@ def check_frames(model: nn.Module, shape: tuple[int, ...], name: str = "") -> No
         raise single_frames(name or f"the network fails on windows {'x'.join(map(str, shape))}")
 
 
+def order_of(model: nn.Module, shape: tuple[int, ...]) -> str:
+    """The order of axes that ``model`` takes, "BTCHW" of ``shape`` unless it runs with another one alone."""
+    sizes = dict(zip("BTCHW", shape, strict=True))
+    others = ("BTCHW", "BCTHW", "BTHWC")
+    runs = (o for o in others if _runs(model, torch.zeros([sizes[axis] for axis in o])))
+    return next(runs, "BTCHW")
+
+
 @torch.inference_mode()
 def _runs(model: nn.Module, frames: Tensor) -> bool:
     try:
@@ -76,6 +85,7 @@ def check_module(path: str, module: nn.Module) -> None:
 
 def named(path: str, module: nn.Module) -> str:
     """The module in the user's words: 'encoder.gru' (GRU)."""
+    path = re.sub(r"^((frames|original)(\.|$))+", "", path)  # export.plain stands around it
     return f"{path!r} ({type(module).__name__})" if path else f"the network ({type(module).__name__})"
 
 

@@ -16,27 +16,37 @@ class Plain(nn.Module):
     """``network`` with one answer (B,K) for each window (B,T,C,S,S).
 
     ``time_first`` networks take (T,B,...). Of several outputs ``output`` is taken, by default the first. Of
-    an answer for each frame, (B,T,K), (T,B,K) or (B*T,K), the last one is.
+    an answer for each frame, (B,T,K), (T,B,K) or (B*T,K), the last one is; ``time`` is its axis of time
+    where that is another one, (B,K,T) or (B,T).
     """
 
     def __init__(
-        self, network: nn.Module, time_first: bool = False, output: str = "", keep: Sequence[str] = ()
+        self,
+        network: nn.Module,
+        time_first: bool = False,
+        output: str = "",
+        time: int | None = None,
+        keep: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.original, self._time_first, self._output, self._keep = network, time_first, output, keep
+        self.original, self._time_first, self._output = network, time_first, output
+        self._time, self._keep = time, keep
 
     def chosen(self, frames: Tensor) -> Tensor:
         """The output that is taken, as the network gives it."""
         return self._taken(self._answers(frames))
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self._last(self.chosen(frames), *frames.shape[:2])
+        return self._last(self.chosen(frames), *frames.shape[:2], self._time)
 
     def with_kept(self, frames: Tensor) -> tuple[Tensor, ...]:
         """The answer, and the outputs that are kept."""
         answers = self._answers(frames)
         taken = (self._taken(answers), *(answers[name] for name in self._keep))
-        return tuple(self._last(answer, *frames.shape[:2]) for answer in taken)
+        times = (self._time, *[None] * len(self._keep))
+        return tuple(
+            self._last(answer, *frames.shape[:2], time) for answer, time in zip(taken, times, strict=True)
+        )
 
     def _answers(self, frames: Tensor) -> dict[str, Tensor]:
         return named(self.original(frames.transpose(0, 1) if self._time_first else frames))
@@ -44,7 +54,9 @@ class Plain(nn.Module):
     def _taken(self, answers: dict[str, Tensor]) -> Tensor:
         return answers[self._output or next(iter(answers))]
 
-    def _last(self, answer: Tensor, rows: int, steps: int) -> Tensor:
+    def _last(self, answer: Tensor, rows: int, steps: int, time: int | None) -> Tensor:
+        if time is not None:
+            return answer.select(time, -1).reshape(rows, -1)
         if answer.dim() == 3:
             return answer[-1] if self._time_first else answer[:, -1]
         if answer.dim() == 2 and answer.shape[0] == rows * steps and steps > 1:
@@ -62,6 +74,17 @@ class WithKept(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         return self.frames.with_kept(frames)
+
+
+class Reordered(nn.Module):
+    """A ``network`` over frames of another order of axes, such as "BCTHW", as one over (B,T,C,S,S)."""
+
+    def __init__(self, network: nn.Module, order: str) -> None:
+        super().__init__()
+        self.original, self._places = network, tuple("BTCHW".index(axis) for axis in order)
+
+    def forward(self, frames: Tensor) -> Any:
+        return self.original(frames.permute(self._places))
 
 
 class Single(nn.Module):
@@ -158,8 +181,9 @@ def choose(
 
     ``shape`` is that of frames as the network takes them. EdgeError lists its outputs if ``output`` is none.
     """
+    frames = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        answers = named(network(torch.zeros(shape)))
+        answers = named(network(frames))
     if not answers:
         raise EdgeError("the network gives no tensor; let forward() return logits (batch, classes)")
     shown = ", ".join(
@@ -170,12 +194,21 @@ def choose(
             raise EdgeError(f"{option} {name!r} is no output of the network; it has {shown}")
     taken = output or next(iter(answers))
     others = [name for name in answers if name != taken and name not in keep]
-    told = (
-        f"takes the output {taken!r} of {shown}; --output chooses another one, --keep keeps more"
-        if others
-        else ""
-    )
-    return Plain(network, time_first, output, keep).eval(), told
+    told = f"takes the output {taken!r} of {shown}; see --output and --keep" if others else ""
+    time = None if time_first else _time_axis(Plain(network, output=taken), frames)
+    return Plain(network, time_first, output, time, keep).eval(), told
+
+
+@torch.inference_mode()
+def _time_axis(network: Plain, frames: Tensor) -> int | None:
+    """The last axis of an answer, if it is time, as in (B,K,T) and (B,T); by what the last frame moves."""
+    steps, changed = frames.shape[1], frames.clone()
+    changed[:, -1] = 1 - changed[:, -1]
+    answer = network.chosen(frames)
+    if answer.dim() not in (2, 3) or answer.shape[-1] != steps or answer.shape[0] != frames.shape[0]:
+        return None
+    moved = (answer != network.chosen(changed)).flatten(0, -2).any(0)
+    return answer.dim() - 1 if moved[-1] and not moved[:-1].any() else None
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

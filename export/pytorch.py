@@ -20,9 +20,10 @@ from edge.system.steps import Steps
 from export import saved_network
 from export.bundle.make import Options, check_labels, frames_shape
 from export.graph.to_onnx import to_onnx
+from export.graph.window import AXES
 from export.load import build_model, step_module
-from export.look import check_frames, check_network
-from export.plain import Each, Plain, Single, WithKept, choose
+from export.look import check_frames, check_network, order_of
+from export.plain import Each, Plain, Reordered, Single, WithKept, choose
 from export.weights.load import load_weights
 
 
@@ -82,6 +83,9 @@ def read(given: Given, settings: Mapping[str, Any], steps: Steps) -> Network:
     if options.smooth:
         model = Single(model)
     shape = frames_shape(options)
+    if not options.smooth and not options.time_first and (order := order_of(model, shape)) != "BTCHW":
+        steps.say(f"the network takes frames as ({', '.join(AXES[axis] for axis in order)})")
+        model = Reordered(model, order)
     check_network(model, shape, whole=step is None)
     network, told = choose(model, shape, options.time_first, options.output, options.keep)
     steps.say(told)

@@ -14,12 +14,12 @@ from edge.system.steps import Steps
 from export import pytorch
 from export.bundle.make import Options
 from export.graph import window
-from export.graph.rewrite import Step, rewrite
+from export.graph.rewrite import rewrite
 from export.graph.smooth import averaged
 from export.graph.states import tensors
-from export.graph.window import Window
+from export.graph.step import Step
+from export.graph.window import AXES, Window
 
-_AXES = {"B": "batch", "T": "time", "C": "channels", "H": "height", "W": "width"}
 _MEANINGS = {
     "softmax": "one of K classes", "sigmoid": "K independent labels", "values": "K values",
 }  # fmt: skip
@@ -129,7 +129,7 @@ def as_text(report: Report) -> str:
 def _input(frames: Window, options: Options) -> dict[str, Any]:
     order = frames.order.replace("T", "") if options.smooth else frames.order
     return {
-        "axes": ", ".join(_AXES[axis] for axis in order),
+        "axes": ", ".join(AXES[axis] for axis in order),
         "batch": frames.batch,
         "frames": options.smooth or frames.steps,
         "channels": frames.channels,

@@ -26,7 +26,8 @@ import onnx
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
 from export.graph import window
-from export.graph.rewrite import Step, rewrite
+from export.graph.rewrite import rewrite
+from export.graph.step import Step
 from export.parity import proof, references
 
 TOLERANCE = 1e-5

@@ -32,9 +32,10 @@ from export.bundle.write import write_bundle
 from export.graph import meaning, window
 from export.graph.meaning import Answer
 from export.graph.phases import RESETS
-from export.graph.rewrite import Step, rewrite
+from export.graph.rewrite import rewrite
 from export.graph.smooth import averaged
 from export.graph.states import tensors
+from export.graph.step import Step
 from export.graph.to_onnx import export_step
 from export.graph.window import Window
 from export.parity import proof, references

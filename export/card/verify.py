@@ -20,8 +20,9 @@ from export.bundle.make import real_faces
 from export.bundle.pages import Check, verified_page
 from export.data.labeled import read_labeled
 from export.graph import window
-from export.graph.rewrite import Step, rewrite
+from export.graph.rewrite import rewrite
 from export.graph.smooth import averaged
+from export.graph.step import Step
 from export.int8.gate import Budgets, gate
 from export.int8.reference_engine import reference_engine, reference_engines
 from export.parity import proof, references

@@ -43,6 +43,7 @@ class Axes:
     past: dict[str, NodeProto] = field(default_factory=dict)
     reach: dict[str, int] = field(default_factory=dict)
     shift: dict[str, int] = field(default_factory=dict)
+    needed: set[str] = field(default_factory=set)  # tensors that a recurrent layer depends on
     joined: set[str] = field(default_factory=set)  # results that may depend on several times
 
     def has(self, tensor: str, name: str) -> bool:

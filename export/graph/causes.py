@@ -29,9 +29,8 @@ def check_mixing(nodes: list[NodeProto], axes: Axes) -> None:
     """EdgeError for the first node that joins times before a recurrent layer."""
     if not axes.mixing:
         return
-    needed = _needed_by_recurrent(nodes)
     for node in nodes:
-        if node.output[0] in axes.mixing and node.output[0] in needed:
+        if node.output[0] in axes.mixing and node.output[0] in axes.needed:
             how = axes.mixing[node.output[0]][1]
             raise blame.joins_times(how, node.op_type == "Conv").of(label(node))
     if not any(node.op_type in RECURRENT for node in nodes) and _unrolled(nodes, axes):
@@ -39,7 +38,7 @@ def check_mixing(nodes: list[NodeProto], axes: Axes) -> None:
         raise blame.cell_in_a_loop().of(f"{label(node)}, in a graph without GRU or LSTM nodes,")
 
 
-def _needed_by_recurrent(nodes: list[NodeProto]) -> set[str]:
+def needed_by_recurrent(nodes: list[NodeProto]) -> set[str]:
     """Tensors that a recurrent layer depends on."""
     needed: set[str] = set()
     for node in reversed(nodes):

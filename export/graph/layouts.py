@@ -6,6 +6,7 @@ An operator without a rule is judged by what it was seen to do, and every rule i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto
@@ -152,8 +153,34 @@ def _convolution(node: NodeProto, axes: Axes) -> None:
     if stride != 1 or automatic or layout[at] != (("T", size(layout[at])),) or "B" in _names(layout[1:]):
         axes.mix(node, "is a convolution over time that skips times or pads them by itself")
         return
-    axes.past[out], axes.reach[out] = node, reach
-    axes.shift[out] = axes.shift.get(node.input[0], 0) + reach - before
+    shift = axes.shift.get(node.input[0], 0) + reach - before
+    if shift > 0 and out not in axes.needed:  # behind the memory the window is there to look at
+        axes.mix(node, "is a convolution over the times around each")
+        return
+    axes.past[out], axes.reach[out], axes.shift[out] = node, reach, shift
+
+
+def _pool(node: NodeProto, axes: Axes) -> None:
+    """Pooling; over pictures with time between channels and rows, (B,C,T,H,W), it may leave time alone."""
+    layout = axes.of[node.input[0]]
+    kept = [
+        at for at in range(2, len(layout)) if holds(layout[at], "T") and _leaves(node, at, len(layout) - 2)
+    ]
+    if not kept or "B" in _names(layout[1:]):
+        _rows(node, axes)
+        return
+    out = plain(axes.shape(node.output[0]))
+    axes.of[node.output[0]] = (
+        layout[0],
+        *(layout[at] if at in kept else out[at] for at in range(1, len(out))),
+    )
+
+
+def _leaves(node: NodeProto, at: int, rank: int) -> bool:
+    """Whether a pooling over the last ``rank`` axes leaves axis ``at`` as it is."""
+    pads = attribute(node, "pads") or [0] * 2 * rank
+    kernel, stride = ((attribute(node, name) or [1] * rank)[at - 2] for name in ("kernel_shape", "strides"))
+    return kernel == stride == 1 and not pads[at - 2] and not pads[at - 2 + rank]
 
 
 def _pad(node: NodeProto, axes: Axes) -> None:
@@ -182,17 +209,20 @@ def _pad(node: NodeProto, axes: Axes) -> None:
 
 def _matmul(node: NodeProto, axes: Axes) -> None:
     left, right = (axes.of.get(name) or plain(axes.shape(name)) for name in node.input)
-    if holds(left[-1], "T") or (len(right) > 1 and holds(right[-2], "T")):
+    if holds(left[-1], "T") or holds(right[-2 if len(right) > 1 else 0], "T"):
         axes.mix(node, "adds up different times, as attention does")
     out = list(plain(axes.shape(node.output[0])))
+    front = len(out) - (len(left) > 1) - (len(right) > 1)  # a vector has no axis of its own in the result
     for layout in (right, left):
-        for back, axis in enumerate(reversed(layout[:-2]), 3):
+        for back, axis in enumerate(reversed(layout[:-2]), 1):
             if holds(axis, "B") or holds(axis, "T"):
-                out[-back] = axis
-    if len(left) > 1 and len(right) > 1:
-        out[-2], out[-1] = left[-2], right[-1]
-        if holds(left[-2], "T") and holds(right[-1], "T"):
-            axes.mix(node, "compares different times, as attention does")
+                out[front - back] = axis
+    if len(left) > 1:
+        out[front] = left[-2]
+    if len(right) > 1:
+        out[-1] = right[-1]
+    if len(left) > 1 and len(right) > 1 and holds(left[-2], "T") and holds(right[-1], "T"):
+        axes.mix(node, "compares different times, as attention does")
     axes.of[node.output[0]] = tuple(out)
 
 
@@ -233,6 +263,10 @@ def _along(default: int, to_end: bool = False) -> Callable[[NodeProto, Axes], No
 def _gather(node: NodeProto, axes: Axes) -> None:
     layout, index = axes.of[node.input[0]], axes.seen.values.get(node.input[1], np.zeros(2))
     at = attribute(node, "axis", 0) % len(layout)
+    if holds(layout[at], "B"):
+        _same_rows(node, layout[at], index, axes)
+        axes.of[node.output[0]] = layout
+        return
     if holds(layout[at], "T"):
         length = size(layout[at])
         if index.size == 1 and layout[at] == (("T", length),):
@@ -240,6 +274,12 @@ def _gather(node: NodeProto, axes: Axes) -> None:
         else:
             axes.mix(node, "takes several times out of the window")
     axes.of[node.output[0]] = (*layout[:at], *plain(index.shape), *layout[at + 1 :])
+
+
+def _same_rows(node: NodeProto, rows: Axis, index: Any, axes: Axes) -> None:
+    """EdgeError unless all rows are taken in their order, as the sorting of packed sequences does."""
+    if node.input[1] not in axes.seen.fixed or not np.array_equal(index, np.arange(size(rows))):
+        raise EdgeError(f"{label(node)} takes rows out of the batch; faces must stay apart")
 
 
 def _slice(node: NodeProto, axes: Axes) -> None:
@@ -371,8 +411,8 @@ _ELEMENTWISE = """
     Reciprocal Relu Round Selu Sigmoid Sign Sin Cos Softplus Softsign Sqrt Sub Tanh ThresholdedRelu Where
 """
 _ROWS = """
-    AveragePool ConvTranspose DepthToSpace Gemm GlobalAveragePool GlobalMaxPool GroupNormalization
-    InstanceNormalization LRN MaxPool Resize SpaceToDepth
+    ConvTranspose DepthToSpace Gemm GlobalAveragePool GlobalMaxPool GroupNormalization
+    InstanceNormalization LRN Resize SpaceToDepth
 """
 _RULES: dict[str, _Rule] = {
     **dict.fromkeys(_ELEMENTWISE.split(), _elementwise),
@@ -387,6 +427,7 @@ _RULES: dict[str, _Rule] = {
     "Conv": _convolution,
     "Gather": _gather,
     "MatMul": _matmul,
+    **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _pool),
     "Pad": _pad,
     "Shape": _shape,
     "Slice": _slice,

@@ -94,13 +94,16 @@ class Answer:
         return values
 
 
-def of(window: Window, nodes: list[NodeProto], output: str, kind: str = "") -> Answer:
-    """What ``output`` means, by how it looks for random frames and by the operator that closes it."""
+def of(window: Window, nodes: list[NodeProto], output: str, kind: str = "", order: str = "") -> Answer:
+    """What ``output`` means, by how it looks for random frames and by the operator that closes it.
+
+    ``order`` names its axes, B, T and K (its columns), where that is known; by default the last is K.
+    """
     if kind and kind not in KINDS:
         raise EdgeError(f"unknown meaning {kind!r} of the output; choose one of {', '.join(KINDS)}")
     makers = {name: node for node in nodes for name in node.output}
     closing, before = _closing(makers, output)
-    values = _sample(window, output)
+    values = _sample(window, output, order)
     bounded = _made_of_sigmoids(makers, output)
     return judged(values, closing, before if closing else output, output, kind, bounded)
 
@@ -196,10 +199,19 @@ def _made_of_sigmoids(makers: dict[str, NodeProto], output: str) -> bool:
     return False
 
 
-def _sample(window: Window, output: str) -> Float32:
+def _sample(window: Window, output: str, order: str) -> Float32:
     """Values (rows,K) of an output for random windows."""
     rng, runner = np.random.default_rng(0), session(window.model, [output])
-    shape = window.shape(window.batch or 2)
-    frames = (rng.standard_normal(shape).astype(np.float32) for _ in range(_FRAMES))
-    values = np.concatenate([np.asarray(runner.run([output], {window.input: f})[0])[None] for f in frames])
-    return values.reshape(-1, values.shape[-1] if values.ndim > 2 else 1).astype(np.float32)
+    rows = window.batch or 2
+    sizes = {"B": rows, "T": -1}
+    seen = []
+    for _ in range(_FRAMES):
+        frames = rng.standard_normal(window.shape(rows)).astype(np.float32)
+        value = np.asarray(runner.run([output], {window.input: frames})[0], np.float32)
+        if order.count("K") == 1 and order.count("T") <= 1:
+            columns = value.size // rows // (window.steps if "T" in order else 1)
+            value = np.moveaxis(
+                value.reshape([{**sizes, "K": columns}[axis] for axis in order]), order.index("K"), -1
+            )
+        seen.append(value.reshape(-1, value.shape[-1] if value.ndim > 1 else 1))
+    return np.concatenate(seen)

@@ -7,18 +7,16 @@ attention) keeps its length: the last values of the sequences that it reads beco
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from edge.bundle import StateTensor
 from edge.errors import EdgeError
-from export.graph import causes, meaning
-from export.graph.axes import Axes, Axis, holds, size
+from export.graph import causes, meaning, trial
+from export.graph.axes import Axes, Axis, Layout, holds, size
 from export.graph.cells import Nodes
 from export.graph.heads import Head
 from export.graph.layouts import trace
@@ -27,53 +25,11 @@ from export.graph.observe import Observer
 from export.graph.phases import RESETS, Phases
 from export.graph.recurrence import Recurrence
 from export.graph.states import tensors
+from export.graph.step import Row, Step
 from export.graph.window import IR_VERSION, OPSET, Window
 
 RECURRENT = causes.RECURRENT
 _WHOLE = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A tensor of the window that the step gives as rows (N,columns).
-
-    ``order`` is that of its axes: BK, BTK or TBK.
-    """
-
-    tensor: str
-    columns: int
-    order: str
-
-    def last(self, values: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.float32]:
-        """Values (rows,columns) of the last time."""
-        shaped = values.reshape([{"B": rows, "K": self.columns}.get(axis, -1) for axis in self.order])
-        return np.take(shaped, -1, self.order.index("T")) if "T" in self.order else shaped
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step graph, its states, and where the window has the same answer."""
-
-    model: ModelProto
-    state: tuple[StateTensor, ...]
-    classes: int
-    answer: meaning.Answer  # the tensor of the window with the answer, and what it means
-    order: str  # of its axes: BK, BTK or TBK
-    left_out: tuple[str, ...] = ()  # further outputs of the window
-    recurrent: tuple[str, ...] = ()  # nodes that carry a state from frame to frame
-    looking_back: tuple[str, ...] = ()  # convolutions over time
-    joining: tuple[str, ...] = ()  # nodes of the head that join the frames of the window
-    kept: Mapping[str, Row] = field(default_factory=dict)  # further outputs of the step
-    chains: bool = True  # whether windows can be run one after the other by carrying recurrent states alone
-
-    @property
-    def source(self) -> str:
-        return self.answer.tensor
-
-    def last(self, values: npt.NDArray[np.float32], rows: int) -> npt.NDArray[np.float32]:
-        """Logits (rows,K) of the last step from the value of ``source``."""
-        row = Row(self.source, self.answer.columns(self.classes), self.order)
-        return self.answer.logits(row.last(values, rows))
 
 
 def rewrite(
@@ -88,7 +44,9 @@ def rewrite(
     """
     if reset not in RESETS:
         raise EdgeError(f"unknown --reset {reset!r}; choose one of {', '.join(RESETS)}")
-    return _Rewriter(window, reset, output, kind, keep).step()
+    step = _Rewriter(window, reset, output, kind, keep).step()
+    trial.check(window, step)
+    return step
 
 
 class _Rewriter:
@@ -106,6 +64,7 @@ class _Rewriter:
             for axis, length in zip(window.order, window.shape(observer.rows), strict=True)
         )
         self._axes = Axes({window.input: start}, observer.seen, window.steps)
+        self._axes.needed |= causes.needed_by_recurrent(self._nodes)
         try:
             trace(self._nodes, self._axes, observer)
         except EdgeError:
@@ -190,6 +149,8 @@ class _Rewriter:
             operator = "Expand" if expands else "Reshape"
             inputs = [node.input[0], self._out.constant(np.array(sizes, np.int64))]
             return helper.make_node(operator, inputs, [node.output[0]], name=node.name)
+        if node.op_type == "Gather" and moves and self._takes_rows(node):
+            return helper.make_node("Identity", [node.input[0]], [node.output[0]], name=node.name)
         if in_head or not moves:
             return self._resized(step) if moves else step
         if node in axes.picking:
@@ -201,6 +162,11 @@ class _Rewriter:
         if node.output[0] in axes.past:
             return self._with_past(node, step)
         return self._resized(step)
+
+    def _takes_rows(self, node: NodeProto) -> bool:
+        """Whether a Gather takes all rows in their order."""
+        layout = self._axes.of[node.input[0]]
+        return holds(layout[attribute(node, "axis", 0) % len(layout)], "B")
 
     def _resized(self, step: NodeProto) -> NodeProto:
         """A Resize to sizes leaves the rows alone."""
@@ -311,7 +277,8 @@ class _Rewriter:
 
     def _leave(self) -> tuple[meaning.Answer, str, int, str]:
         """Logits (N,K) out of the graph's output, by what it means."""
-        answer = meaning.of(self._window, self._nodes, self._output, self._kind)
+        order = _order(self._axes.of[self._output])
+        answer = meaning.of(self._window, self._nodes, self._output, self._kind, order)
         values, row = self._row(answer.tensor)
         return answer, answer.write(self._out, values), answer.classes(row.columns), row.order
 
@@ -319,20 +286,19 @@ class _Rewriter:
         """Rows (N,columns) of a tensor of the window, at the last time."""
         axes, steps = self._axes, self._window.steps
         layout, shape = axes.of[source], axes.shape(source)
+        order = _order(layout)
         in_head = source in self._head.region
         if axes.picked.get(source, steps - 1) != steps - 1 and not in_head:
             taken = axes.picked[source] + 1
             raise EdgeError(f"the output takes step {taken} of {steps}; a stream gives the last")
-        rest = [size(axis) for axis in layout if not holds(axis, "B") and not holds(axis, "T")]
-        columns = int(np.prod(rest)) if rest else 1
-        if not axes.has(source, "B") or columns not in (shape[-1] if shape else 1, 1):
+        columns = prod(length for axis in layout for name, length in axis if not name)
+        if order.count("K") != 1 or "B" not in order:
             shown = source.removeprefix("window/")
             size_told = "x".join(map(str, shape))
             raise EdgeError(
                 f"output {shown!r} is {size_told}; expected one row of logits per face, or one for each "
                 "of its frames; choose another one with --output"
             )
-        order = "".join(name for axis in layout for name, _ in axis if name) + "K"
         flat = source
         if in_head and axes.has(source, "T"):
             at = next(at for at, axis in enumerate(layout) if holds(axis, "T"))
@@ -369,6 +335,12 @@ class _Rewriter:
             del node.metadata_props[:]
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def _order(layout: Layout) -> str:
+    """The axes of an output by name, K those of its columns; a K at the end where there is one column."""
+    order = "".join(name or "K" for axis in layout for name, length in axis if name or length > 1)
+    return order if "K" in order else order + "K"
 
 
 def _infos(tensors: Mapping[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:

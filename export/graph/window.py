@@ -17,10 +17,13 @@ from export.graph import single
 from export.graph.keras_loop import loops_to_gru
 from export.graph.nodes import label
 from export.graph.session import session
+from export.graph.settle import lift_vectors, settle
 
 OPSET, IR_VERSION = 18, 10  # what is written, so that JetPack 6 (ONNX Runtime for Python 3.10) can load it
 PREFIX = "window/"
+AXES = {"B": "batch", "T": "time", "C": "channels", "H": "height", "W": "width"}
 NEWEST_OPSET = 21  # what the ONNX Runtime of JetPack 6 is known to load
+_WEIGHED = ("BatchNormalization", "Conv", "ConvTranspose", "GRU", "Gemm", "LSTM", "MatMul", "RNN")
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,14 @@ def load(path: Path, steps: int | None = None, time_first: bool = False, smooth:
     shown, name = "x".join(str(d or "?") for d in dims), inputs[0].name
     if len(dims) == 4 and kind.elem_type == TensorProto.FLOAT:
         if not smooth:
-            raise single_frames(f"{path}: input {name.removeprefix(PREFIX)!r} is {shown}")
+            raise single_frames(f"{path}: input {name!r} is {shown}")
         name = single.with_time(model, name, dims, max(smooth, 2))
         dims = [None, max(smooth, 2), *dims[1:]]
     elif smooth:
         raise EdgeError(f"{path}: its input is {shown}; --smooth is for single frames, leave it out")
     if len(dims) != 5 or kind.elem_type != TensorProto.FLOAT:
         raise EdgeError(
-            f"{path}: input {name.removeprefix(PREFIX)!r} is {shown}, expected float32 "
-            "(batch, time, channels, height, width)"
+            f"{path}: input {name!r} is {shown}, expected float32 (batch, time, channels, height, width)"
         )
     order = _order(dims, time_first)
     time, batch = order.index("T"), order.index("B")
@@ -101,9 +103,16 @@ def load(path: Path, steps: int | None = None, time_first: bool = False, smooth:
         )
     if length < 2:
         raise EdgeError(f"{path}: a window of {length} frame says nothing about time; export at least 2")
-    frames = Window(_fold(model), name, order, dims[batch], length, channels, height)
+    frames = Window(model, name, order, dims[batch], length, channels, height)
+    if not any(node.op_type == "Loop" for node in model.graph.node):
+        frames = _with_a_batch_that_runs(frames)
+        rows = (frames.batch,) if frames.batch else (1, 2, 3)
+        settle(model, name, [frames.shape(number) for number in rows])
+    _check_no_branches(model)
+    frames = replace(frames, model=_fold(_at_our_opset(path, model)), input=PREFIX + name)
+    lift_vectors(frames.model)
     _check_loops(path, frames)
-    return _with_a_batch_that_runs(frames)
+    return frames
 
 
 def single_frames(what: str) -> EdgeError:
@@ -170,13 +179,23 @@ def _read(path: Path) -> ModelProto:
     except Exception as error:  # protobuf's and the checker's errors have no common base
         fault = "it is empty" if path.is_file() and not path.stat().st_size else reason(error)
         raise EdgeError(f"{path} is not a usable ONNX file ({fault}); export it again") from error
+    if (version := _version(model)) > NEWEST_OPSET:
+        raise EdgeError(
+            f"{path}: opset {version} is newer than the boards' runtimes ({NEWEST_OPSET}); "
+            f"export with opset {OPSET}"
+        )
     model = loops_to_gru(model)
+    for node in model.graph.node:
+        if node.domain not in ("", "ai.onnx"):
+            raise EdgeError(f"{label(node)} is of the domain {node.domain!r}; export with standard operators")
+    model.ir_version = IR_VERSION
+    return model
+
+
+def _check_no_branches(model: ModelProto) -> None:
     for node in model.graph.node:
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
             raise EdgeError(f"{label(node)} holds a graph of its own; export without loops and branches")
-        if node.domain not in ("", "ai.onnx"):
-            raise EdgeError(f"{label(node)} is of the domain {node.domain!r}; export with standard operators")
-    return _at_our_opset(path, model)
 
 
 def _check_location(path: Path, tensor: TensorProto) -> None:
@@ -191,21 +210,22 @@ def _check_location(path: Path, tensor: TensorProto) -> None:
             )
 
 
+def _version(model: ModelProto) -> int:
+    return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+
+
 def _at_our_opset(path: Path, model: ModelProto) -> ModelProto:
-    version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
-    if version > NEWEST_OPSET:
-        raise EdgeError(
-            f"{path}: opset {version} is newer than the boards' runtimes ({NEWEST_OPSET}); "
-            f"export with opset {OPSET}"
-        )
-    if version < OPSET:
+    if _version(model) < OPSET:
         model = version_converter.convert_version(model, OPSET)
-    model.ir_version = IR_VERSION
+        model.ir_version = IR_VERSION
     # Tensors of the window and of the step must not meet: both may have a "face" or "logits".
     model = compose.add_prefix(model, PREFIX, rename_nodes=False)
+    weights = {name for node in model.graph.node if node.op_type in _WEIGHED for name in node.input}
     for tensor in model.graph.initializer:
         if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
-            bad = ~np.isfinite(numpy_helper.to_array(tensor))
+            value = numpy_helper.to_array(tensor)
+            # An infinity that nothing is multiplied with is the mask of an attention.
+            bad = ~np.isfinite(value) if tensor.name in weights else np.isnan(value)
             if bad.any():
                 raise EdgeError(
                     f"{path}: weight {tensor.name!r} holds {int(bad.sum())} values that are not finite; "

@@ -15,8 +15,9 @@ from edge.protocols import Engine
 from edge.system.ort_session import all_cores
 from export.graph.meaning import Answer
 from export.graph.nodes import attribute
-from export.graph.rewrite import RECURRENT, Step
+from export.graph.rewrite import RECURRENT
 from export.graph.session import session
+from export.graph.step import Step
 from export.graph.window import Window
 from export.parity.proof import TOLERANCE, TRACKS, AnyFaces, Reference
 
