@@ -185,7 +185,12 @@ def _read(path: Path) -> ModelProto:
             f"export with opset {OPSET}"
         )
     model = loops_to_gru(model)
+    double = {t.name for t in model.graph.initializer if t.data_type == TensorProto.DOUBLE}
     for node in model.graph.node:
+        if node.op_type in _WEIGHED and double & set(node.input):
+            raise EdgeError(
+                f"{label(node)} has weights in float64; export net.float(), which runs everywhere"
+            )
         if node.domain not in ("", "ai.onnx"):
             raise EdgeError(f"{label(node)} is of the domain {node.domain!r}; export with standard operators")
     model.ir_version = IR_VERSION

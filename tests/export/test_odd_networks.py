@@ -162,6 +162,16 @@ def test_what_looks_ahead_is_blamed_not_the_pooling_behind_it(net, words: str, t
         rewrite(frames)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_weights_in_float64_are_told_by_their_node(tmp_path: Path) -> None:
+    class Double(Odd):
+        def forward(self, x):
+            return super().forward(x.double()).float()
+
+    with pytest.raises(EdgeError, match=r"Conv node .* float64"):
+        exported(Double(last).double(), tmp_path / "window.onnx")
+
+
 def test_a_network_over_volumes_is_turned_by_what_it_runs_on() -> None:
     shape = (2, T, 1, networks.SIDE, networks.SIDE)
     assert order_of(Volume(), shape) == "BCTHW"
