@@ -37,16 +37,14 @@ class Plain(nn.Module):
         return self._taken(self._answers(frames))
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self._last(self.chosen(frames), *frames.shape[:2], self._time)
+        rows, steps = frames.shape[:2]
+        return self._last(self.chosen(frames), rows, steps, self._time)
 
     def with_kept(self, frames: Tensor) -> tuple[Tensor, ...]:
         """The answer, and the outputs that are kept."""
-        answers = self._answers(frames)
-        taken = (self._taken(answers), *(answers[name] for name in self._keep))
-        times = (self._time, *[None] * len(self._keep))
-        return tuple(
-            self._last(answer, *frames.shape[:2], time) for answer, time in zip(taken, times, strict=True)
-        )
+        (rows, steps), answers = frames.shape[:2], self._answers(frames)
+        kept = [self._last(answers[name], rows, steps, None) for name in self._keep]
+        return self._last(self._taken(answers), rows, steps, self._time), *kept
 
     def _answers(self, frames: Tensor) -> dict[str, Tensor]:
         return named(self.original(frames.transpose(0, 1) if self._time_first else frames))

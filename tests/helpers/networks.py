@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -402,7 +402,7 @@ def random_recipe(seed: int) -> Recipe:
         names = list(names)
         return names[int(rng.integers(usual))] if rng.random() < 0.85 else str(rng.choice(names))
 
-    return Recipe(
+    recipe = Recipe(
         encoder=str(rng.choice(list(ENCODERS))),
         between=one(BETWEEN, 4),
         recurrent=one(RECURRENT, 8),
@@ -414,6 +414,9 @@ def random_recipe(seed: int) -> Recipe:
         batch=str(rng.choice(["free", "free", "one", "two"])),
         seed=seed,
     )
+    if recipe.recurrent == "none" and BETWEEN[recipe.between][1]:
+        return replace(recipe, between="none")  # without a recurrent layer it would be a part of the head
+    return recipe
 
 
 def faces(recipe: Recipe, batch: int = 3, steps: int = STEPS, seed: int = 1) -> np.ndarray:
