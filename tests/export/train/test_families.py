@@ -37,12 +37,14 @@ def test_the_list_is_complete() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
+    from edge.system.steps import Steps
     from export.bundle.make import Options, bundle_step
     from export.data.ferplus import LABELS
 
     model = network(family)
     options = Options(labels=LABELS, normalize="standardize", step_hz=10, name=family)
-    bundle_step(model, model, tmp_path / "b", options)
+    with Steps("test") as steps:
+        bundle_step(model, model, tmp_path / "b", options, steps)
     proof = json.loads((tmp_path / "b" / "manifest.json").read_text())["proof"]
     assert proof["compared_steps"] == 300
     assert proof["max_abs"] <= 1e-4
