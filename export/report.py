@@ -14,6 +14,7 @@ from edge.system.steps import Steps
 from export import pytorch
 from export.bundle.make import Options
 from export.graph import window
+from export.graph.reading import PREFIX
 from export.graph.rewrite import rewrite
 from export.graph.smooth import averaged
 from export.graph.states import tensors
@@ -141,7 +142,7 @@ def _output(frames: Window, step: Step, output: str) -> dict[str, Any]:
     form = _FORMS[step.answer.form]
     closing = f" before {step.answer.closing}" if step.answer.closing else ""
     return {
-        "name": frames.output(output).removeprefix(window.PREFIX),
+        "name": frames.output(output).removeprefix(PREFIX),
         "classes": step.classes,
         "kind": step.answer.kind,
         "means": _MEANINGS[step.answer.kind],

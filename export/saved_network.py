@@ -18,7 +18,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from edge.errors import EdgeError, reason
-from export.graph.window import IR_VERSION, OPSET
+from export.graph.reading import IR_VERSION, OPSET
 from export.weights import archive
 
 SUFFIXES = (".pt", ".pth", ".ts", ".jit", ".torchscript", ".pt2")

@@ -32,6 +32,7 @@ from export.bundle.write import write_bundle
 from export.graph import meaning, window
 from export.graph.meaning import Answer
 from export.graph.phases import RESETS
+from export.graph.reading import PREFIX
 from export.graph.rewrite import rewrite
 from export.graph.smooth import averaged
 from export.graph.states import tensors
@@ -94,7 +95,7 @@ def bundle_onnx(
     _tell_meaning(step.answer, steps)
     check_labels(options.labels, step.classes, step.answer.columns(step.classes))
     if step.left_out:
-        taken = frames.output(output).removeprefix(window.PREFIX)
+        taken = frames.output(output).removeprefix(PREFIX)
         others = ", ".join(step.left_out)
         steps.say(f"takes the output {taken!r}, leaves out {others}; see --output and --keep")
     length = options.smooth or frames.steps

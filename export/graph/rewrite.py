@@ -23,10 +23,11 @@ from export.graph.layouts import trace
 from export.graph.nodes import attribute, label
 from export.graph.observe import Observer
 from export.graph.phases import RESETS, Phases
+from export.graph.reading import IR_VERSION, OPSET, PREFIX
 from export.graph.recurrence import Recurrence
 from export.graph.states import tensors
 from export.graph.step import Row, Step
-from export.graph.window import IR_VERSION, OPSET, Window
+from export.graph.window import Window
 
 RECURRENT = causes.RECURRENT
 _WHOLE = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
@@ -92,7 +93,7 @@ class _Rewriter:
         model = self._assemble(logits, classes, kept)
         taken = {self._output, *self._keep.values()}
         others = [v.name for v in self._window.model.graph.output if v.name not in taken]
-        left_out = tuple(name.removeprefix("window/") for name in others)
+        left_out = tuple(name.removeprefix(PREFIX) for name in others)
         return Step(
             model,
             tensors(self._state),
@@ -293,7 +294,7 @@ class _Rewriter:
             raise EdgeError(f"the output takes step {taken} of {steps}; a stream gives the last")
         columns = prod(length for axis in layout for name, length in axis if not name)
         if order.count("K") != 1 or "B" not in order:
-            shown = source.removeprefix("window/")
+            shown = source.removeprefix(PREFIX)
             size_told = "x".join(map(str, shape))
             raise EdgeError(
                 f"output {shown!r} is {size_told}; expected one row of logits per face, or one for each "

@@ -10,8 +10,9 @@ from onnx import ModelProto, TensorProto, helper
 from export.graph import meaning
 from export.graph.cells import Nodes
 from export.graph.meaning import Answer
+from export.graph.reading import PREFIX
 from export.graph.session import session
-from export.graph.window import PREFIX, Window
+from export.graph.window import Window
 
 MEAN = PREFIX + "/mean"  # no exporter gives such a name
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from edge.bundle import StateTensor
 from edge.errors import EdgeError
-from export.graph.window import IR_VERSION, OPSET
+from export.graph.reading import IR_VERSION, OPSET
 
 
 def export_step(model: nn.Module, state: Sequence[StateTensor], face: tuple[int, ...], path: Path) -> None:

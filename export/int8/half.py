@@ -7,7 +7,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, version_converter
 
 from edge.errors import EdgeError
-from export.graph.window import IR_VERSION
+from export.graph.reading import IR_VERSION
 
 _QUANTIZES_HALF = 21  # first opset whose QuantizeLinear takes float16
 _LARGEST = float(np.finfo(np.float16).max)

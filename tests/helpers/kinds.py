@@ -74,6 +74,7 @@ KINDS: dict[str, dict[str, str]] = {
         "squeezed": "softmax, then a reshape",
         "average": "mean of two softmaxes",
         "sigmoid": "independent sigmoids",
+        "tanh": "values between -1 and 1, such as valence and arousal",
         "hidden": "`(logits, hidden)`",
         "second": "a second head",
     },
