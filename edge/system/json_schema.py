@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 from unicodedata import category
 
-from edge.system.one_line import one_line
+from edge.system.one_line import HIDDEN, JOINERS, one_line
 
-_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
-_JOINERS = "\u200c\u200d"
+_HIDDEN = (*HIDDEN, "Cs")
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -57,7 +56,7 @@ def is_printable(text: str) -> bool:
     Spaces of other scripts and joiners, which belong to words of Persian and to emoji, are no fault, nor are
     characters that are newer than this Python's tables: a bundle from a newer one has to load here.
     """
-    return text.isprintable() or not any(category(sign) in _HIDDEN and sign not in _JOINERS for sign in text)
+    return text.isprintable() or not any(category(sign) in _HIDDEN and sign not in JOINERS for sign in text)
 
 
 def _string(value: str, schema: dict[str, Any], name: str) -> Iterator[str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from unicodedata import category
 
-# And what turns the direction of the text after it, so that a line shows what it says (Unicode Annex 9).
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# What shows nothing: it ends a line, or turns the direction of the text after it (Unicode Annex 9).
+HIDDEN = ("Cc", "Cf", "Zl", "Zp")
+JOINERS = "\u200c\u200d"  # of words in Persian and of emoji
 
 
 def one_line(text: str) -> str:
-    """``text`` with control characters as ``\\n`` or ``\\x1b``: a name then ends no line, and turns none."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    """``text`` with hidden characters as ``\\n`` or ``\\x1b``: a name then ends no line, and turns none."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(sign: str) -> str:
+    if category(sign) in HIDDEN and sign not in JOINERS:
+        return sign.encode("unicode_escape").decode("ascii")
+    return sign

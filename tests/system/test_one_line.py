@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.system.json_schema import is_printable
 from edge.system.one_line import one_line
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +22,15 @@ def test_any_text_is_one_line(text: str) -> None:
     assert one_line(one_line(text)) == one_line(text)
 
 
-@pytest.mark.parametrize("mark", list("\u200e\u200f\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069"))
-def test_nothing_turns_a_line(mark: str) -> None:
+@given(st.text())
+def test_what_is_told_is_what_a_manifest_may_hold(text: str) -> None:
+    assert is_printable(one_line(text).encode("utf-8", "replace").decode())
+
+
+@pytest.mark.parametrize(
+    "mark", list("\u0600\u06dd\u200b\u200e\u200f\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+)
+def test_nothing_hidden_stays_in_a_line(mark: str) -> None:
     assert one_line(f"gpj{mark}.exe") == rf"gpj\u{ord(mark):04x}.exe"
 
 
