@@ -118,11 +118,14 @@ def single_frames(what: str) -> EdgeError:
 
 
 def _with_a_batch_that_runs(frames: Window) -> Window:
-    """Some exports declare a free batch, but hold that of their example in a constant: mostly one or two."""
+    """Some exports declare a free batch, but hold that of their example in a constant: mostly one or two.
+
+    One row may run beside two that are held, as it is repeated; so the largest number counts.
+    """
     if frames.batch is not None:
         return frames
     runner, works = session(frames.model), []
-    for rows in (1, 2):
+    for rows in (1, 2, 3):
         try:
             runner.run(None, {frames.input: np.zeros(frames.shape(rows), np.float32)})
             works.append(rows)
@@ -132,7 +135,7 @@ def _with_a_batch_that_runs(frames: Window) -> Window:
         raise EdgeError(
             f"the graph says that its batch is free, but runs with neither 1 nor 2 rows ({fault})"
         )
-    return frames if len(works) == 2 else replace(frames, batch=works[0])
+    return frames if 3 in works else replace(frames, batch=works[-1])
 
 
 def _order(dims: list[int | None], time_first: bool) -> str:

@@ -32,20 +32,27 @@ ALONE = [
     *(replace(PLAIN, axes=axes) for axes in ("TBCHW", "BCTHW")),
     *(replace(PLAIN, batch=batch) for batch in ("one", "two")),
 ]
-EITHER = [replace(recipe, exporter=exporter) for recipe in ALONE for exporter in ("legacy", "dynamo")]
+# The page below holds every part with the older exporter; the newer one takes seconds for each.
+NEWER = [
+    replace(recipe, exporter="dynamo")
+    for recipe in ALONE
+    if recipe.recurrent != PLAIN.recurrent
+    or recipe.encoder in ("vit", "padded")
+    or recipe.head in ("attention", "every", "view")
+]
 
 
 def _named(recipe: networks.Recipe) -> str:
     return "-".join(str(v) for k, v in vars(recipe).items() if v != getattr(PLAIN, k)) or "plain"
 
 
-@pytest.mark.parametrize("recipe", EITHER, ids=_named)
+@pytest.mark.parametrize("recipe", NEWER, ids=_named)
 def test_a_part_streams_or_is_refused_by_its_name(recipe: networks.Recipe, tmp_path: Path) -> None:
     verdict, told = proof_of_networks.judged(recipe, tmp_path)
     assert verdict in ("equal", "refused"), told
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_random_mixture_streams_or_is_refused(seed: int, tmp_path: Path) -> None:
     verdict, told = proof_of_networks.judged(networks.random_recipe(seed), tmp_path)
     assert not verdict.isupper(), (networks.random_recipe(seed), told)
