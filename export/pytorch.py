@@ -18,7 +18,7 @@ from edge.errors import ConfigError, EdgeError
 from edge.system.cache import writable_cache
 from edge.system.steps import Steps
 from export import saved_network
-from export.bundle.make import Options, check_labels, frames_shape
+from export.bundle.options import Options, check_labels, frames_shape
 from export.graph.to_onnx import to_onnx
 from export.graph.window import AXES
 from export.load import build_model, step_module

@@ -12,7 +12,7 @@ from typing import Any
 from edge.errors import EdgeError
 from edge.system.steps import Steps
 from export import pytorch
-from export.bundle.make import Options
+from export.bundle.options import Options
 from export.graph import window
 from export.graph.reading import PREFIX
 from export.graph.rewrite import rewrite

@@ -6,7 +6,7 @@ import gc
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,22 @@ from edge import answers
 from edge.bundle import Bundle, StateTensor
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
-from edge.manifest import BundleFile, CropGeometry, Explanation, FaceInput, Manifest
+from edge.manifest import Explanation, Manifest
 from edge.system.cache import writable_cache
 from edge.system.hashing import sha256
 from edge.system.ort_session import all_cores
 from edge.system.steps import Steps
 from export.bundle.golden import add_golden
+from export.bundle.options import (
+    AS_MADE,
+    FP32,
+    Options,
+    check_labels,
+    manifest_of,
+    meant,
+    say_color,
+    tell_meaning,
+)
 from export.bundle.pages import proof_page
 from export.bundle.write import write_bundle
 from export.graph import meaning, window
@@ -47,32 +57,6 @@ from export.parity.references import WindowLogits
 from export.plain import Averaged, Meant, Plain
 
 SEQUENCES = 16
-FP32 = "model.fp32.onnx"
-AS_MADE = ("reset", "time_first", "output", "meaning", "smooth")  # options that make another step of a file
-
-
-@dataclass(frozen=True)
-class Options:
-    """What no graph says of itself."""
-
-    labels: Sequence[str]
-    normalize: str
-    step_hz: float
-    name: str = "custom"
-    license: str = "not stated"
-    window: int | None = None
-    reset: str = "never"
-    time_first: bool = False
-    data: str = "demo"
-    align: str = "eyes"
-    crop_scale: float = 1.0
-    size: int = 48  # of a PyTorch network's faces; an ONNX file says its own
-    channels: int = 1
-    color: str = ""  # rgb, bgr or gray: what three channels are, by default rgb
-    output: str = ""  # of several, by default the first
-    keep: Sequence[str] = ()  # further outputs that stay in the step
-    meaning: str = ""  # softmax, sigmoid or values; by default as the output looks
-    smooth: int = 0  # answers of single frames that are averaged; 0: the network has a memory of its own
 
 
 def bundle_onnx(
@@ -92,18 +76,18 @@ def bundle_onnx(
         if isinstance(origin, Plain):
             original = Averaged(origin, each)
     step = _rewritten(frames, options.reset, output, options)
-    _tell_meaning(step.answer, steps)
+    tell_meaning(step.answer, steps)
     check_labels(options.labels, step.classes, step.answer.columns(step.classes))
     if step.left_out:
         taken = frames.output(output).removeprefix(PREFIX)
         others = ", ".join(step.left_out)
         steps.say(f"takes the output {taken!r}, leaves out {others}; see --output and --keep")
     length = options.smooth or frames.steps
-    manifest = _manifest(options, frames.size, frames.channels, length, step.state)
+    manifest = manifest_of(options, frames.size, frames.channels, length, step.state)
     manifest = replace(
         manifest, explanations=tuple(Explanation(name, (row.columns,)) for name, row in step.kept.items())
     )
-    _say_color(manifest, options, steps)
+    say_color(manifest, options, steps)
     variants = {options.reset: step}
     for reset in RESETS if step.state else ():
         with suppress(EdgeError):  # what one way to forget cannot do is no fault of the others
@@ -142,8 +126,8 @@ def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options
             f"--reset {options.reset} needs a whole window, not parts: leave [parts] out, or pass --onnx"
         )
     state, length = tensors(model.state), options.window or 32  # type: ignore[arg-type]
-    manifest = _manifest(options, options.size, options.channels, length, state)
-    _say_color(manifest, options, steps)
+    manifest = manifest_of(options, options.size, options.channels, length, state)
+    say_color(manifest, options, steps)
     faces = real_faces(options.data, manifest, steps)
     shape = (options.channels, options.size, options.size)
     steps.begin("exporting the step with PyTorch")
@@ -151,7 +135,7 @@ def bundle_step(model: nn.Module, origin: nn.Module, out: Path, options: Options
         export_step(model, state, shape, path := Path(scratch) / FP32)
         graph = onnx.load(str(path))
     answer = _meaning(model, graph, origin, faces, length, options.meaning)
-    _tell_meaning(answer, steps)
+    tell_meaning(answer, steps)
     model, whole = Meant(model, answer), model is not origin
 
     def fill(folder: Path) -> Bundle:
@@ -195,49 +179,11 @@ def _meaning(
     return meaning.related(looks, given, references.torch_logits(origin, seen), proof.TOLERANCE, kind)
 
 
-def _tell_meaning(answer: Answer, steps: Steps) -> None:
-    """Say what the output is taken for, unless it is one of the labels."""
-    if answer.kind != "softmax":
-        what = "independent labels" if answer.kind == "sigmoid" else "values"
-        steps.say(
-            f"the output is taken as {what} ({answer.kind}); --meaning softmax if it gives logits of one of "
-            "the labels"
-        )
-
-
-def meant(manifest: Manifest, kind: str, rolled: Float32) -> Manifest:
-    """The manifest with what the output means; ``rolled`` has values that it takes."""
-    if kind != "values":
-        return replace(manifest, output=kind)
-    low, high = min(float(np.floor(rolled.min())), 0.0), max(float(np.ceil(rolled.max())), 1.0)
-    return replace(manifest, output=kind, value_range=(-1.0, 1.0) if low >= -1 and high <= 1 else (low, high))
-
-
-def frames_shape(options: Options) -> tuple[int, ...]:
-    """Two windows as a PyTorch network takes them, (2,T,C,S,S), or (T,2,C,S,S) with time first."""
-    rows, length = 2, options.window or (max(options.smooth, 2) if options.smooth else 32)
-    first = (length, rows) if options.time_first else (rows, length)
-    return (*first, options.channels, options.size, options.size)
-
-
 def real_faces(data: str, manifest: Manifest, steps: Steps) -> Faces:
     """Faces of SEQUENCES real sequences, long enough for proof and agreement."""
     steps.begin("reading faces to compare on")
     length = max(proof.STEPS, 20 * manifest.trained_window)
     return Faces(load_walks(data, manifest, SEQUENCES, length), manifest)
-
-
-def check_labels(labels: Sequence[str], classes: int, outputs: int) -> None:
-    """EdgeError unless there is one label for each class; one output of two classes says yes or no."""
-    if len(labels) == classes:
-        return
-    given = f"{len(labels)} label{'s' * (len(labels) != 1)} ({', '.join(labels)})"
-    if outputs < classes:
-        raise EdgeError(
-            f"{given} for one output that says yes or no; give two, that of no first, or one and "
-            "--meaning sigmoid or values"
-        )
-    raise EdgeError(f"{given} for {classes} outputs; give one per output")
 
 
 class Counted(OrtEngine):
@@ -257,45 +203,6 @@ def _rolled(engine: Counted, state: Sequence[StateTensor], faces: Faces, steps: 
     """Logits (M,long,K) for the proof, and where ``long`` is enough for the agreement as well."""
     steps.begin(f"running {long} steps", long * len(faces))
     return proof.roll(engine, state, faces, long)
-
-
-def _manifest(
-    options: Options, size: int, channels: int, steps: int, state: tuple[StateTensor, ...]
-) -> Manifest:
-    if options.reset not in RESETS:
-        raise EdgeError(f"unknown --reset {options.reset!r}; choose one of {', '.join(RESETS)}")
-    color = options.color or ("rgb" if channels == 3 else "gray")
-    if color != "gray" and channels != 3:
-        raise EdgeError(f"--color {color} needs 3 channels, but the network takes {channels}; leave it out")
-    if options.normalize == "imagenet" and channels != 3:
-        raise EdgeError(
-            f"--normalize imagenet needs 3 channels, but the network takes {channels}; choose what was done "
-            "to its pixels"
-        )
-    geometry = CropGeometry(options.crop_scale, options.align)
-    return Manifest(
-        name=options.name,
-        version="1",
-        license=options.license,
-        labels=tuple(options.labels),
-        input=FaceInput(size, channels, options.normalize, geometry, color),
-        state=state,
-        step_hz=options.step_hz,
-        trained_window=steps,
-        warm_steps=min(5, steps),
-        reset_after_s=1.0,
-        files={"fp32": BundleFile(FP32)},
-    )
-
-
-def _say_color(manifest: Manifest, options: Options, steps: Steps) -> None:
-    """Say what three channels are fed with, which no graph tells."""
-    face = manifest.input
-    if face.channels == 3:
-        what = f"faces in color ({face.color.upper()}), or gray where a source has no color"
-        told = what if face.in_color else "gray faces, the same in each of its three channels"
-        advice = "" if options.color else "; pass --color bgr or gray if it was trained on that"
-        steps.say(f"the network gets {told}{advice}")
 
 
 def _finish(

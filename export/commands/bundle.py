@@ -191,11 +191,12 @@ def run(args: argparse.Namespace) -> None:
     """Export the network and write its bundle."""
     from export import pytorch
     from export.bundle import make
+    from export.bundle.options import Options
 
     settings, parts = read(args)
     with Steps("emotion-export") as steps:
         if args.onnx:
-            make.bundle_onnx(args.onnx, args.out, make.Options(**settings), steps)
+            make.bundle_onnx(args.onnx, args.out, Options(**settings), steps)
         else:
             given = pytorch.Given(args.model, args.weights, args.weights_key, args.trust_file, parts)
             network = pytorch.read(given, settings, steps)

@@ -26,7 +26,7 @@ from edge.system.ort_session import onnxruntime
 from edge.system.process import keep_large_buffers
 from edge.version import __version__
 from export.bundle.golden import add_golden
-from export.bundle.make import FP32
+from export.bundle.options import FP32
 from export.bundle.write import write_bundle
 from export.card import card, per_frame
 from export.data import ferplus

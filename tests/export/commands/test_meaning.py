@@ -21,7 +21,7 @@ from edge.engines import golden  # noqa: E402
 from edge.engines.ort import OrtEngine  # noqa: E402
 from edge.errors import EdgeError  # noqa: E402
 from edge.manifest import parse  # noqa: E402
-from export.bundle.make import meant  # noqa: E402
+from export.bundle.options import meant  # noqa: E402
 from export.commands import bundle as command  # noqa: E402
 
 STEPS, SIDE = 4, 16

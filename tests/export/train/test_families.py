@@ -38,7 +38,8 @@ def test_the_list_is_complete() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_becomes_a_bundle_that_runs(family: str, tmp_path) -> None:
     from edge.system.steps import Steps
-    from export.bundle.make import Options, bundle_step
+    from export.bundle.make import bundle_step
+    from export.bundle.options import Options
     from export.data.ferplus import LABELS
 
     model = network(family)
