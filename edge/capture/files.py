@@ -78,6 +78,8 @@ class FileSource(Closing):
         self._most_pixels = most_pixels
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.options = decoder_options(most_pixels)
+        # Read once: PyAV 19 ends the process at it after a decoder that could not be opened.
+        self._codec = self._stream.codec_context.name
         self._bare, self._rate_given = is_bare(self._container), fps is not None
         self.fps = fps or nominal_rate(self._stream, self._bare)  # frames per second
         self._origin_s = origin_s(self._container, self._stream)
@@ -142,10 +144,9 @@ class FileSource(Closing):
 
     def _check(self, packet: Any) -> None:
         """Raise SourceError for a PNG that unpacks to far more than it shows."""
-        codec = self._stream.codec_context.name
-        if codec == "png":
+        if self._codec == "png":
             png_contents.check(bytes(packet), self._most_pixels)
-        elif codec == "apng":  # chunks alone; those before the first frame are kept apart
+        elif self._codec == "apng":  # chunks alone; those before the first frame are kept apart
             before = self._stream.codec_context.extradata or b""
             png_contents.check(before + bytes(packet), self._most_pixels, at=0)
 
