@@ -16,7 +16,7 @@ from export.bundle.options import Options
 from export.graph import window
 from export.graph.reading import PREFIX
 from export.graph.rewrite import rewrite
-from export.graph.smooth import averaged
+from export.graph.smooth import smoothed
 from export.graph.states import tensors
 from export.graph.step import Step
 from export.graph.window import AXES, Window
@@ -74,8 +74,7 @@ def _of_window(path: Path, options: Options, name: str) -> Report:
     try:
         frames = window.load(path, options.window, options.time_first, options.smooth)
         seen, output = _input(frames, options), options.output
-        if options.smooth > 1:
-            frames, output = averaged(frames, output, options.meaning)[0], ""
+        frames, output, _ = smoothed(frames, options.smooth, output, options.meaning)
         step = rewrite(frames, options.reset, output, options.meaning)
     except EdgeError as error:
         return Report(name, False, str(error), seen)

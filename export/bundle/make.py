@@ -44,7 +44,7 @@ from export.graph.meaning import Answer
 from export.graph.phases import RESETS
 from export.graph.reading import PREFIX
 from export.graph.rewrite import rewrite
-from export.graph.smooth import averaged
+from export.graph.smooth import smoothed
 from export.graph.states import tensors
 from export.graph.step import Step
 from export.graph.to_onnx import export_step
@@ -69,12 +69,8 @@ def bundle_onnx(
     steps.begin("rewriting the window into one step")
     frames = window.load(path, options.window, options.time_first, options.smooth)
     output = "" if origin is not None else options.output  # of a network in PyTorch it was chosen before
-    original: nn.Module | None = origin
-    if options.smooth > 1:
-        frames, each = averaged(frames, output, options.meaning)
-        output = ""
-        if isinstance(origin, Plain):
-            original = Averaged(origin, each)
+    frames, output, each = smoothed(frames, options.smooth, output, options.meaning)
+    original = Averaged(origin, each) if each is not None and isinstance(origin, Plain) else origin
     step = _rewritten(frames, options.reset, output, options)
     tell_meaning(step.answer, steps)
     check_labels(options.labels, step.classes, step.answer.columns(step.classes))

@@ -21,7 +21,7 @@ from export.bundle.pages import Check, verified_page
 from export.data.labeled import read_labeled
 from export.graph import window
 from export.graph.rewrite import rewrite
-from export.graph.smooth import averaged
+from export.graph.smooth import smoothed
 from export.graph.step import Step
 from export.int8.gate import Budgets, gate
 from export.int8.reference_engine import reference_engine, reference_engines
@@ -111,8 +111,7 @@ def _original(bundle: Bundle, reference: Path) -> tuple[window.Window, Step]:
     smooth, output, meaning = about.get("smooth", 0), about.get("output", ""), about.get("meaning", "")
     length = None if smooth else bundle.manifest.trained_window
     frames = window.load(reference, length, about.get("time_first", False), smooth)
-    if smooth > 1:
-        frames, output = averaged(frames, output, meaning)[0], ""
+    frames, output, _ = smoothed(frames, smooth, output, meaning)
     return frames, rewrite(frames, about.get("reset", "never"), output, meaning)
 
 

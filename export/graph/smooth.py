@@ -17,7 +17,18 @@ from export.graph.window import Window
 MEAN = PREFIX + "/mean"  # no exporter gives such a name
 
 
-def averaged(window: Window, output: str, kind: str) -> tuple[Window, Answer]:
+def smoothed(window: Window, frames: int, output: str, kind: str) -> tuple[Window, str, Answer | None]:
+    """The window to rewrite and its output to take, where ``frames`` answers are averaged; one needs no mean.
+
+    The last value is what a single answer means, None where there is no mean.
+    """
+    if frames <= 1:
+        return window, output, None
+    whole, each = _averaged(window, output, kind)
+    return whole, "", each
+
+
+def _averaged(window: Window, output: str, kind: str) -> tuple[Window, Answer]:
     """The window with the mean of its frames' answers as first output, and what a single answer means.
 
     The mean is that of probabilities, of independent probabilities, or of values.
