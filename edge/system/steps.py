@@ -15,7 +15,8 @@ _SILENT_S = 4.0
 class Steps(Closing):
     """Names each step; then a bar on a terminal, or a line every four seconds where there is none.
 
-    A thread of its own speaks for work that cannot tell how far it is, such as an export by PyTorch.
+    Within its ``with`` block a thread of its own speaks for work that cannot tell how far it is, such as an
+    export by PyTorch.
     """
 
     def __init__(self, command: str, silent_s: float = _SILENT_S) -> None:
@@ -25,7 +26,10 @@ class Steps(Closing):
         self._bar: Bar | None = None
         self._began = self._told = monotonic()
         self._thread = threading.Thread(target=self._speak, name="steps", daemon=True)
+
+    def __enter__(self) -> Steps:
         self._thread.start()
+        return self
 
     def begin(self, what: str, total: int = 0) -> None:
         """The next step; ``total`` is how often ``add`` will count one, where that is known."""

@@ -49,3 +49,10 @@ def test_a_fault_ends_the_thread() -> None:
     with pytest.raises(EdgeError), steps:
         raise EdgeError("a fault")
     assert not steps._thread.is_alive()
+
+
+def test_nothing_speaks_outside_of_the_block(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = Steps("emotion-export", silent_s=0.05)
+    steps.begin("proving")
+    time.sleep(0.2)
+    assert capsys.readouterr().err == "emotion-export: proving\n"
