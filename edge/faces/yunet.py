@@ -61,7 +61,8 @@ class YuNetDetector(Closing):
         self._lowest = score_threshold if keep_threshold is None else min(keep_threshold, score_threshold)
         lowest_luma = max(self._lowest - _LUMA_KEEPS_LOWER, 0.0)
         every_gray = np.arange(256, dtype=np.uint8)[None]  # the tint depends only on the gray level
-        self._network = YuNetNetwork(Path(model), lowest_luma, luma=_tinted(every_gray)[0], sha256=sha256)
+        luma = _tinted(every_gray)[0]
+        self._network = YuNetNetwork(Path(model), lowest_luma, luma, sha256, width=input_width)
 
     def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
         """Faces in ``frame`` as face squares with five landmarks, best score first."""

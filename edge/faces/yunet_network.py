@@ -1,18 +1,14 @@
 """YuNet's network on ONNX Runtime, two to four times as fast on one core as OpenCV's own engine.
 
 Pre- and postprocessing follow ``FaceDetectorYNImpl`` (OpenCV 4.x, modules/objdetect/src/face_detect.cpp), so
-that the same picture gives the same boxes. That is zero padding on the right and bottom to a multiple of 32,
-one candidate per cell of 8, 16 and 32 pixels, and non-maximum suppression on whole pixels.
+that the same picture gives the same boxes: here zero padding on the right and bottom to a multiple of 32.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-from collections.abc import Iterable, Iterator
-from itertools import repeat
-from operator import itemgetter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError
+from edge.faces import yunet_cells
+from edge.faces.joined_heads import joined
+from edge.faces.yunet_cells import STRIDES, WIDTHS
 from edge.system.checked_file import FileRefused, read_checked
 from edge.system.ort_session import onnxruntime, session_options
 from edge.system.wire_format import BYTES, VARINT, fields
@@ -28,14 +27,9 @@ from edge.system.wire_format import BYTES, VARINT, fields
 _FIX = "run `emotion-edge fetch` to download face_detection_yunet_2023mar.onnx, or set detector.model"
 _MOST_BYTES = 64_000_000  # the file has 233 kB
 
-NMS_IOU = 0.3
-TOP_K = 50  # candidates before suppression, enough for any scene that a board can handle
-
-_STRIDES = (8, 16, 32)
-_WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}  # values per cell
-_OUTPUTS = [f"{kind}_{stride}" for stride in _STRIDES for kind in _WIDTHS]
+_OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in WIDTHS]
 _DIVISOR = 32
-_IMPLAUSIBLE = 100.0  # a box is two offsets in cells and two logarithms of sizes in cells, all of them small
+_ARENA_WIDTH = 640  # pixels
 # Path from a model to a dimension in field numbers of onnx.proto: graph; input, output or value_info; type;
 # tensor_type; shape; dim.
 _DIMENSIONS = ({7}, {11, 12, 13}, {2}, {1}, {2}, {1})
@@ -47,18 +41,28 @@ class YuNetNetwork:
     """YuNet 2023mar, or a file with the same twelve outputs, on one thread; for pictures of any size.
 
     Keeps candidates with a score of at least ``lowest`` (0..1). ``luma`` (256,3) is the BGR color for each
-    gray level. Raises BundleError if ``model`` is missing, is another network, or does not have the hash
-    ``sha256`` that is given; DependencyError without ONNX Runtime.
+    gray level. Pictures have at most ``width`` pixels a row. Raises BundleError if ``model`` is missing, is
+    another network, or does not have the hash ``sha256`` that is given; DependencyError without ONNX Runtime.
     """
 
-    def __init__(self, model: Path, lowest: float, luma: npt.NDArray[np.uint8], sha256: str = "") -> None:
+    def __init__(
+        self,
+        model: Path,
+        lowest: float,
+        luma: npt.NDArray[np.uint8],
+        sha256: str = "",
+        width: int = _ARENA_WIDTH,
+    ) -> None:
         content = _content(model, sha256)
         ort = onnxruntime()
         self._floor = lowest * lowest
         self._luma = [np.ascontiguousarray(shades, np.float32)[None] for shades in luma.T]
         self._shape = (0, 0)
         try:
-            self._session = _session(ort, free_dimensions(content))
+            free = free_dimensions(content)
+            joint = joined(free, [{f"{kind}_{at}": size for kind, size in WIDTHS.items()} for at in STRIDES])
+            self._joint = joint is not None
+            self._session = _session(ort, joint or free, arena=width <= _ARENA_WIDTH)
             self._input = self._session.get_inputs()[0].name
             self._check()
         except Exception as error:  # ONNX Runtime has one class per status and no common base
@@ -73,10 +77,11 @@ class YuNetNetwork:
         In pixels, best first. The points are right and left eye, nose, right and left corner of the mouth.
         """
         self._fill(image)
-        return _faces(self._run(), self._blob.shape[3], self._floor)
+        cells = yunet_cells.of_joint_heads if self._joint else yunet_cells.of_heads
+        return yunet_cells.faces(cells(self._run(), self._floor), self._blob.shape[3])
 
     def _run(self) -> list[Any]:
-        return self._session.run(_OUTPUTS, {self._input: self._blob})
+        return self._session.run(None if self._joint else _OUTPUTS, {self._input: self._blob})
 
     def _fill(self, image: npt.NDArray[Any]) -> None:
         """Write the picture's three planes into the input; the padding stays zero."""
@@ -98,8 +103,13 @@ class YuNetNetwork:
         """Run the network once, because another network may load without an error and fail only here."""
         side = 2 * _DIVISOR
         self._fill(np.zeros((side, side, 3), np.uint8))
-        shapes = [(1, (side // stride) ** 2, width) for stride in _STRIDES for width in _WIDTHS.values()]
-        for name, output, shape in zip(_OUTPUTS, self._run(), shapes, strict=True):
+        expected: list[tuple[int, ...]]
+        if self._joint:
+            expected = [(1, sum(WIDTHS.values()), side // stride, side // stride) for stride in STRIDES]
+        else:
+            expected = [(1, (side // at) ** 2, width) for at in STRIDES for width in WIDTHS.values()]
+        names = [output.name for output in self._session.get_outputs()] if self._joint else _OUTPUTS
+        for name, output, shape in zip(names, self._run(), expected, strict=True):
             if output.shape != shape:
                 raise ValueError(f"{name} is {output.shape}, expected {shape}")
 
@@ -138,56 +148,9 @@ def _fixed(data: bytes, at: int, stop: int, path: tuple[set[int], ...]) -> Itera
             yield from _fixed(data, field.at, field.stop, path[1:])
 
 
-def _session(ort: Any, model: bytes) -> Any:
+def _session(ort: Any, model: bytes, arena: bool) -> Any:
     options = session_options()
-    # The arena would keep memory for the largest input so far, and is no faster.
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    # The arena saves a third of the time, which went into fresh pages. It keeps the memory of the largest
+    # input so far: up to 640 pixels less than what malloc keeps, but 100 MB and more for very wide ones.
+    options.enable_cpu_mem_arena, options.enable_mem_pattern = arena, False
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _faces(outputs: list[Any], columns: int, floor: float) -> list[list[float]]:
-    # For a handful of candidates, Python numbers take half the time of arrays.
-    cells = _best_cells(outputs, floor)
-    boxes = [_box(values, _STRIDES[level], cell, columns) for _, level, cell, values in cells]
-    rows = []
-    for index in _distinct(boxes, [score for score, *_ in cells]):
-        score, level, cell, _ = cells[index]
-        points = outputs[level * len(_WIDTHS) + 3][0, cell].tolist()
-        rows.append([*boxes[index], *_points(points, _STRIDES[level], cell, columns), score])
-    return rows
-
-
-def _best_cells(outputs: list[Any], floor: float) -> list[tuple[float, int, int, list[float]]]:
-    """Score, stride index, cell and box values of each candidate with a sufficient score, best first."""
-    candidates: list[tuple[float, int, int, list[float]]] = []
-    for level in range(len(_STRIDES)):
-        classes, objects, boxes = outputs[level * len(_WIDTHS) :][:3]
-        squares = (classes * objects).ravel()  # squared scores; avoids thousands of square roots
-        hot = (squares >= floor).nonzero()[0]
-        if hot.size:
-            scores = map(math.sqrt, squares[hot].tolist())
-            candidates += zip(scores, repeat(level), hot.tolist(), boxes[0, hot].tolist(), strict=False)
-    candidates = [c for c in candidates if sum(map(abs, c[3])) < _IMPLAUSIBLE]  # also drops NaN
-    candidates.sort(key=itemgetter(0), reverse=True)
-    return candidates[:TOP_K]
-
-
-def _box(values: list[float], stride: int, cell: int, columns: int) -> tuple[float, float, float, float]:
-    row, column = divmod(cell, columns // stride)
-    x, y, width, height = values
-    width, height = math.exp(width) * stride, math.exp(height) * stride
-    return (column + x) * stride - width / 2, (row + y) * stride - height / 2, width, height
-
-
-def _points(values: list[float], stride: int, cell: int, columns: int) -> list[float]:
-    row, column = divmod(cell, columns // stride)
-    return [(value + at) * stride for value, at in zip(values, (column, row) * 5, strict=True)]
-
-
-def _distinct(boxes: list[tuple[float, float, float, float]], scores: list[float]) -> Iterable[int]:
-    """Indices of the boxes that remain after non-maximum suppression, best first."""
-    if len(boxes) < 2:
-        return range(len(boxes))
-    whole = [tuple(map(int, box)) for box in boxes]
-    indices = cv2.dnn.NMSBoxes(whole, scores, 0.0, NMS_IOU)
-    return np.asarray(indices, np.intp).ravel().tolist()  # a column before OpenCV 4.5.4

@@ -77,3 +77,22 @@ def integers(data: bytes, field: Field, most: int) -> list[int]:
 def signed(value: int) -> int:
     """64 bits as a number with a sign."""
     return value - (1 << 64) if value >> 63 else value
+
+
+def write_integer(number: int, value: int) -> bytes:
+    """A VARINT field; ``value`` may have a sign."""
+    return write_varint(number << 3 | VARINT) + write_varint(value & (1 << 64) - 1)
+
+
+def write_bytes(number: int, content: bytes) -> bytes:
+    """A field of bytes, text or a message."""
+    return write_varint(number << 3 | BYTES) + write_varint(len(content)) + content
+
+
+def write_varint(value: int) -> bytes:
+    """A number of up to 64 bits, seven bits per byte, least significant first."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*written, value])

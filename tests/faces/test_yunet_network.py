@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from edge.capture.demo import ACTORS, _photograph
 from edge.errors import BundleError
 from edge.faces.yunet import _tinted, shrink
-from edge.faces.yunet_network import NMS_IOU, TOP_K, YuNetNetwork, _best_cells, free_dimensions
+from edge.faces.yunet_cells import NMS_IOU, TOP_K
+from edge.faces.yunet_network import YuNetNetwork, free_dimensions
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 MODEL = DATA / "models" / "face_detection_yunet_2023mar.onnx"
@@ -106,30 +107,6 @@ def test_a_strided_picture_is_read_as_it_looks(ours: YuNetNetwork, channels: tup
     assert found == ours.detect(image)
 
 
-def outputs(cells: int = 64) -> list[npt.NDArray[np.float32]]:
-    """What the network gives where there is no face, in the order of ``_OUTPUTS``."""
-    sizes = [cells // shrunk for shrunk in (1, 4, 16)]
-    return [np.zeros((1, size, width), np.float32) for size in sizes for width in (1, 1, 4, 10)]
-
-
-def test_cells_that_are_no_box_are_left_out() -> None:
-    heads = outputs()
-    heads[0][0, :5] = heads[1][0, :5] = 0.9
-    heads[2][0, 0, 2], heads[2][0, 1, 0], heads[2][0, 2, 3], heads[0][0, 3] = 800, np.nan, np.inf, np.nan
-    assert [cell for _, _, cell, _ in _best_cells(heads, 0.36)] == [4]
-
-
-def test_only_the_best_cells_are_looked_at() -> None:
-    heads = outputs(512)
-    heads[1][:] = heads[5][:] = 1.0
-    heads[0][0, :, 0] = np.linspace(0.5, 0.6, 512)
-    heads[4][0, :7] = 0.99
-    best = _best_cells(heads, 0.36)
-    assert len(best) == TOP_K
-    assert [level for _, level, *_ in best[:8]] == [1] * 7 + [0]
-    assert [score for score, *_ in best] == sorted((score for score, *_ in best), reverse=True)
-
-
 def message(number: int, *payloads: bytes) -> bytes:
     """One field of Protocol Buffers that holds bytes, for each payload."""
     return b"".join(varint(number << 3 | 2) + varint(len(payload)) + payload for payload in payloads)
@@ -192,6 +169,22 @@ def test_yunet_of_another_fixed_size_works(tmp_path: Path, ours: YuNetNetwork) -
     onnx.save(small, tmp_path / "small.onnx")
     photograph = shrink(_photograph(ACTORS[1]), 160)
     assert network(tmp_path / "small.onnx").detect(photograph) == ours.detect(photograph)
+
+
+@needs_model
+@pytest.mark.export
+def test_a_yunet_whose_heads_are_not_joined_gives_the_same(tmp_path: Path, ours: YuNetNetwork) -> None:
+    onnx = pytest.importorskip("onnx")
+    other = onnx.load(MODEL)
+    last = next(node for node in other.graph.node if "cls_8" in node.output)
+    last.output[0] = "inner"
+    other.graph.node.append(onnx.helper.make_node("Identity", ["inner"], ["cls_8"]))
+    onnx.save(other, tmp_path / "other.onnx")
+    apart = network(tmp_path / "other.onnx")
+    assert ours._joint
+    assert not apart._joint
+    for image in variants(_photograph(ACTORS[0])):
+        assert np.allclose(apart.detect(image), ours.detect(image), atol=1e-3)
 
 
 @pytest.mark.export

@@ -82,3 +82,27 @@ def detector() -> Message:
         [value("cls_8", 1, 6400, 1), value("obj_8", 1, 6400, 1)],
     )
     return model([node("Identity", "input", "cls_8")], inputs, outputs, [])
+
+
+def heads() -> Message:
+    """Two heads on the same features, as YuNet has."""
+    nodes, weights = [], [floats("size", 3)]
+    for name, channels in (("classes", 1), ("boxes", 4)):
+        nodes += [
+            _convolution(f"features {name}_a {name}_b", f"{name}_inner", 1, 1),
+            _convolution(f"{name}_inner {name}_c {name}_d", f"{name}_out", 3, channels),
+            node("Transpose", f"{name}_out", f"{name}_last", ints("perm", 0, 2, 3, 1)),
+            node("Reshape", f"{name}_last size", name),
+        ]
+        sizes = ((channels, 2, 1, 1), (channels,), (channels, 1, 3, 3), (channels,))
+        weights += [floats(f"{name}_{letter}", *of) for letter, of in zip("abcd", sizes, strict=True)]
+    inputs = [value("features", 1, 2, "H", "W")]
+    return model(nodes, inputs, [value("classes", 1, "N", 1), value("boxes", 1, "N", 4)], weights)
+
+
+def _convolution(inputs: str, output: str, side: int, groups: int) -> Message:
+    group = make("Attribute", (1, "group"), (3, groups), (20, _INT))
+    return node(
+        "Conv", inputs, output, ints("kernel_shape", side, side), ints("pads", *[side // 2] * 4),
+        ints("strides", 1, 1), ints("dilations", 1, 1), group,
+    )  # fmt: skip

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.system.wire_format import BYTES, FIXED32, FIXED64, VARINT, fields, integers, signed, varint
+from edge.system.wire_format import (
+    BYTES,
+    FIXED32,
+    FIXED64,
+    VARINT,
+    fields,
+    integers,
+    signed,
+    varint,
+    write_bytes,
+    write_integer,
+)
 
 BITS = (1 << 64) - 1
 
@@ -98,3 +109,11 @@ def test_numbers_of_another_kind_are_none() -> None:
 def test_a_varint_has_64_bits() -> None:
     assert varint(b"\xff" * 9 + b"\x7f", 0, 10) == (BITS, 10)
     assert (signed(BITS), signed(BITS >> 1)) == (-1, BITS >> 1)
+
+
+@given(st.integers(1, (1 << 29) - 1), st.integers(-(1 << 63), (1 << 63) - 1), st.binary(max_size=300))
+def test_what_we_write_is_read(number: int, value: int, content: bytes) -> None:
+    data = write_integer(number, value) + write_bytes(number, content)
+    first, second = fields(data)
+    assert (first.number, signed(first.value)) == (number, value)
+    assert (second.number, data[second.at : second.stop]) == (number, content)

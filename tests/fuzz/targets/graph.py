@@ -7,11 +7,12 @@ from contextlib import suppress
 
 import tiny
 from fuzz import onnx_edits
-from fuzz.networks import detector, recurrent
+from fuzz.networks import detector, heads, recurrent
 from fuzz.targets.base import MOST_TEXT, Target
 from fuzz.wire import Message, parse, walk, write
 
 from edge.engines.graph_check import check_graph
+from edge.faces.joined_heads import joined
 from edge.faces.yunet_network import free_dimensions
 
 BRANCHES = ("If", "Loop", "Scan", "SequenceMap")
@@ -21,6 +22,7 @@ MOST_NODES, MOST_VALUES = 100_000, 1 << 24
 
 def run(data: bytes) -> bool:
     _free(data)
+    _join(data)
     try:
         check_graph(data)
     except ValueError as error:
@@ -90,10 +92,22 @@ def _free(data: bytes) -> None:
         assert changed <= sizes, f"{changed} bytes changed, {sizes} sizes"
 
 
+def _join(data: bytes) -> None:
+    """Heads are joined or left alone; what is written is a graph that the reader reads."""
+    try:
+        whole = joined(data, [{"classes": 1, "boxes": 4}])
+    except ValueError as error:
+        _tell(error)
+        return
+    if whole is not None:
+        assert len(parse(whole, lenient=True).of(7)) == 1, "not one graph"
+
+
 def seeds() -> Iterator[bytes]:
     yield tiny.MODEL
     yield write(recurrent())
     yield write(detector())
+    yield write(heads())
 
 
 TARGET = Target("graph", run, seeds, onnx_edits.mutate, onnx_edits.OPERATORS[:12], most_bytes=8192)
