@@ -42,6 +42,9 @@ class Search:
 
     smallest: float | None = None  # side of the smallest face to detect / frame width; None: any size
     width_share: float = 1.0  # of the usual input width; less under load
+    near: tuple[
+        Float32, ...
+    ] = ()  # face squares (4,); where that saves time, only around these; (): anywhere
 
 
 ANY_FACE = Search()

@@ -13,6 +13,7 @@ from edge.protocols import FaceDetector, PictureSink
 from edge.recognition.recognizer import Recognizer
 
 FULL_SEARCH_S = 1.0  # interval of searches for faces of any size while only large ones are tracked
+WHOLE_EVERY = 7  # looks; the others are only around the faces that are tracked
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Pipeline:
     _next_step: int = 0  # step at which the detector runs again
     _last_s: float = -inf  # time of the last detection
     _full_search_s: float = -inf  # time of the last search for faces of any size
+    _since_whole: int = 0  # looks since the last one at the whole frame
 
     def step(self, frame: Frame) -> list[EmotionEstimate]:
         """Pass one frame through all parts and return the estimates for its visible tracks."""
@@ -58,7 +60,19 @@ class Pipeline:
         self._next_step = self.steps + self.detect_every * self.level.detect_every
         self._last_s = now
         self.detections += 1
-        return self.detector.detect(frame, Search(self._smallest(frame, unsure), self.level.width_share))
+        return self.detector.detect(frame, self._search(frame, unsure))
+
+    def _search(self, frame: Frame, unsure: bool) -> Search:
+        """What this look is for. A face that a look at the whole frame does not find is no longer shown.
+
+        So a look around a box cannot hold on to what is no face, and a new face waits a second at most.
+        """
+        smallest = self._smallest(frame, unsure)
+        self._since_whole += 1
+        if smallest is None or self._since_whole >= WHOLE_EVERY:
+            self._since_whole = 0
+            return Search(smallest, self.level.width_share)
+        return Search(smallest, self.level.width_share, self.tracker.visible)
 
     def _smallest(self, frame: Frame, unsure: bool) -> float | None:
         """Side of the smallest face to detect as a share of the frame width; None for faces of any size."""

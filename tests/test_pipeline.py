@@ -18,11 +18,13 @@ class Detector:
     def __init__(self, shows) -> None:
         self.looked: list[int] = []
         self.expected: list[float | None] = []
+        self.near: list[int] = []  # the frames in which only faces that are known were looked for
         self._shows = shows
 
     def detect(self, frame: Frame, search: Search) -> list[Face]:
         self.looked.append(frame.index)
         self.expected.append(search.smallest)
+        self.near += [frame.index] if search.near else []
         return [FACE] if self._shows(frame.index) else []
 
 
@@ -120,3 +122,67 @@ def test_a_small_face_counts() -> None:
     detector.detect = lambda frame, search: (detector.expected.append(search.smallest), [FACE, SMALL])[1]
     run(detector, frames=20, every=5)
     assert set(detector.expected) == {None, 16 / 128}
+
+
+def test_most_looks_are_around_the_face_and_each_seventh_at_the_whole_frame() -> None:
+    detector = Detector(lambda _: True)
+    run(detector, frames=100, every=1, fps=100)
+    whole = sorted(set(detector.looked) - set(detector.near))
+    assert whole == [0, 1, *range(8, 100, 7)]
+    detector = Detector(lambda _: True)
+    run(detector, frames=120, every=10, fps=32)
+    assert sorted(set(detector.looked) - set(detector.near)) == [0, 1, 41, 81], "or after a second"
+
+
+def test_a_look_around_a_face_is_at_all_tracks_and_at_nothing_else() -> None:
+    detector, near = Detector(lambda _: True), []
+    ghost = Face(SMALL.box_xyxy + 20, 0.9)
+
+    def detect(frame, search):
+        near.append([box.tolist() for box in search.near])
+        return [FACE, SMALL, *([ghost] if frame.index == 3 else [])]
+
+    detector.detect = detect
+    run(detector, frames=6, every=1)
+    both = [FACE.box_xyxy.tolist(), SMALL.box_xyxy.tolist()]
+    assert near == [[], [], both, both, [], both], (
+        "what was seen once has no track, and calls for a whole look"
+    )
+
+
+@pytest.mark.parametrize("every", [1, 3, 5])
+def test_a_lost_face_is_looked_for_everywhere(every: int) -> None:
+    detector = Detector(lambda index: not 20 <= index < 35)
+    run(detector, frames=60, every=every)
+    lost = next(index for index in detector.looked if index >= 20)
+    found = next(index for index in detector.looked if index >= 35)
+    assert not [index for index in detector.near if lost < index <= found]
+    assert [index for index in detector.near if index > found]
+
+
+@pytest.mark.parametrize("every", [1, 3, 5])
+def test_what_only_looks_around_it_find_is_not_shown_for_long(every: int) -> None:
+    """Such as a sleeve that covered the face: a crop around it could show it as a face for ever."""
+
+    class Stubborn(Detector):
+        def detect(self, frame: Frame, search: Search) -> list[Face]:
+            faces = super().detect(frame, search)
+            return [FACE] if search.near else faces
+
+    pipeline = run(Stubborn(lambda index: index < 20), frames=100, every=every)
+    shown = [index for index, ids in enumerate(pipeline.recognizer.ids) if ids]
+    assert 20 <= shown[-1] <= 20 + 30, "a second"
+    assert not pipeline.tracker._candidates
+
+
+@pytest.mark.parametrize("every", [1, 3, 5])
+@pytest.mark.parametrize("arrives", range(20, 34, 3))
+def test_a_second_face_is_found_within_a_second(every: int, arrives: int) -> None:
+    class Second(Detector):
+        def detect(self, frame: Frame, search: Search) -> list[Face]:
+            second = [] if search.near or frame.index < arrives else [SMALL]
+            return [*super().detect(frame, search), *second]
+
+    pipeline = run(Second(lambda _: True), frames=100, every=every)
+    first = next(index for index, ids in enumerate(pipeline.recognizer.ids) if len(ids) == 2)
+    assert first <= arrives + 30 + every, "in frames, of which 30 are a second"

@@ -90,6 +90,11 @@ class Tracker:
         boxes = (candidate.face.box_xyxy for candidate in self._candidates)
         return min((float(box[2] - box[0]) for box in boxes), default=None)
 
+    @property
+    def visible(self) -> tuple[Float32, ...]:
+        """Boxes (4,) of the tracks that the latest detections saw."""
+        return tuple(c.face.box_xyxy for c in self._candidates if c.visible and c.track is not None)
+
     def update(self, faces: list[Face] | None, timestamp_s: float) -> list[Track]:
         """Match the faces of one frame and return the visible tracks, by increasing id.
 

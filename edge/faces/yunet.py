@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.data import ANY_FACE, Face, Frame, Search
+from edge.faces.near import Crop, crop_around, is_near
 from edge.faces.square import around, eye_roll
 from edge.faces.yunet_network import YuNetNetwork
 from edge.system.closing import Closing
@@ -66,13 +67,25 @@ class YuNetDetector(Closing):
 
     def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
         """Faces in ``frame`` as face squares with five landmarks, best score first."""
-        small = shrink(frame.image, self._width(search, luma=frame.image.ndim == 2))
+        height, width = frame.image.shape[:2]
+        most = self._width(search, luma=frame.image.ndim == 2)
+        whole = Crop(0, 0, width, height, most)
+        crops = [crop_around(box, frame.image.shape) for box in search.near]
+        if not crops or sum(crop.cost for crop in crops) >= whole.cost:
+            return self._look(frame, whole)
+        looks = zip(search.near, crops, strict=True)
+        faces = [face for box, crop in looks for face in self._look(frame, crop) if is_near(face, box)]
+        return sorted(faces, key=lambda face: -face.score)
+
+    def _look(self, frame: Frame, crop: Crop) -> list[Face]:
+        small = shrink(frame.image[crop.top : crop.bottom, crop.left : crop.right], crop.width)
         height, width = small.shape[:2]
-        to_frame = (frame.image.shape[1] / width, frame.image.shape[0] / height)
+        to_frame = (crop.right - crop.left) / width, (crop.bottom - crop.top) / height
         rows = self._network.detect(small)
         if small.ndim == 3:
             rows = [row for row in rows if row[14] >= self._lowest]
-        return [face for row in rows if (face := _to_face(row, to_frame)) is not None]
+        found = (_to_face(row, to_frame, (crop.left, crop.top)) for row in rows)
+        return [face for face in found if face is not None]
 
     def _width(self, search: Search, luma: bool) -> int:
         """Input width in pixels; reduced if all expected faces are still large enough."""
@@ -108,13 +121,19 @@ def _tinted(luma: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return cv2.LUT(cv2.cvtColor(luma, cv2.COLOR_GRAY2BGR), _TINT.reshape(1, 256, 3))
 
 
-def _to_face(row: Sequence[float], to_frame: tuple[float, float]) -> Face | None:
-    """The face in one row of YuNet: x, y, w, h, five points, score; None if it is not usable."""
+def _to_face(
+    row: Sequence[float], to_frame: tuple[float, float], start: tuple[float, float] = (0, 0)
+) -> Face | None:
+    """The face in one row of YuNet: x, y, w, h, five points, score; None if it is not usable.
+
+    ``start`` is where in the frame the picture begins.
+    """
     across, down = to_frame
     if not all(map(math.isfinite, row)) or row[2] <= 0 or row[3] <= 0:
         return None
     side = SIDE_PER_BOX * math.sqrt(row[2] * across * row[3] * down)
     landmarks = np.array(row[4:14], np.float32).reshape(5, 2) * np.array(to_frame, np.float32)
-    x, y = across * sum(row[4:14:2]) / 5, down * sum(row[5:14:2]) / 5
+    landmarks += np.array(start, np.float32)
+    x, y = start[0] + across * sum(row[4:14:2]) / 5, start[1] + down * sum(row[5:14:2]) / 5
     box = around(x, y, side, eye_roll(landmarks, side))
     return Face(box, min(max(float(row[14]), 0.0), 1.0), landmarks)
