@@ -6,6 +6,7 @@ This is the one place that knows the kinds of `output` in a manifest. Everything
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -89,8 +90,7 @@ class Meaning(ABC):
         return Bar(self.labels[k], f"{share:.0%}", 0.0, share)
 
     def _named(self, numbers: Rows) -> dict[str, float]:
-        pairs = zip(self.labels, numbers, strict=True)
-        return {name: round(float(number), 4) for name, number in pairs}
+        return {name: round(number, 4) for name, number in zip(self.labels, numbers.tolist(), strict=True)}
 
 
 class OneOf(Meaning):
@@ -98,10 +98,21 @@ class OneOf(Meaning):
 
     def numbers(self, logits: Rows) -> Float32:
         """Softmax of logits / temperature (Guo et al., ICML 2017); each row sums to 1."""
+        if (
+            logits.size == logits.shape[-1]
+        ):  # one row, as for one face: plain numbers take a third of the time
+            return self._row(logits)
         scaled = logits.astype(np.float64) / self.temperature
         powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         probabilities: Float32 = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
         return probabilities
+
+    def _row(self, logits: Rows) -> Float32:
+        scaled = [value / self.temperature for value in logits.ravel().tolist()]
+        top = max(scaled)
+        powers = [math.exp(value - top) for value in scaled]
+        total = sum(powers)
+        return np.array([power / total for power in powers], np.float32).reshape(logits.shape)
 
     def answer(self, numbers: Float32, small: bool) -> Answer:
         best = int(numbers.argmax())

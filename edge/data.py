@@ -143,7 +143,7 @@ class EmotionEstimate:
             "schema": SCHEMA,
             "timestamp_s": round(float(self.timestamp_s), 4),
             "track_id": self.track_id,
-            "box": [round(float(value), 1) for value in self.box_xyxy],
+            "box": [round(value, 1) for value in self.box_xyxy.tolist()],
             "label": self.label,
             **self.answer.meaning.fields(self.answer),
             "warm": self.warm,

@@ -245,3 +245,26 @@ def test_the_library_gives_each_kind_and_small_faces_are_uncertain(tmp_path: Pat
     assert large.label == ("calm" if kind == "softmax" else None)
     assert [len(large.probabilities), len(large.values)] == ([0, 3] if kind == "values" else [3, 0])
     assert re.search("sigmoid|softmax", json.dumps(large.to_dict())) is None
+
+
+@given(
+    arrays(np.float32, (2, 8), elements=st.floats(-80, 80, width=32)),
+    st.floats(0.05, 20),
+)
+def test_one_row_and_many_have_the_same_softmax(logits: np.ndarray, temperature: float) -> None:
+    """They are computed in two ways, both in float64."""
+    meaning = answers.OneOf(tuple("abcdefgh"), temperature)
+    for row, expected in zip(logits, meaning.numbers(logits), strict=True):
+        for shaped in (row, row[None], row[None, None]):
+            numbers = meaning.numbers(shaped)
+            assert numbers.dtype == np.float32
+            assert numbers.shape == shaped.shape
+            assert np.abs(numbers.ravel() - expected).max() <= 1.2e-7, "one step of a float32 near 1"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_row_that_is_not_finite_gives_no_numbers(wrong: float) -> None:
+    for place in range(3):
+        logits = np.zeros(3, np.float32)
+        logits[place] = wrong
+        assert not np.isfinite(answers.OneOf(tuple("abc")).numbers(logits)).any()

@@ -18,6 +18,8 @@ from edge.system.growing_file import close_growing, open_growing
 from edge.system.output_file import check_writable
 from edge.system.standard_streams import forget_stdout, stdout_is_closed
 
+_encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps makes a new encoder for each line
+
 
 class JsonlSink(Closing):
     """Write each event as one line to ``path``, or to stdout for ``-``.
@@ -89,7 +91,7 @@ class JsonlSink(Closing):
 
 def _line(event: Event) -> str:
     try:
-        return json.dumps(event.to_dict(), allow_nan=False) + "\n"
+        return _encode(event.to_dict()) + "\n"
     except ValueError as error:  # NaN is no JSON, and no reader takes it
         raise EdgeError(
             f"an estimate for the output jsonl holds NaN or infinity ({error}); report it"
