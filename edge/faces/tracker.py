@@ -9,9 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from edge.data import Face, Float32, Track
 from edge.system.pace import Pace
@@ -30,21 +28,25 @@ class _Candidate:
     hits: int = 1
     visible: bool = True  # in the latest detections
     track: Track | None = None
-    velocity: Float32 = field(default_factory=lambda: np.zeros(2, np.float32))  # px/s of the center
+    velocity: tuple[float, float] = (0.0, 0.0)  # px/s of the center
 
-    def expected(self, timestamp_s: float) -> list[Float32]:
+    def expected(self, timestamp_s: float) -> list[Sequence[float]]:
         """Predicted boxes: extrapolated and, while the face is not visible, also its last position."""
-        shift = np.tile(self.velocity, 2) * (timestamp_s - self.seen_s)
-        moved: Float32 = (self.face.box_xyxy + shift).astype(np.float32)
-        return [moved] if self.visible else [moved, self.face.box_xyxy]
+        x0, y0, x1, y1 = last = _numbers(self.face)
+        elapsed = timestamp_s - self.seen_s
+        across, down = self.velocity[0] * elapsed, self.velocity[1] * elapsed
+        moved = (x0 + across, y0 + down, x1 + across, y1 + down)
+        return [moved] if self.visible else [moved, last]
 
     def see(self, face: Face, timestamp_s: float) -> None:
         elapsed = timestamp_s - self.seen_s
         if elapsed > 0:
-            measured = (_center(face.box_xyxy) - _center(self.face.box_xyxy)) / elapsed
+            (x, y), (last_x, last_y) = _center(_numbers(face)), _center(_numbers(self.face))
+            across, down = (x - last_x) / elapsed, (y - last_y) / elapsed
             # The first velocity is used as is; later ones are averaged, because boxes jitter.
-            velocity = measured if self.hits == 1 else (self.velocity + measured) / 2
-            self.velocity = velocity.astype(np.float32)
+            if self.hits > 1:
+                across, down = (self.velocity[0] + across) / 2, (self.velocity[1] + down) / 2
+            self.velocity = across, down
         self.face, self.seen_s, self.visible = face, timestamp_s, True
         self.hits += 1
 
@@ -139,7 +141,8 @@ class Tracker:
             for f, face in enumerate(faces):
                 if candidate.track is None and face.score < self._starts_at:
                     continue
-                affinity = max(_affinity(face.box_xyxy, box, self._iou_threshold) for box in boxes)
+                own = _numbers(face)
+                affinity = max(_affinity(own, box, self._iou_threshold) for box in boxes)
                 # At equal affinity, a confirmed track takes precedence over a candidate.
                 scored.append((affinity, candidate.track is not None, -c, f))
         pairs: dict[int, int] = {}  # candidate -> face
@@ -157,33 +160,44 @@ class Tracker:
 
 def iou(a: Float32, b: Float32) -> float:
     """Intersection over union of two boxes ``(4,)`` x0, y0, x1, y1; 0..1."""
-    across, down = (float(v) for v in np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]))
+    return _overlap(a.tolist(), b.tolist())
+
+
+# For the few faces of a frame, plain numbers take a fraction of the time of small arrays.
+def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if not (across > 0 and down > 0):
         return 0.0
-    areas = sum(float(v[2] - v[0]) * float(v[3] - v[1]) for v in (a, b))
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
     return across * down / (areas - across * down)
 
 
-def _affinity(a: Float32, b: Float32, iou_threshold: float) -> float:
+def _affinity(a: Sequence[float], b: Sequence[float], iou_threshold: float) -> float:
     """How well two boxes agree in position and size; minus infinity if they cannot be the same face."""
-    side_a, side_b = float(a[2] - a[0]), float(b[2] - b[0])
+    side_a, side_b = a[2] - a[0], b[2] - b[0]
     size = abs(math.log(side_a / side_b))
-    shift = float(np.hypot(*(_center(a) - _center(b)))) * 2 / (side_a + side_b)
-    overlap = iou(a, b)
+    shift = math.dist(_center(a), _center(b)) * 2 / (side_a + side_b)
+    overlap = _overlap(a, b)
     if size > math.log(MAX_SIZE_RATIO) or (overlap < iou_threshold and shift > MAX_SHIFT):
         return -math.inf
     return overlap - shift - size
 
 
-def _center(box: Float32) -> Float32:
-    return np.asarray((box[:2] + box[2:]) / 2, np.float32)
+def _center(box: Sequence[float]) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _numbers(face: Face) -> list[float]:
+    return face.box_xyxy.tolist()
 
 
 def _without_duplicates(faces: Sequence[Face]) -> list[Face]:
     distinct: list[Face] = []
+    boxes: list[list[float]] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        box = face.box_xyxy
-        usable = bool(np.isfinite(box).all()) and box[2] > box[0] and box[3] > box[1]
-        if usable and all(iou(box, other.box_xyxy) <= DUPLICATE_IOU for other in distinct):
+        box = _numbers(face)
+        usable = all(map(math.isfinite, box)) and box[2] > box[0] and box[3] > box[1]
+        if usable and all(_overlap(box, other) <= DUPLICATE_IOU for other in boxes):
             distinct.append(face)
+            boxes.append(box)
     return distinct
