@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from edge.capture.decoded import Pictures
 from edge.capture.file_clock import FileClock
 from edge.capture.file_structure import is_cut, track_matrix
 from edge.capture.orientation import UPRIGHT, from_matrix
+from edge.capture.read_ahead import ReadAhead
 from edge.capture.regular_file import WatchedFile, shown
 from edge.config import SourceConfig
 from edge.data import Frame
@@ -63,6 +64,7 @@ class FileSource(Closing):
         self.name = shown(path)
         self._pictures = Pictures(color, draw)
         self._closed = False
+        self._ahead: ReadAhead | None = None
         self._damaged = 0  # packets that could not be decoded
         self._faulty = 0  # frames of which parts are missing
         self._fault: Exception | None = None  # the last one, of the decoder or of the container
@@ -90,13 +92,21 @@ class FileSource(Closing):
     def close(self) -> None:
         """Close the file; frames that were read stay valid."""
         self._closed = True
+        if self._ahead is not None:
+            self._ahead.stop()  # FFmpeg must not be closed while it decodes
         self._container.close()
         self._file.close()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames; the log tells at the end what was damaged or missing."""
+        """Yield the frames, decoded on a thread; the log tells at the end what was damaged or missing."""
         if self._closed:
             raise SourceError(f"{self.name} is already closed; open a new source to read it again")
+        if self._ahead is not None:
+            self._ahead.stop()
+        self._ahead = ReadAhead(self._read())
+        yield from self._ahead
+
+    def _read(self) -> Generator[Frame, None, None]:
         index, last_s = 0, None
         clock = FileClock(self.fps, restarts(self._container))
         for decoded in self._decoded():
