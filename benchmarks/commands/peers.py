@@ -40,7 +40,11 @@ Rounds = list[list[float]]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The video, the models of the peers, and the settings."""
     parser.add_argument(
-        "--video", type=Path, metavar="FILE", help="video to run on (default: a scene with one moving face)"
+        "--video",
+        type=Path,
+        metavar="FILE",
+        nargs="+",
+        help="video to run on, or several and the median over them (default: a scene with one moving face)",
     )
     parser.add_argument(
         "--peer", type=Path, metavar="ONNX", help="file of mini-XCEPTION, with input (N,1,64,64)"
@@ -70,10 +74,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Report:
     """Measure our pipeline and all peers in turns, and their ratios to ours."""
     notes: list[str] = []
-    frames = video(args.video, args.frames, notes) if args.video else scenes.one_face()
-    ours = scenes.luma(frames) if args.luma else frames
+    clips: list[Path | None] = args.video or [None]
     base = harness.on_threads(_settings(args), 1)  # as many as the peers
     cv2.setNumThreads(1)
+    several = len(clips) > 1
+    measurements: list[dict[str, Any]] = []
+    rows: list[list[dict[str, Any]]] = []
+    for clip in clips:
+        frames = video(clip, args.frames, notes) if clip else scenes.one_face()
+        times, figures, fingerprint = _compare(args, base, frames, notes, networks_too=not several)
+        prefix = f"{clip.name}: " if clip and several else ""
+        measurements += [measurement(prefix + name, rounds) for name, rounds in times.items()]
+        rows.append([row | {"name": prefix + row["name"]} for row in figures])
+    own = [row for part in rows for row in part] + (over_clips(clips, rows) if several else [])
+    return report("peers", fingerprint, measurements, own, notes=list(dict.fromkeys(notes)))
+
+
+def _compare(
+    args: argparse.Namespace, base: Config, frames: Sequence[Frame], notes: list[str], networks_too: bool
+) -> tuple[dict[str, Rounds], list[dict[str, Any]], dict[str, Any]]:
+    """Times, figures and fingerprint of one scene; ``networks_too``: also of the networks alone."""
+    ours = scenes.luma(frames) if args.luma else frames
     with ExitStack() as stack:
         sides = {
             name: stack.enter_context(
@@ -86,17 +107,38 @@ def run(args: argparse.Namespace) -> Report:
         rows = {name: harness.stepper(side, ours) for name, side in sides.items()}
         rows |= pipelines.with_faces(args.peer, args.detector, [frame.image for frame in frames], notes)
         faces = {name: faces_a_frame(call, len(frames)) for name, call in rows.items()}
-        own = networks.own_network(parts.engine, parts.bundle, base.bundle.precision, notes)
-        work = rows | own | networks.others(parts.bundle, notes)
+        work: dict[str, Callable[[], object]] = {**rows}
+        if networks_too:
+            own = networks.own_network(parts.engine, parts.bundle, base.bundle.precision, notes)
+            work |= own | networks.others(parts.bundle, notes)
         # A sample is one whole turn of the detector, so that medians contain its share.
         calls = dict.fromkeys(work, INTERVAL) | dict.fromkeys(sides, harness.TURN)
         times = harness.take_turns(work, seconds=args.seconds, least=1, calls=calls)
         held = overlap(parts.config, ours)
-        inputs = [path for path in (args.video, args.peer, args.detector) if path]
+        inputs = [path for path in (*(args.video or ()), args.peer, args.detector) if path]
         fingerprint = harness.fingerprint_of(parts, inputs=inputs)
         detections = [_detections(name, side.pipeline) for name, side in sides.items()]
-    figures = [held, *detections, *figures_of(times, faces)]
-    return report("peers", fingerprint, [measurement(*row) for row in times.items()], figures, notes=notes)
+    return times, [held, *detections, *figures_of(times, faces)], fingerprint
+
+
+def over_clips(
+    clips: Sequence[Path | None], rows: Sequence[Sequence[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The median over clips of each ratio and share, of the clips in which it counts."""
+    values: dict[str, list[float]] = {}
+    units: dict[str, str] = {}
+    for clip, figures in zip(clips, rows, strict=True):
+        for row in figures:
+            name = row["name"].removeprefix(f"{clip.name}: " if clip else "")
+            units[name] = row["unit"]
+            values.setdefault(name, []).extend([] if row["value"] is None else [row["value"]])
+    return [
+        figure(
+            f"median over clips: {name}", float(np.median(found)) if found else None, units[name],
+            note=f"{len(found)} of {len(clips)} clips",
+        )
+        for name, found in values.items() if units[name]
+    ]  # fmt: skip
 
 
 def video(path: Path, most: int, notes: list[str], most_bytes: int = MOST_BYTES) -> list[Frame]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from edge.bundle import REFERENCE
 from edge.errors import ConfigError
@@ -27,7 +28,7 @@ def report_files(args: argparse.Namespace) -> Iterator[Mapping[str, OutputFile]]
     paths = {name: given[name] for name in ("json", "html") if given.get(name)}
     if len({os.path.realpath(path) for path in paths.values()}) < len(paths):
         raise ConfigError(f"--json and --html are both {paths['json']}; give two files")
-    read = [(f"the {name} that is read", Path(given[name])) for name in _READ if given.get(name)]
+    read = [(f"the {name} that is read", path) for name in _READ for path in _paths(given.get(name))]
     read.append(("a file of the bundle", REFERENCE))
     refuse_inputs({f"--{name}": path for name, path in paths.items()}, read)
     force = given.get("force", False)
@@ -36,3 +37,8 @@ def report_files(args: argparse.Namespace) -> Iterator[Mapping[str, OutputFile]]
             name: stack.enter_context(OutputFile(path, force=force, small=True))
             for name, path in paths.items()
         }
+
+
+def _paths(given: Any) -> list[Path]:
+    """An option takes one path, or several."""
+    return [Path(path) for path in (given if isinstance(given, list) else [given]) if path]

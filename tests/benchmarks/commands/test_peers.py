@@ -110,6 +110,21 @@ def test_the_same_face_goes_through_every_peer(bundle: Path) -> None:
     assert {entry["name"] for entry in made["fingerprint"]["inputs"]} == {YUNET.name, XCEPTION.name}
 
 
+def test_several_clips_are_compared_one_by_one_and_then_by_their_median(bundle: Path, tmp_path: Path) -> None:
+    shown = [cv2.resize(one.image, (160, 120)) for one in scenes.one_face()]
+    clips = [clip(tmp_path / f"{name}.avi", shown) for name in "ab"]
+    found = figures(made := run(bundle, *HAAR, "--video", *clips, gray(tmp_path / "gray.avi")))
+    ratio = f"{peers.EVERY} / {peers.OURS}"
+    each = [found[f"{name}.avi: {ratio}"]["value"] for name in ("a", "b", "gray")]
+    assert each[2] is None, "no face"
+    over = found[f"median over clips: {ratio}"]
+    assert over["value"] == pytest.approx(np.mean(each[:2]))
+    assert over["note"] == "2 of 3 clips"
+    assert not [name for name in found if "network" in name or name.startswith("median over clips: faces")]
+    assert len({row["name"] for row in made["measurements"]}) == len(made["measurements"]) == 6
+    assert {entry["name"] for entry in made["fingerprint"]["inputs"]} == {"a.avi", "b.avi", "gray.avi"}
+
+
 @pytest.mark.skipif(not YUNET.is_file(), reason=f"no YuNet file at {YUNET}")
 @pytest.mark.parametrize("name", GIFS)
 def test_boxes_of_every_fifth_frame_hold_those_of_the_detector_alone(name: str) -> None:

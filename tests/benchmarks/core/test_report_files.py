@@ -48,3 +48,12 @@ def test_the_source_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--json is .*link, which is also the source that is read"):
         report_files(args).__enter__()
     assert source.read_text() == "precious"
+
+
+def test_nor_is_one_of_several_videos(tmp_path: Path) -> None:
+    videos = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for video in videos:
+        video.write_text("precious")
+    given = argparse.Namespace(video=videos, json=videos[1], html=None, force=True)
+    with pytest.raises(ConfigError, match="which is also the video that is read"):
+        report_files(given).__enter__()
