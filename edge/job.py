@@ -90,8 +90,9 @@ class Job:
         if self._started_s is None or not self._pipeline.steps:
             return None
         run_s = time.monotonic() - self._started_s
-        dropped, seen = self._parts.frames.dropped, self._pipeline.tracker.seen
-        return Summary.of(self._health, dropped, run_s, self._parts.engine.serves, seen)
+        dropped, tracker = self._parts.frames.dropped, self._pipeline.tracker
+        serves = self._parts.engine.serves
+        return Summary.of(self._health, dropped, run_s, serves, tracker.seen, tracker.side_px)
 
     def _improve(self) -> None:
         """Change to a faster engine if one was found meanwhile, and say what serves."""

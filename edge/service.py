@@ -91,7 +91,8 @@ class _Service:
         summary = self._job.summary() if self._job is not None else None
         if summary is not None:
             signals.leave("the output so far has been written")
-            summary.report(self.config.output.summary, self.config.tracker.confirm, advise)
+            confirm, least_px = self.config.tracker.confirm, self.config.decision.min_face_px
+            summary.report(self.config.output.summary, confirm, advise, least_px)
 
     def _reload(self, config: Config, parts: ExitStack) -> Job:
         """A job with the new ``config``, or with the previous one if the new one cannot be opened."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median_low
 
 from edge.data import Face, Float32, Track
 from edge.system.pace import Pace
@@ -17,6 +19,8 @@ from edge.system.pace import Pace
 DUPLICATE_IOU = 0.5  # two detections that overlap more are the same face
 MAX_SIZE_RATIO = 2.0  # a face's side does not double between two detections
 MAX_SHIFT = 0.6  # of the mean side; up to this shift a face matches even if the boxes barely overlap
+
+_LARGEST_PX = 16384  # side of a face that is counted as such
 
 
 @dataclass(slots=True)
@@ -72,7 +76,7 @@ class Tracker:
         self._starts_at = starts_at
         self._iou_threshold = iou_threshold
         self.lost_s = lost_s
-        self.seen = 0  # faces of a score that starts a track, in all frames together
+        self._sides: Counter[int] = Counter()  # in pixels, of faces of a score that starts a track
         self._confirm = confirm
         self._ids = itertools.count(1)
         self._candidates: list[_Candidate] = []
@@ -97,6 +101,16 @@ class Tracker:
         """Boxes (4,) of the tracks that the latest detections saw."""
         return tuple(c.face.box_xyxy for c in self._candidates if c.visible and c.track is not None)
 
+    @property
+    def seen(self) -> int:
+        """Faces of a score that starts a track, in all frames together."""
+        return self._sides.total()
+
+    @property
+    def side_px(self) -> int | None:
+        """Median of their sides in frame pixels; None if there was no face."""
+        return median_low(self._sides.elements()) if self._sides else None
+
     def update(self, faces: list[Face] | None, timestamp_s: float) -> list[Track]:
         """Match the faces of one frame and return the visible tracks, by increasing id.
 
@@ -116,7 +130,7 @@ class Tracker:
         """A track for each face of a single picture, best first: no other frame can confirm it."""
         distinct = _without_duplicates(faces)
         tracks = [Track(next(self._ids), face) for face in distinct if face.score >= self._starts_at]
-        self.seen += len(tracks)
+        self._count(track.face for track in tracks)
         return tracks
 
     def _match(self, faces: list[Face], timestamp_s: float) -> None:
@@ -128,10 +142,15 @@ class Tracker:
         matched = {index for index, _ in pairs}
         new = [face for i, face in enumerate(faces) if i not in matched and face.score >= self._starts_at]
         self._candidates += [_Candidate(face, timestamp_s) for face in new]
-        self.seen += sum(face.score >= self._starts_at for face in faces)
+        self._count(face for face in faces if face.score >= self._starts_at)
         for candidate in self._candidates:
             if candidate.visible:
                 self._publish(candidate)
+
+    def _count(self, faces: Iterable[Face]) -> None:
+        for face in faces:
+            x0, _, x1, _ = _numbers(face)
+            self._sides[min(round(x1 - x0), _LARGEST_PX)] += 1
 
     def _pairs(self, faces: Sequence[Face], timestamp_s: float) -> list[tuple[int, _Candidate]]:
         """Best pairs first; each face and each candidate at most once."""

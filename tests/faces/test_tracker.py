@@ -178,3 +178,11 @@ def test_a_moving_face_that_stops_while_hidden_is_found_where_it_was() -> None:
         tracker.update([face(100 + 15 * index)], index * STEP)
     assert ids(tracker, [], 10 * STEP) == []
     assert ids(tracker, [face(240)], 18 * STEP) == [1]
+
+
+def test_the_typical_side_is_of_faces_that_may_start_a_track() -> None:
+    tracker = Tracker(starts_at=0.5)
+    assert (tracker.seen, tracker.side_px) == (0, None)
+    for index, side in enumerate((20.4, 24.6, 300)):
+        tracker.update([face(100, side=side), face(900, side=500, score=0.4)], index * 0.1)
+    assert (tracker.seen, tracker.side_px) == (3, 25)

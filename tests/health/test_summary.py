@@ -84,6 +84,18 @@ def test_faces_that_were_seen_but_not_tracked_are_not_denied() -> None:
     assert "no face was found" not in done.stderr
 
 
+@pytest.mark.parametrize(("least", "tells"), [(48, False), (300, True)])
+def test_faces_that_are_too_small_are_told_of(least: int, tells: bool) -> None:
+    words = ["demo", "--max-frames", 60, "--jsonl", "/dev/null", "--set", f"decision.min_face_px={least}"]
+    done = run(*words)
+    told = [line for line in done.stderr.splitlines() if "pixels were seen; 300 are needed" in line]
+    assert len(told) == tells
+    if tells:
+        px = json.loads(run(*words, "--summary", "json").stdout)["face_px"]
+        assert f"faces of {px} pixels" in told[0]
+        assert 48 < px < 300
+
+
 def test_a_still_counts_its_faces(tmp_path: Path) -> None:
     image = pytest.importorskip("skimage.data").astronaut()[..., ::-1]
     cv2.imwrite(str(tmp_path / "still.png"), image)
