@@ -48,6 +48,10 @@ class Meaning(ABC):
         """The answer with ``numbers`` (K,); ``small``: for a face that is too small to be sure of any."""
 
     @abstractmethod
+    def supports(self, shown: Answer, numbers: Float32, margin: float) -> bool:
+        """Whether ``numbers`` (K,) speak for what is ``shown``, if its thresholds are lower by ``margin``."""
+
+    @abstractmethod
     def fields(self, answer: Answer) -> dict[str, Any]:
         """What JSON holds besides ``label``."""
 
@@ -119,12 +123,20 @@ class OneOf(Meaning):
         sure = not small and bool(numbers[best] >= self.abstain_below)
         return Answer(self, numbers, self.labels[best] if sure else UNCERTAIN)
 
+    def supports(self, shown: Answer, numbers: Float32, margin: float) -> bool:
+        if shown.label == UNCERTAIN:
+            return False
+        own = float(numbers[self.labels.index(str(shown.label))])
+        return own >= max(self.abstain_below, float(numbers.max())) - margin
+
     def fields(self, answer: Answer) -> dict[str, Any]:
         return {"probabilities": self._named(answer.numbers)}
 
     def headline(self, answer: Answer) -> tuple[Named, ...]:
         label = str(answer.label)
-        return (Named(label, "" if label == UNCERTAIN else f"{float(answer.numbers.max()):.0%}"),)
+        if label == UNCERTAIN:
+            return (Named(label, ""),)
+        return (Named(label, f"{float(answer.numbers[self.labels.index(label)]):.0%}"),)
 
     def over(self, answers: Sequence[Answer]) -> tuple[Named, ...]:
         """The most frequent label, with its mean probability; of the top class where it is "uncertain"."""
@@ -160,6 +172,13 @@ class AnyOf(Meaning):
         if small:
             return Answer(self, numbers, UNCERTAIN)
         return Answer(self, numbers, None, tuple(self.labels[k] for k in np.flatnonzero(self._hold(numbers))))
+
+    def supports(self, shown: Answer, numbers: Float32, margin: float) -> bool:
+        """Whether each label that is shown still holds, and each other one does not, by the margin."""
+        if shown.label == UNCERTAIN:
+            return False
+        shown_sign = np.where(np.isin(self.labels, shown.present), 1, -1)
+        return bool((shown_sign * (numbers - np.asarray(self._thresholds)) >= -margin).all())
 
     def fields(self, answer: Answer) -> dict[str, Any]:
         return {"labels": list(answer.present), "probabilities": self._named(answer.numbers)}
@@ -209,6 +228,9 @@ class Values(Meaning):
 
     def answer(self, numbers: Float32, small: bool) -> Answer:
         return Answer(self, numbers, UNCERTAIN if small else None)
+
+    def supports(self, shown: Answer, numbers: Float32, margin: float) -> bool:
+        return shown.label is None
 
     def probabilities(self, answer: Answer) -> Float32:
         return answer.numbers[:0]

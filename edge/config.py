@@ -119,7 +119,7 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class DecisionConfig:
-    """When the answer is "uncertain"."""
+    """When the answer is "uncertain", and how long it holds."""
 
     abstain_below: float | None = setting(
         None, "top probability below which the label is uncertain", "", 0, 1, "the bundle's threshold"
@@ -127,6 +127,7 @@ class DecisionConfig:
     min_face_px: float = setting(
         48.0, "side of the face square below which the label is uncertain", "pixels", 0, 16384
     )
+    hold: bool = setting(True, "keep the label against single steps that say something else")
 
 
 @dataclass(frozen=True)

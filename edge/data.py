@@ -82,6 +82,7 @@ class Meaning(Protocol):
     def labels(self) -> tuple[str, ...]: ...
     @property
     def axis(self) -> Axis: ...
+    def supports(self, shown: Answer, numbers: Float32, margin: float, /) -> bool: ...
     def probabilities(self, answer: Answer, /) -> Float32: ...
     def values(self, answer: Answer, /) -> Float32: ...
     def fields(self, answer: Answer, /) -> dict[str, Any]: ...
@@ -99,6 +100,22 @@ class Answer:
     label: str | None  # the one label, "uncertain", or None where the network does not choose one
     present: tuple[str, ...] = ()  # of independent labels those that hold
 
+    def same(self, other: Answer) -> bool:
+        """Whether both say the same, be it with other numbers."""
+        return (self.label, self.present) == (other.label, other.present)
+
+
+@dataclass(slots=True)
+class Held:
+    """The answer that is shown of one track."""
+
+    answer: Answer  # with the numbers of the last step
+    since_s: float  # seconds, time of the frame it was first shown on
+    uncertain_since_s: float | None = None  # since when the network itself is uncertain; None: it is not
+    before: Answer | None = None  # what was shown before it, unless that was "uncertain"
+    returning: int = 0  # steps in a row that said the same as ``before``
+    large: bool = True  # whether the face is large enough for an answer
+
 
 @dataclass(frozen=True, slots=True)
 class EmotionEstimate:
@@ -111,6 +128,8 @@ class EmotionEstimate:
     warm: bool  # False while the recurrent state is still filling
     fresh: bool  # True if the network ran on this frame
     still: bool = False  # True for a single picture, fed to the network several times
+    label_since_s: float | None = None  # seconds, time of the frame that the answer was first shown on
+    uncertain_since_s: float | None = None  # since when the network itself is uncertain; None: it is not
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -119,7 +138,10 @@ class EmotionEstimate:
 
     @property
     def label(self) -> str | None:
-        """One of ``labels``, or "uncertain"; None where the network does not choose one."""
+        """One of ``labels``, or "uncertain"; None where the network does not choose one.
+
+        It is held: single steps with other ``probabilities`` do not change it.
+        """
         return self.answer.label
 
     @property
@@ -141,10 +163,12 @@ class EmotionEstimate:
         """The estimate for JSON: rounded seconds and pixels, and a number for each label name."""
         return {
             "schema": SCHEMA,
-            "timestamp_s": round(float(self.timestamp_s), 4),
+            "timestamp_s": _rounded(self.timestamp_s),
             "track_id": self.track_id,
             "box": [round(value, 1) for value in self.box_xyxy.tolist()],
             "label": self.label,
+            "label_since_s": _rounded(self.label_since_s),
+            "uncertain_since_s": _rounded(self.uncertain_since_s),
             **self.answer.meaning.fields(self.answer),
             "warm": self.warm,
             "fresh": self.fresh,
@@ -162,6 +186,7 @@ class Track:
     state: tuple[Any, ...] = ()  # one row (D...) per state tensor, from the engine; empty: zero state
     steps: int = 0  # network steps since the track's start or last reset
     estimate: EmotionEstimate | None = field(default=None, repr=False)
+    held: Held | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +196,7 @@ class TensorSpec:
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(float(seconds), 4)

@@ -20,6 +20,8 @@ class EstimateEvent:
     label: str | None  # a key of ``probabilities``, "uncertain", or None where no single label is chosen
     warm: bool
     fresh: bool
+    label_since_s: float | None = None  # time of the frame that the answer was first shown on
+    uncertain_since_s: float | None = None  # since when the network itself is uncertain; None: it is not
     labels: Sequence[str] | None = None  # of independent labels those that hold
     probabilities: Mapping[str, float] | None = None  # sum 1 where one label is chosen
     values: Mapping[str, float] | None = None  # of a network without probabilities, as of valence and arousal
@@ -46,6 +48,8 @@ class EstimateEvent:
             "track_id": self.track_id,
             "box": self.box,
             "label": self.label,
+            "label_since_s": self.label_since_s,
+            "uncertain_since_s": self.uncertain_since_s,
             **{name: value for name, value in numbers.items() if value is not None},
             "warm": self.warm,
             "fresh": self.fresh,

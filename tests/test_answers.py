@@ -199,11 +199,11 @@ def test_every_output_carries_every_kind(
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert len(lines) >= 8
     assert json.loads(capsys.readouterr().out)["uncertain"] == 0
-    keys = list(lines[-1])
+    keys, since = list(lines[-1]), ["label_since_s", "uncertain_since_s"]
     fields = {
-        "softmax": ["label", "probabilities"],
-        "sigmoid": ["label", "labels", "probabilities"],
-        "values": ["label", "values"],
+        "softmax": ["label", *since, "probabilities"],
+        "sigmoid": ["label", *since, "labels", "probabilities"],
+        "values": ["label", *since, "values"],
     }[kind]
     at = keys.index("label")
     assert keys[at : keys.index("warm")] == fields

@@ -8,9 +8,10 @@ from functools import cached_property
 
 from edge import answers
 from edge.config import DecisionConfig
-from edge.data import Answer, Float32
+from edge.data import Float32, Held
 from edge.errors import ConfigError
 from edge.manifest import Manifest
+from edge.recognition.held import AT_ONCE, HoldRule
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Decision:
     abstain_below: float  # top probability below which the label is "uncertain"
     min_face_px: float  # likewise for the side of the face square, in frame pixels
     meant: answers.Meaning | None = None  # of a bundle, in place of the above
+    hold: HoldRule = AT_ONCE  # when another answer is shown
 
     @classmethod
     def of(cls, manifest: Manifest, settings: DecisionConfig) -> Decision:
@@ -34,7 +36,8 @@ class Decision:
             )
         if threshold is not None:
             meant = replace(meant, abstain_below=threshold)
-        return cls(meant.labels, meant.temperature, meant.abstain_below, settings.min_face_px, meant)
+        rule = HoldRule() if settings.hold else AT_ONCE
+        return cls(meant.labels, meant.temperature, meant.abstain_below, settings.min_face_px, meant, rule)
 
     @cached_property
     def meaning(self) -> answers.Meaning:
@@ -45,6 +48,16 @@ class Decision:
         """Probabilities (...,K) from logits (...,K), or whatever numbers the network gives."""
         return self.meaning.numbers(logits)
 
-    def answer(self, numbers: Float32, side_px: float) -> Answer:
-        """The answer with ``numbers`` (K,); a face that is too small is "uncertain" whatever they mean."""
-        return self.meaning.answer(numbers, side_px < self.min_face_px)
+    def shown(self, held: Held | None, numbers: Float32, side_px: float, now_s: float) -> Held:
+        """What a track shows after a step with ``numbers`` (K,) at ``now_s`` seconds; ``held``: before it.
+
+        A face that is too small is "uncertain" whatever its numbers mean.
+        """
+        least_px = self.min_face_px * (self.hold.stays_large if held is not None and held.large else 1.0)
+        large = side_px >= least_px
+        raw = self.meaning.answer(numbers, not large)
+        if held is not None and held.large != large:
+            held = None  # no noise of the network, so nothing to hold against
+        held = self.hold.after(held, raw, now_s)
+        held.large = large
+        return held

@@ -54,15 +54,17 @@ class Recognizer:
         """The estimates for the new ``tracks`` of a single picture, after eight identical steps."""
         self._see(frame)
         for _ in range(STILL_STEPS if tracks else 0):
+            for track in tracks:
+                track.held = None  # the last step counts alone: the others only fill the state
             self.step(frame, tracks)
-        return [replace(track.estimate, still=True, warm=True) for track in tracks if track.estimate]
+        return [_timeless(track.estimate) for track in tracks if track.estimate]
 
     def step(self, frame: Frame, due: list[Track]) -> None:
         """Run one network step for each track in ``due``, in one batch."""
         for track in due:
             if track.last_step_s is None or self._gap(track, frame) > self._turns.reset_after_s:
                 track.state = tuple(np.zeros(tensor.shape, np.float32) for tensor in self._state)
-                track.steps = 0
+                track.steps, track.held = 0, None
         feeds: dict[str, Any] = {"face": self.crop(frame, [track.face for track in due])}
         for index, tensor in enumerate(self._state):
             feeds[tensor.input] = [track.state[index] for track in due]
@@ -99,15 +101,23 @@ class Recognizer:
         return frame.timestamp_s - (track.last_step_s or 0.0)
 
     def _estimate(self, frame: Frame, track: Track, numbers: Float32) -> EmotionEstimate:
-        box = track.face.box_xyxy
+        box, now_s = track.face.box_xyxy, frame.timestamp_s
+        track.held = held = self._decision.shown(track.held, numbers, float(box[2] - box[0]), now_s)
         return EmotionEstimate(
             track_id=track.id,
-            timestamp_s=frame.timestamp_s,
+            timestamp_s=now_s,
             box_xyxy=box,
-            answer=self._decision.answer(numbers, float(box[2] - box[0])),
+            answer=held.answer,
             warm=track.steps >= self._manifest.warm_steps,
             fresh=True,
+            label_since_s=held.since_s,
+            uncertain_since_s=held.uncertain_since_s,
         )
+
+
+def _timeless(estimate: EmotionEstimate) -> EmotionEstimate:
+    """The estimate for a picture, in which nothing has lasted."""
+    return replace(estimate, still=True, warm=True, label_since_s=None, uncertain_since_s=None)
 
 
 def _current(track: Track, frame: Frame) -> EmotionEstimate:

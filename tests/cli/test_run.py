@@ -178,7 +178,8 @@ def test_ctrl_c_ends_cleanly_with_everything_written(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert lines
     assert list(lines[0]) == [
-        "schema", "timestamp_s", "frame", "track_id", "box", "label", "probabilities", "warm", "fresh",
+        "schema", "timestamp_s", "frame", "track_id", "box", "label", "label_since_s", "uncertain_since_s",
+        "probabilities", "warm", "fresh",
     ]  # fmt: skip
     capture = cv2.VideoCapture(str(video))
     assert capture.read()[0], "the clip cannot be played"

@@ -24,7 +24,7 @@ def test_rows_sum_to_one_and_keep_their_order(logits: np.ndarray, temperature: f
 def test_small_faces_weak_maxima_and_nan_are_uncertain() -> None:
     decision = Decision(LABELS, 1.0, abstain_below=0.5, min_face_px=40)
     sure, torn = np.array([0.1, 0.8, 0.1], np.float32), np.array([0.3, 0.4, 0.3], np.float32)
-    assert decision.answer(sure, 60).label == "b"
-    assert decision.answer(sure, 39).label == "uncertain"
-    assert decision.answer(torn, 60).label == "uncertain"
-    assert decision.answer(np.full(3, np.nan, np.float32), 60).label == "uncertain"
+    assert decision.shown(None, sure, 60, 0.0).answer.label == "b"
+    assert decision.shown(None, sure, 39, 0.0).answer.label == "uncertain"
+    assert decision.shown(None, torn, 60, 0.0).answer.label == "uncertain"
+    assert decision.shown(None, np.full(3, np.nan, np.float32), 60, 0.0).answer.label == "uncertain"

@@ -42,6 +42,8 @@ EXPECTED = {
     "track_id": 3,
     "box": [1.3, 2.0, 30.0, 40.0],
     "label": "happiness",
+    "label_since_s": None,
+    "uncertain_since_s": None,
     "probabilities": {"neutral": 0.1, "happiness": 0.6543, "überrascht": 0.2457},
     "warm": True,
     "fresh": True,
