@@ -42,9 +42,8 @@ class Search:
 
     smallest: float | None = None  # side of the smallest face to detect / frame width; None: any size
     width_share: float = 1.0  # of the usual input width; less under load
-    near: tuple[
-        Float32, ...
-    ] = ()  # face squares (4,); where that saves time, only around these; (): anywhere
+    # Face squares (4,): where that saves time, look only around these; (): anywhere.
+    near: tuple[Float32, ...] = ()
 
 
 ANY_FACE = Search()
