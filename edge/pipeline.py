@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from edge.data import EmotionEstimate, Face, Frame, Search
 from edge.faces.tracker import Tracker
 from edge.health.load_governor import LEVELS, Level
 from edge.protocols import FaceDetector, PictureSink
+from edge.recognition.cuts import CutFinder
 from edge.recognition.recognizer import Recognizer
 
 FULL_SEARCH_S = 1.0  # interval of searches for faces of any size while only large ones are tracked
@@ -26,6 +27,7 @@ class Pipeline:
     sinks: Sequence[PictureSink] = ()
     detect_every: int = 1  # frames; tracks continue unchanged in between
     level: Level = LEVELS[0]  # how much work to do
+    cuts: CutFinder = field(default_factory=CutFinder)
     steps: int = 0
     detections: int = 0
     _next_step: int = 0  # step at which the detector runs again
@@ -42,6 +44,12 @@ class Pipeline:
         return estimates
 
     def _moving(self, frame: Frame) -> list[EmotionEstimate]:
+        verdict = self.cuts.look(frame)
+        if verdict == "unsure":  # a flash, or somebody else: the next frames will show
+            return []
+        if verdict == "cut":
+            self.tracker.end_all()
+            self._next_step = self.steps
         tracks = self.tracker.update(self._detect(frame), frame.timestamp_s)
         return self.recognizer.update(frame, tracks)
 

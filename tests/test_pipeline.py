@@ -186,3 +186,18 @@ def test_a_second_face_is_found_within_a_second(every: int, arrives: int) -> Non
     pipeline = run(Second(lambda _: True), frames=100, every=every)
     first = next(index for index, ids in enumerate(pipeline.recognizer.ids) if len(ids) == 2)
     assert first <= arrives + 30 + every, "in frames, of which 30 are a second"
+
+
+def test_after_a_cut_nobody_keeps_an_id_and_in_a_flash_nobody_is_answered() -> None:
+    rng = np.random.default_rng(0)
+    room = np.kron(rng.integers(0, 255, (24, 32)), np.ones((4, 4))).astype(np.uint8)
+    rooms = [room, room[::-1, ::-1]]  # in the same light
+    bright = np.full_like(rooms[0], 255)
+    recognizer = Recognizer()
+    pipeline = Pipeline(Detector(lambda _: True), Tracker(), recognizer, [], detect_every=5)
+    pictures = [*[rooms[0]] * 12, bright, *[rooms[0]] * 7, *[rooms[1]] * 10]
+    for index, picture in enumerate(pictures):
+        pipeline.step(Frame(picture, index / 30, index))
+    assert len(recognizer.ids) == len(pictures) - 1, "not in the flash"
+    assert recognizer.ids[1:19] == [[1]] * 18
+    assert recognizer.ids[19:] == [[]] + [[2]] * 9, "a look at the cut, another confirms"

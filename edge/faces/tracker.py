@@ -126,6 +126,10 @@ class Tracker:
         tracks = [c.track for c in self._candidates if c.visible and c.track is not None]
         return sorted(tracks, key=lambda track: track.id)
 
+    def end_all(self) -> None:
+        """End every track at once, as after a cut; the next detection begins new ones."""
+        self._candidates = []
+
     def still(self, faces: Sequence[Face]) -> list[Track]:
         """A track for each face of a single picture, best first: no other frame can confirm it."""
         distinct = _without_duplicates(faces)
