@@ -15,6 +15,7 @@ from typing import Any
 from edge.errors import require
 from edge.system.cache import writable_cache
 from edge.system.ort_session import onnxruntime, session_options
+from edge.system.pair_safe import is_pair_safe
 
 WARM_UP, RUNS = 20, 200
 _PRODUCTS = ("Gemm", "MatMul")
@@ -24,7 +25,7 @@ def recurrent_share(model: Path, threads: int, feeds: Mapping[str, Any], state: 
     """Share 0..1 of the kernels' time in the nodes of ``recurrent``; DependencyError without onnx."""
     ort, onnx = onnxruntime(), require("onnx", "pip install onnx")
     with tempfile.TemporaryDirectory(dir=writable_cache("tmp")) as folder:
-        options = session_options(threads)
+        options = session_options(threads, pair_safe=is_pair_safe(model.read_bytes()))
         options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
         session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

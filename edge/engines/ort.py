@@ -13,6 +13,7 @@ from edge.errors import BundleError, DependencyError, EdgeError, reason
 from edge.system.closing import Closing
 from edge.system.one_line import one_line
 from edge.system.ort_session import onnxruntime, session_options
+from edge.system.pair_safe import is_pair_safe
 
 PROCESSOR = "CPUExecutionProvider"
 _MOST_WORDS = 300  # characters of an error of ONNX Runtime
@@ -38,14 +39,15 @@ class OrtEngine(Closing):
         content: bytes | None = None,
         spin: bool = True,
     ) -> None:
-        ort, options = onnxruntime(), session_options(threads, spin)
-        if not optimize:
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        ort = onnxruntime()
         if provider not in ort.get_available_providers():
             raise DependencyError(f"this ONNX Runtime has no {provider}; for a GPU, install onnxruntime-gpu")
         providers = [PROCESSOR] if provider == PROCESSOR else [provider, PROCESSOR]
         try:
             content = model.read_bytes() if content is None else content
+            options = session_options(threads, spin, is_pair_safe(content))
+            if not optimize:
+                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             self._session = ort.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime has one class per status and no common base
             raise BundleError(

@@ -17,15 +17,16 @@ def onnxruntime() -> ModuleType:
     return require("onnxruntime", HINT)
 
 
-def session_options(threads: int = 1, spin: bool = True) -> Any:
+def session_options(threads: int = 1, spin: bool = True, pair_safe: bool = False) -> Any:
     """SessionOptions for ``threads`` threads within one operator; 0 uses all cores.
 
     Threads ``spin`` while they wait for the next run, which takes a core from whatever computes meanwhile.
+    With ``pair_safe`` weights no sum of x86's fast INT8 kernel saturates.
     """
     options = onnxruntime().SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Without it, sums of u8 x s8 products saturate on x86 before VNNI, and results are wrong.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    # Other sums of u8 x s8 products saturate on x86 before VNNI, so a slower kernel has to take them.
+    options.add_session_config_entry("session.x64quantprecision", "0" if pair_safe else "1")
     # Otherwise bytes that begin like a file of its own format would be read as that, unseen by our checks.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if not spin:

@@ -12,7 +12,9 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from edge.system.cache import writable_cache
 from edge.system.ort_session import onnxruntime
+from edge.system.pair_safe import KEY
 from export.graph.nodes import attribute, label
+from export.int8 import pairs
 from export.int8.qdq import ACTIVATIONS, DIALECTS
 
 
@@ -21,7 +23,8 @@ def lint(model: ModelProto, dialect: str) -> list[str]:
 
     Both: every Conv reads an activation and weights behind DequantizeLinear, weights are int8 with zero
     point 0 and one scale per output channel. cpu: activations uint8, bias int32 with scale = product, no
-    ReLU between two roundings. trt: every integer int8 with zero point 0, bias float.
+    ReLU between two roundings; in a file marked pair-safe, no two weights that may saturate. trt: every
+    integer int8 with zero point 0, bias float.
     """
     assert dialect in DIALECTS
     return list(_Rules(model, dialect).broken())
@@ -30,6 +33,7 @@ def lint(model: ModelProto, dialect: str) -> list[str]:
 class _Rules:
     def __init__(self, model: ModelProto, dialect: str) -> None:
         self._nodes, self._dialect = list(model.graph.node), dialect
+        self._pair_safe = dialect == "cpu" and any(p.key == KEY for p in model.metadata_props)
         self._values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self._kinds = {t.name: t.data_type for t in model.graph.initializer}
         self._makers = {name: node for node in self._nodes for name in node.output}
@@ -61,17 +65,27 @@ class _Rules:
             yield f"{label(node)}: its weights are in float"
             return
         steps, scale = self._values[weight.input[0]], self._values[weight.input[1]]
-        channels = steps.shape[0 if node.op_type == "Conv" or attribute(node, "transB", 0) else -1]
+        axis = 0 if node.op_type == "Conv" or attribute(node, "transB", 0) else steps.ndim - 1
+        channels = steps.shape[axis]
         if steps.dtype != np.int8:
             yield f"{label(node)}: its weights are {steps.dtype}, expected int8"
         if scale.size != channels:
             yield f"{label(node)}: {scale.size} weight scales for {channels} output channels; one per channel"
+        if self._pair_safe:
+            yield from self._pairs(node, steps, axis)
         if len(node.input) < 3:
             return
         if self._dialect == "trt" and bias is not None:
             yield f"{label(node)}: its bias is an integer; TensorRT takes a float bias only"
         if self._dialect == "cpu" and activation is not None:
             yield from self._bias(node, bias, scale * self._values[activation.input[1]])
+
+    def _pairs(self, node: NodeProto, steps: np.ndarray, axis: int) -> Iterator[str]:
+        for pair in pairs.broken(steps, axis):
+            yield (
+                f"{label(node)}: channel {pair.channel}, pair {pair.at}-{pair.at + 1}: the weights "
+                f"{pair.first} and {pair.second} exceed {pairs.LARGEST_PAIR} and saturate on old x86"
+            )
 
     def _bias(self, node: NodeProto, bias: NodeProto | None, expected: np.ndarray) -> Iterator[str]:
         if bias is None or self._kinds.get(bias.input[0]) != TensorProto.INT32:

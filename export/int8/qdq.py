@@ -17,7 +17,9 @@ import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from edge.errors import EdgeError
+from edge.system import pair_safe as mark
 from export.graph.nodes import attribute
+from export.int8 import pairs
 
 DIALECTS = ("cpu", "trt")
 ACTIVATIONS = ("Relu", "Clip")
@@ -46,11 +48,18 @@ def grid_of(span: Sequence[float], dialect: str) -> Grid:
 
 
 def quantize(
-    model: ModelProto, ranges: Ranges, dialect: str, recurrent: bool = False, keep_float: Collection[str] = ()
+    model: ModelProto,
+    ranges: Ranges,
+    dialect: str,
+    recurrent: bool = False,
+    keep_float: Collection[str] = (),
+    pair_safe: bool = True,
 ) -> ModelProto:
     """``model`` with its convolutions in INT8, and its Gemms where ``recurrent`` says so.
 
-    ``keep_float`` names nodes that stay in float. Raises EdgeError where a range is missing.
+    ``keep_float`` names nodes that stay in float. Of the dialect cpu, ``pair_safe`` weights are a little
+    coarser, but exact in the fast kernel of old x86 processors; the file says so. Raises EdgeError where a
+    range is missing.
     """
     if dialect not in DIALECTS:
         raise EdgeError(f"unknown dialect {dialect!r}; choose one of {', '.join(DIALECTS)}")
@@ -65,22 +74,33 @@ def quantize(
     ]
     if not chosen:
         raise EdgeError("the graph has no layer to quantize: no convolution with constant weights")
-    nodes = _Writer(quantized, ranges, dialect).write(chosen)
+    pair_safe = pair_safe and dialect == "cpu"
+    nodes = _Writer(quantized, ranges, dialect, pair_safe).write(chosen)
     del quantized.graph.node[:]
     quantized.graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
     constants = [tensor for tensor in quantized.graph.initializer if tensor.name in used]
     del quantized.graph.initializer[:]
     quantized.graph.initializer.extend(constants)
+    if pair_safe:
+        quantized.metadata_props.add(key=mark.KEY, value=mark.VALUE)
     onnx.checker.check_model(quantized, full_check=True)
     return quantized
+
+
+def _nearest(weight: npt.NDArray[Any], axis: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Steps rounded to the nearest, and the scale of each output channel: its largest weight is 127."""
+    others = tuple(at for at in range(weight.ndim) if at != axis)
+    scale = np.maximum(np.abs(weight).max(axis=others), 1e-8).astype(np.float32) / np.float32(127)
+    return np.rint(weight / np.expand_dims(scale, others)).clip(-127, 127).astype(np.int8), scale
 
 
 class _Writer:
     """Writes the nodes of a graph again, with Q/DQ pairs between them; adds constants to ``model``."""
 
-    def __init__(self, model: ModelProto, ranges: Ranges, dialect: str) -> None:
+    def __init__(self, model: ModelProto, ranges: Ranges, dialect: str, pair_safe: bool) -> None:
         self._graph, self._ranges, self._dialect = model.graph, ranges, dialect
+        self._weights_of = pairs.quantize if pair_safe else _nearest
         self._values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self._nodes: list[NodeProto] = []
         self._twins: dict[str, str] = {}  # tensor -> the same, rounded
@@ -123,9 +143,7 @@ class _Writer:
         copy.input[0] = self._rounded(node.input[0])
         weight = self._values[node.input[1]]
         axis = 0 if node.op_type == "Conv" or attribute(node, "transB", 0) else weight.ndim - 1
-        others = tuple(at for at in range(weight.ndim) if at != axis)
-        scale = np.maximum(np.abs(weight).max(axis=others), 1e-8).astype(np.float32) / np.float32(127)
-        steps = np.rint(weight / np.expand_dims(scale, others)).clip(-127, 127).astype(np.int8)
+        steps, scale = self._weights_of(weight, axis)
         copy.input[1] = self._constant_twin(f"{node.output[0]}/weight", steps, scale, axis)
         if len(node.input) > 2 and self._dialect == "cpu":
             step = (scale * grid_of(self._ranges[node.input[0]], "cpu").scale).astype(np.float32)

@@ -67,4 +67,5 @@ def test_the_share_of_the_peak_and_the_least_time_are_figures_of_their_own(tmp_p
 
 def test_a_step_multiplies_in_the_type_that_the_processor_has() -> None:
     assert model.Variant("int8-cpu", 1, 1).kind == "u8"
+    assert model.Variant("int8-cpu", 1, 1, pair_safe=True).kind == "u8-saturating"
     assert model.Variant("fp16", 1, 1).kind == "float32", "the processor computes it in float32"
