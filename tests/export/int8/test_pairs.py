@@ -40,7 +40,7 @@ def layers(draw):
         groups, kernel = draw(st.integers(1, 5)), draw(st.sampled_from([(1, 1), (3, 3), (2, 3), (5, 5)]))
         shape = (groups * draw(st.integers(1, 9)), draw(st.integers(1, 17)), *kernel)
         axis, op = 0, "Conv"
-    kind = draw(st.sampled_from(["normal", "heavy", "one sign", "sparse", "equal"]))
+    kind = draw(st.sampled_from(["normal", "heavy", "one sign", "sparse", "equal", "one pair"]))
     weight = rng.standard_normal(shape)
     if kind == "heavy":
         weight = weight**5
@@ -50,7 +50,20 @@ def layers(draw):
         weight *= rng.random(shape) < 0.2
     elif kind == "equal":
         weight = np.full(shape, draw(st.sampled_from([-0.3, 0.7])))
+    elif kind == "one pair":
+        weight = one_pair(shape, axis, rng)
     return op, (weight * 10.0 ** draw(st.integers(-6, 3))).astype(np.float32), axis, groups
+
+
+def one_pair(shape: tuple[int, ...], axis: int, rng: np.random.Generator) -> np.ndarray:
+    """Nothing but two neighbors in each channel's sum, as large as can be: a wrong order shows in full."""
+    count = shape[axis]
+    rows = np.zeros((count, int(np.prod(shape)) // count))
+    first = rng.integers(0, rows.shape[1], count)
+    rows[np.arange(count), first] = rows[np.arange(count), np.minimum(first ^ 1, rows.shape[1] - 1)] = 1
+    if len(shape) == 2:
+        return rows if axis == 0 else rows.T
+    return np.moveaxis(rows.reshape(count, *shape[2:], shape[1]), -1, 1)
 
 
 def channels_last(values: np.ndarray, axis: int) -> np.ndarray:
@@ -125,16 +138,19 @@ def test_the_bound_is_where_int16_ends(pair: tuple[int, int], holds: bool) -> No
 
 
 def network(op: str, weight: np.ndarray, axis: int, groups: int):
-    """x -> the layer -> y, and the shape of x."""
+    """x -> the layer -> h -> y = -h, and the shape of x."""
     attributes: dict[str, object] = {"group": groups, "pads": [1] * (2 * (weight.ndim - 2))}
     shape = [3, weight.shape[1] * groups, *[SIZE] * (weight.ndim - 2)]
     if op == "Gemm":
         attributes, shape = {"transB": int(axis == 0)}, [3, weight.size // weight.shape[axis]]
     bias = np.zeros(weight.shape[axis], np.float32)
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node(op, ["x", "w", "b"], ["y"], name="layer", **attributes)], "one",
+        [
+            onnx.helper.make_node(op, ["x", "w", "b"], ["h"], name="layer", **attributes),
+            onnx.helper.make_node("Neg", ["h"], ["y"]),
+        ], "one",
         [onnx.helper.make_tensor_value_info("x", 1, shape)],
-        [onnx.helper.make_tensor_value_info("y", 1, ["n"] * weight.ndim)],
+        [onnx.helper.make_tensor_value_info("y", 1, list("nchw")[: weight.ndim])],
         [onnx.numpy_helper.from_array(weight, "w"), onnx.numpy_helper.from_array(bias, "b")],
     )  # fmt: skip
     opset = [onnx.helper.make_opsetid("", 18)]
@@ -156,7 +172,7 @@ def test_the_fast_kernel_answers_as_the_slow_one_bit_for_bit(layer, seed: int, s
     x[0], x[1] = low, high
     reach = float(np.abs(answer(model.SerializeToString(), x, True)).max()) or 1.0
     span = [-127.0, 127.0] if signed else [low, high]
-    made = qdq.quantize(model, {"x": span, "y": [-reach, reach]}, "cpu", recurrent=True)
+    made = qdq.quantize(model, {"x": span, "h": [-reach, reach]}, "cpu", recurrent=True)
     assert lint(made, "cpu") == []
     content = made.SerializeToString()
     assert mark.is_pair_safe(content)
@@ -166,8 +182,8 @@ def test_the_fast_kernel_answers_as_the_slow_one_bit_for_bit(layer, seed: int, s
 def test_the_linter_names_node_channel_and_pair() -> None:
     weight = np.full((3, 4, 1, 1), 0.1, np.float32)
     model, _ = network("Conv", weight, 0, 1)
-    made = qdq.quantize(model, {"x": [0, 1], "y": [0, 1]}, "cpu")
-    steps = next(t for t in made.graph.initializer if t.name == "y/weight/constant0")
+    made = qdq.quantize(model, {"x": [0, 1], "h": [0, 1]}, "cpu")
+    steps = next(t for t in made.graph.initializer if t.name == "h/weight/constant0")
     value = onnx.numpy_helper.to_array(steps).copy()
     value[1, 2:, 0, 0] = [-100, -29]
     steps.CopyFrom(onnx.numpy_helper.from_array(value, steps.name))
