@@ -53,12 +53,12 @@ def generate(
     share = rng.uniform(0, recipe.drop)
     raw = int(np.ceil(recipe.steps / (1 - recipe.drop))) + 1
     seen = np.sort(rng.permutation(raw)[: max(recipe.steps, int(raw * (1 - share)))])[: recipe.steps]
-    clean, still = _segments(images, _choose(labels, rng, recipe), raw, rng)
-    crops = _camera(clean, rng, recipe)
+    clean, still = segments(images, choose(labels, rng, recipe), raw, rng)
+    crops = camera(clean, rng, recipe)
     return Sequence(crops[seen], still[seen])
 
 
-def _choose(labels: npt.NDArray[np.int64], rng: np.random.Generator, recipe: SequenceRecipe) -> list[int]:
+def choose(labels: npt.NDArray[np.int64], rng: np.random.Generator, recipe: SequenceRecipe) -> list[int]:
     """One to three stills, no class twice in a row; a class is drawn by the root of its frequency."""
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
     weights = np.sqrt(counts)
@@ -75,7 +75,7 @@ def _choose(labels: npt.NDArray[np.int64], rng: np.random.Generator, recipe: Seq
     return chosen
 
 
-def _segments(
+def segments(
     images: Uint8, chosen: list[int], steps: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Stills in a row with cross-fades of 1-4 steps: frames (steps,S,S) and the dominating still."""
@@ -102,7 +102,7 @@ def _drift(rng: np.random.Generator, steps: int, low: float, high: float) -> npt
     return np.clip(knots + wave * (high - low) * rng.uniform(0, 0.2), low, high)
 
 
-def _camera(frames: npt.NDArray[np.float32], rng: np.random.Generator, recipe: SequenceRecipe) -> Uint8:
+def camera(frames: npt.NDArray[np.float32], rng: np.random.Generator, recipe: SequenceRecipe) -> Uint8:
     """Geometry, light and faults along one path over all frames."""
     steps = len(frames)
     flip = bool(rng.random() < 0.5)

@@ -34,7 +34,14 @@ LAYERS: dict[str, list[set[str]]] = {
         {"deploy"},
         {"cli"},
     ],
-    "calibration": [{"arrays"}, {"degrade", "calibration_set", "ranges"}, {"sequences"}, {"collect"}],
+    "calibration": [
+        {"arrays"},
+        {"degrade", "calibration_set", "ranges", "speech", "textures"},
+        {"sequences", "negatives", "scenes"},
+        {"films", "cuts", "crowds", "empties"},
+        {"frozen_sets"},
+        {"collect"},
+    ],
     "export": [
         {"blame"},
         {"data", "graph", "weights"},

@@ -38,6 +38,7 @@ class FerPlus:
     fold: npt.NDArray[np.int8]
     twins_left_out: int = 0  # rows of Training that stand in PublicTest, too
     report: int = 2
+    group: npt.NDArray[np.int64] | None = None  # (N,) equal for twins, as ``load`` knows them
 
 
 def load(path: Path, trial: bool = False) -> FerPlus:
@@ -69,7 +70,9 @@ def load(path: Path, trial: bool = False) -> FerPlus:
     dev = (group.astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)) % np.uint64(DEV_SHARE) == 0
     fold = np.where(report, 2, np.where(dev, 1, 0)).astype(np.int8)
     keep = report | ~np.isin(group, group[report])
-    return FerPlus(images[keep], data["votes"][keep], fold[keep], int((~keep).sum()), 1 if trial else 2)
+    return FerPlus(
+        images[keep], data["votes"][keep], fold[keep], int((~keep).sum()), 1 if trial else 2, group[keep]
+    )
 
 
 def public_test(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

@@ -51,7 +51,7 @@ def halves(data: Path, other: Path | None, bundle: Bundle) -> Halves:
         made = Halves(found, _with_groups(need_labeled(other, bundle)), "files")
         _refuse_shared(made, data, other)
     else:
-        first = _first_half(found.groups)
+        first = first_half(found.groups)
         split = "pictures" if read.groups is None else "groups"
         made = Halves(found.among(first), found.among(~first), split)
     _check(made, data, other or data, bundle)
@@ -70,7 +70,7 @@ def _pictures(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.str_]:
     return np.array([hashlib.sha256(shape + image.tobytes()).hexdigest() for image in images], "U64")
 
 
-def _first_half(groups: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
+def first_half(groups: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
     """Which rows (N,) belong to the first half."""
     names, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort([hashlib.sha256(f"{_SEED}{name}".encode()).hexdigest() for name in names])
