@@ -14,6 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.capture.picture_files import read_picture
+from edge.config import SourceConfig
+from edge.errors import DependencyError
+
 Uint8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
@@ -27,13 +31,16 @@ PHOTOGRAPHS = {
 
 @cache
 def photographs(part: str) -> tuple[Uint8, ...]:
-    """Gray photographs of a part, at most 640 pixels wide; none where scikit-image is not installed."""
+    """Gray photographs of a part, at most 640 pixels wide; DependencyError without scikit-image."""
     found = importlib.util.find_spec("skimage")
     if found is None or not found.submodule_search_locations:
-        return ()
+        raise DependencyError(
+            "the photographs behind generated faces are in scikit-image, which is not installed; "
+            "pip install 'emotion-edge[demo]'"
+        )
     folder = Path(found.submodule_search_locations[0]) / "data"
-    read = (cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE) for name in PHOTOGRAPHS[part])
-    return tuple(_at_most(np.asarray(picture, np.uint8), 640) for picture in read if picture is not None)
+    read = (read_picture(folder / name, SourceConfig.most_pixels) for name in PHOTOGRAPHS[part])
+    return tuple(_at_most(np.asarray(cv2.cvtColor(one, cv2.COLOR_BGR2GRAY), np.uint8), 640) for one in read)
 
 
 def _at_most(picture: Uint8, width: int) -> Uint8:
@@ -123,10 +130,8 @@ def shapes(height: int, width: int, rng: np.random.Generator) -> Uint8:
 
 
 def photograph(height: int, width: int, rng: np.random.Generator, part: str) -> Uint8:
-    """A piece of a photograph of the part, at any zoom; ``leaves`` where there are no photographs."""
+    """A piece of a photograph of the part, at any zoom."""
     pictures = photographs(part)
-    if not pictures:
-        return leaves(height, width, rng)
     picture = pictures[int(rng.integers(len(pictures)))]
     most = min(picture.shape[0] / height, picture.shape[1] / width)
     zoom = most * float(rng.uniform(0.25, 1)) if most > 1 else most

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from calibration import films, negatives, speech, textures
 from calibration.sequences import SequenceRecipe, generate
 
+pytest.importorskip("skimage")  # its photographs stand behind the faces
 IMAGES, LABELS = drawn_faces()
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -118,5 +119,4 @@ def test_the_faceless_stream_has_as_many_steps_without_a_face(seed: int, steps: 
 def test_photographs_of_the_parts_are_apart() -> None:
     names = [name for part in textures.PHOTOGRAPHS.values() for name in part]
     assert len(names) == len(set(names))
-    pytest.importorskip("skimage")
     assert all(len(textures.photographs(part)) == len(names) for part, names in textures.PHOTOGRAPHS.items())

@@ -40,11 +40,11 @@ SAMPLES = {
     "dev-crowds": (133.1, 32.98, 39478.0),
     "judge-plain": (113.23, 53.42, 1370.0),
     "judge-talking": (127.54, 61.73, 1908.0),
-    "judge-interrupted": (106.53, 55.4, 1196.88),
+    "judge-interrupted": (106.54, 55.41, 1196.88),
     "judge-faceless": (98.77, 51.73, 3698.25),
     "judge-cuts": (115.93, 47.5, 866.5),
-    "judge-uncut": (126.74, 36.89, 0.0),
-    "judge-empty": (115.77, 41.53, 0.0),
+    "judge-uncut": (126.88, 36.85, 0.0),
+    "judge-empty": (116.21, 41.5, 0.0),
     "judge-crowds": (92.35, 32.45, 57430.0),
 }
 

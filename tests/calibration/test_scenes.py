@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from calibration import crowds, cuts, empties, scenes
 
+pytest.importorskip("skimage")  # its photographs stand behind the faces
 IMAGES, _ = drawn_faces()
 SEEDS = st.integers(0, 2**32 - 1)
 
