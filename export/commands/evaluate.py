@@ -1,4 +1,4 @@
-"""``emotion-export evaluate``: figures on a labeled set."""
+"""``emotion-export evaluate``: figures on a labeled set, or of what is on screen on any clips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ HELP = "measure how often a bundle is right on labeled videos, by label and by g
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder or file of the data set")
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="folder or file of the data set; generated: FER+"
+    )
     parser.add_argument(
         "--bundle",
         type=Path,
@@ -28,7 +30,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         required=True,
         metavar="NAME",
-        help="its layout: crema-d, ravdess, afew, dfew, ferplus or folder",
+        help="its layout: crema-d, ravdess, afew, dfew, ferplus or folder; clips: any videos, how steady the "
+        "label is; faceless: videos without a face; generated: sequences and scenes from FER+ in PATH",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME", dest="sets", help="a generated set; repeatable"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="measure on N clips, chosen at random")
     parser.add_argument(
@@ -46,15 +52,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table; --json takes all figures."""
-    from export.card.evaluate import evaluate
-    from export.metrics.set_report import table
+    from export.card import evaluate as labeled
+    from export.card import screen_evaluate as screen
+    from export.metrics import set_report
 
     if args.limit is not None and args.limit < 1:
         raise EdgeError(f"--limit is {args.limit}, expected 1 or more clips")
     with ExitStack() as stack:
         output = stack.enter_context(_output(args)) if args.json else None  # before hours of work, not after
-        figures = evaluate(args.bundle, args.dataset, args.path, args.limit, args.cropped, args.detector)
-        print(table(figures))
+        if args.dataset in screen.KINDS:
+            if args.cropped:
+                raise EdgeError(f"--cropped does not go with --dataset {args.dataset}; leave it out")
+            figures = screen.evaluate(
+                args.bundle, args.dataset, args.path, args.limit, args.detector, args.sets
+            )
+            print(screen.table(figures))
+        else:
+            if args.sets:
+                raise EdgeError(f"--set does not go with --dataset {args.dataset}; leave it out")
+            figures = labeled.evaluate(
+                args.bundle, args.dataset, args.path, args.limit, args.cropped, args.detector
+            )
+            print(set_report.table(figures))
         if output:
             output.write(json.dumps({"schema": SCHEMA, **figures}, indent=1).encode() + b"\n")
 

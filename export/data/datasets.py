@@ -58,7 +58,9 @@ class Clip:
 def read(kind: str, root: Path, cropped: bool = False) -> list[Clip]:
     """Clips of a set, or its published face crops; EdgeError where ``root`` holds no such set."""
     if kind not in LAYOUTS:
-        raise EdgeError(f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}")
+        raise EdgeError(
+            f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}, clips, faceless, generated"
+        )
     if not root.is_dir():
         fault = "is a file" if root.is_file() else "does not exist"
         raise EdgeError(f"{root} {fault}, expected a folder with {LAYOUTS[kind][1]}")

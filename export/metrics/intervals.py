@@ -37,6 +37,20 @@ def wilson_of_mean(share: float, counts: Sequence[int]) -> list[float]:
     return [round(float(end), 4) for end in ends]
 
 
+def poisson_above(events: int) -> float:
+    """One-sided 95 % upper bound of a Poisson mean after ``events``; Garwood, Biometrika 28 (1936).
+
+    3.0 after none.
+    """
+    return float(require("scipy.stats", INSTALL).chi2.ppf(0.95, 2 * events + 2)) / 2
+
+
+def clopper_pearson(right: int, n: int) -> list[float]:
+    """Exact 95 % interval of the share ``right / n``; Clopper and Pearson, Biometrika 26 (1934)."""
+    test = require("scipy.stats", INSTALL).binomtest(right, n)
+    return [round(float(end), 4) for end in test.proportion_ci(0.95, method="exact")]
+
+
 def of_mean(values: npt.NDArray[np.float64], groups: npt.NDArray[Any]) -> list[float]:
     """95 % interval of the mean of ``values`` (N,) by RESAMPLES draws of whole ``groups`` (N,)."""
     _, group = np.unique(groups, return_inverse=True)

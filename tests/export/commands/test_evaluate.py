@@ -60,6 +60,30 @@ def test_clips_through_the_shipped_command(tmp_path) -> None:
     assert "| WAR | 3 |" in told.stdout
 
 
+def test_unlabeled_clips_tell_how_steady_the_label_is(tmp_path) -> None:
+    with DemoSource() as demo:
+        frames = [frame.image for _, frame in zip(range(75), demo.frames(), strict=False)]
+    film(tmp_path / "set" / "sub" / "one.avi", frames[30:])
+    film(tmp_path / "set" / "black.avi", [np.zeros_like(frames[0])] * 30)
+    (tmp_path / "set" / "broken.avi").write_bytes(b"not a film")
+    out = tmp_path / "figures.json"
+    told = evaluate(tmp_path / "set", "--dataset", "clips", "--json", out)
+    assert told.returncode == 0, told.stderr
+    found = json.loads(out.read_text())
+    assert (found["clips"], found["tracks"]) == (2, 1)
+    assert set(found["of"]) == {"black.avi", "sub/one.avi"}
+    assert found["of"]["sub/one.avi"]["steadiness"]["shown"]["steps"] >= 20
+    assert "broken.avi is left out" in told.stderr
+    assert "| black.avi | 3 | 0 | 0 |" in told.stdout
+    assert "false_answers" not in found
+
+    told = evaluate(tmp_path / "set", "--dataset", "faceless", "--json", out)
+    found = json.loads(out.read_text())["false_answers"]
+    assert found["events"] >= 1, "the astronaut is answered"
+    assert found["upper_95"] > found["per_hour"] > 0
+    assert "false answers: " in told.stdout
+
+
 def test_stills_that_are_faces_already(tmp_path) -> None:
     with np.load(bundles.REFERENCE / "golden.npz") as golden:
         crops, logits = golden["crops"], golden["logits"]
@@ -146,7 +170,12 @@ def test_the_published_tables_of_ferplus(tmp_path) -> None:
      (["--dataset", "folder", "--json", "no/where.json"], "does not exist"),
      (["--dataset", "ferplus", "--detector", "a.onnx"], "leave --detector out"),
      (["--dataset", "folder", "--cropped", "--detector", "a.onnx"], "leave --detector out"),
-     (["--dataset", "ferplus", "--cropped"], "leave --cropped out")],
+     (["--dataset", "ferplus", "--cropped"], "leave --cropped out"),
+     (["--dataset", "clips"], "holds no video"),
+     (["--dataset", "clips", "--cropped"], "leave it out"),
+     (["--dataset", "folder", "--set", "dev-plain"], "leave it out"),
+     (["--dataset", "generated", "--set", "dev-all"], "expected one of dev-plain"),
+     (["--dataset", "generated"], "ferplus_webp.npz")],
 )  # fmt: skip
 def test_faults_are_one_line(tmp_path, extra, words: str) -> None:
     told = evaluate(tmp_path, "--bundle", bundles.REFERENCE, *extra)
