@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from drawn_faces import drawn_faces
 
+from calibration.cuts import Clip
+from edge.answers import OneOf
 from edge.bundle import REFERENCE
-from edge.data import Frame
+from edge.data import Answer, EmotionEstimate, Frame
 from edge.engines.golden import roll
 from edge.engines.ort import OrtEngine
 from edge.errors import EdgeError
@@ -61,3 +63,31 @@ def test_an_unknown_set_is_named() -> None:
         screen_evaluate.evaluate(REFERENCE, "clips", REFERENCE, names=["dev-plain"])
     with pytest.raises(EdgeError, match="holds no video"):
         screen_evaluate.evaluate(REFERENCE, "clips", REFERENCE)
+
+
+def estimate(track: int, box) -> EmotionEstimate:
+    answer = Answer(OneOf(("a", "b")), np.array([0.9, 0.1], np.float32), "a")
+    return EmotionEstimate(track, 0.0, np.array(box, np.float32), answer, warm=True, fresh=True)
+
+
+def clip(kind: str, share, event) -> Clip:
+    box = np.array([[10, 10, 60, 60]], np.float32)
+    frames = np.zeros((len(share), 8, 8), np.uint8)
+    return Clip(kind, frames, np.array(share, float), np.array(event, bool), [box] * len(share))
+
+
+@pytest.mark.parametrize(
+    ("ids", "verdict"),
+    [([1, 1, 1, 2, 2, 2], True), ([1, 1, 1, 1, 2, 2], False), ([0, 0, 0, 2, 2, 2], None)],
+)
+def test_a_cut_has_ended_whoever_was_there(ids, verdict) -> None:
+    seen = [[estimate(one, (11, 10, 61, 60))] if one else [] for one in ids]
+    assert generated._nobody_stayed(clip("cut", [0, 0, 0, 1, 1, 1], [0] * 6), seen) is verdict
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(1, False), (2, True), (0, None)])
+def test_an_event_changes_nobody(last, verdict) -> None:
+    event = [0, 0, 0, 1, *[0] * 12]
+    ids = [1] * 6 + [last] * 10
+    seen = [[estimate(one, (11, 10, 61, 60)), estimate(9, (200, 10, 260, 60))] if one else [] for one in ids]
+    assert generated._changed(clip("flash", [0] * 16, event), seen) is verdict
