@@ -34,8 +34,10 @@ def clips(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def per_hour(row: dict[str, float]) -> str:
+def per_hour(row: Mapping[str, Any]) -> str:
     """A rate in words."""
+    if not row["hours"]:
+        return "no time was measured"
     return (
         f"{row['events']} in {row['hours']:.3f} hours, {row['per_hour']:.1f} an hour (95 %: at most "
         f"{row['upper_95']:.1f})"

@@ -101,7 +101,7 @@ def changes_shown(
     for rule, steps in at.items():
         hit = steps >= 0
         figures[rule] = {
-            "shown": round(float(hit.mean()), 4) if len(hit) else None,
+            "reached": round(float(hit.mean()), 4) if len(hit) else None,
             "delay_steps": round(float(steps[hit].mean()), 2) if hit.any() else None,
         }
     raw, shown = at["raw"] >= 0, at["shown"] >= 0
@@ -115,7 +115,7 @@ def changes_shown(
 
 def false_answers(
     seen: Sequence[Watched], gone: Sequence[Bools], rule: str, step_hz: float, blink_s: float = 0.0
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Answers at steps without a face (``gone`` (T,)): unbroken runs of them and steps, by the hour.
 
     With ``blink_s`` the first steps after a face went do not count, as it may be a blink.
@@ -131,10 +131,10 @@ def false_answers(
     return {**rate(runs, steps / step_hz / 3600), "steps_answered": answered}
 
 
-def rate(events: int, hours: float) -> dict[str, float]:
-    """Events an hour with the one-sided exact upper bound of 95 %, as Poisson's law has it."""
+def rate(events: int, hours: float) -> dict[str, float | None]:
+    """Events an hour with the one-sided exact upper bound of 95 % by Poisson's law; None in no time."""
     if not hours:
-        return {"hours": 0.0, "events": events, "per_hour": 0.0, "upper_95": float("inf")}
+        return {"hours": 0.0, "events": events, "per_hour": None, "upper_95": None}
     bound = poisson_above(events) / hours
     return {
         "hours": round(hours, 4),

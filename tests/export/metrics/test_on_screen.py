@@ -42,8 +42,8 @@ def test_true_changes_and_how_much_later_they_are_shown() -> None:
     shown = [0] * 8 + [1] * 2 + [1] * 5
     found = on_screen.changes_shown([watched(raw, shown)], [truth], [np.ones(15, bool)])
     assert found["n"] == 2
-    assert found["raw"] == {"shown": 1.0, "delay_steps": 0.5}
-    assert found["shown"] == {"shown": 0.5, "delay_steps": 3.0}
+    assert found["raw"] == {"reached": 1.0, "delay_steps": 0.5}
+    assert found["shown"] == {"reached": 0.5, "delay_steps": 3.0}
     assert found["still_shown"] == 0.5
     assert found["later_steps"] == 2.0
     hidden = np.ones(15, bool)
@@ -68,6 +68,7 @@ def test_bounds_are_the_exact_ones() -> None:
     assert poisson_above(10) == pytest.approx(16.962, abs=1e-3)
     assert clopper_pearson(0, 10) == [0.0, 0.3085]
     assert on_screen.rate(0, 1.0)["upper_95"] == 3.0
+    assert on_screen.rate(0, 0.0)["upper_95"] is None, "JSON knows no infinity"
 
 
 @given(st.lists(st.integers(-2, 3), min_size=1, max_size=40), st.integers(0, 2**32 - 1))
