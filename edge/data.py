@@ -34,6 +34,7 @@ class Face:
     score: float = 1.0  # 0..1
     # (5,2) frame pixels: right eye, left eye, nose, right and left corner of the mouth
     landmarks: Float32 | None = None
+    appearance: Float32 | None = field(default=None, repr=False)  # see edge.faces.appearance
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from edge.data import EmotionEstimate, Face, Frame, Search
+from edge.faces.appearance import with_appearance
 from edge.faces.tracker import Tracker
 from edge.health.load_governor import LEVELS, Level
 from edge.protocols import FaceDetector, PictureSink
@@ -68,7 +69,7 @@ class Pipeline:
         self._next_step = self.steps + self.detect_every * self.level.detect_every
         self._last_s = now
         self.detections += 1
-        return self.detector.detect(frame, self._search(frame, unsure))
+        return with_appearance(frame, self.detector.detect(frame, self._search(frame, unsure)))
 
     def _search(self, frame: Frame, unsure: bool) -> Search:
         """What this look is for. A face that a look at the whole frame does not find is no longer shown.

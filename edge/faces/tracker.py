@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median_low
 
 from edge.data import Face, Float32, Track
+from edge.faces.appearance import is_another
 from edge.system.pace import Pace
 
 DUPLICATE_IOU = 0.5  # two detections that overlap more are the same face
 MAX_SIZE_RATIO = 2.0  # a face's side does not double between two detections
+LOOKS = 4  # appearances of a face that are remembered: one may be half covered by somebody who walks past
+ALIKE_S = 0.4  # time between two detections up to which a face must look alike
 MAX_SHIFT = 0.6  # of the mean side; up to this shift a face matches even if the boxes barely overlap
 
 _LARGEST_PX = 16384  # side of a face that is counted as such
@@ -33,6 +36,10 @@ class _Candidate:
     visible: bool = True  # in the latest detections
     track: Track | None = None
     velocity: tuple[float, float] = (0.0, 0.0)  # px/s of the center
+    looks: deque[Float32] = field(default_factory=lambda: deque(maxlen=LOOKS))  # the last appearances
+
+    def __post_init__(self) -> None:
+        self._remember()
 
     def expected(self, timestamp_s: float) -> list[Sequence[float]]:
         """Predicted boxes: extrapolated and, while the face is not visible, also its last position."""
@@ -53,6 +60,15 @@ class _Candidate:
             self.velocity = across, down
         self.face, self.seen_s, self.visible = face, timestamp_s, True
         self.hits += 1
+        self._remember()
+
+    def is_another(self, face: Face, timestamp_s: float) -> bool:
+        """Whether somebody else is there now; after a longer time, nobody looks as they did."""
+        return timestamp_s - self.seen_s <= ALIKE_S and is_another(face, self.looks)
+
+    def _remember(self) -> None:
+        if self.face.appearance is not None:
+            self.looks.append(self.face.appearance)
 
 
 class Tracker:
@@ -163,6 +179,8 @@ class Tracker:
             boxes = candidate.expected(timestamp_s)
             for f, face in enumerate(faces):
                 if candidate.track is None and face.score < self._starts_at:
+                    continue
+                if candidate.is_another(face, timestamp_s):
                     continue
                 own = _numbers(face)
                 affinity = max(_affinity(own, box, self._iou_threshold) for box in boxes)
