@@ -128,6 +128,10 @@ class DecisionConfig:
         48.0, "side of the face square below which the label is uncertain", "pixels", 0, 16384
     )
     hold: bool = setting(True, "keep the label against single steps that say something else")
+    check_face: bool = setting(True, "answer only while the crop shows a face")
+    face_gone_s: float = setting(
+        0.4, "how long a track may show no face before it ends; a blink is shorter", "s", 0, 3600
+    )
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ class Track:
     steps: int = 0  # network steps since the track's start or last reset
     estimate: EmotionEstimate | None = field(default=None, repr=False)
     held: Held | None = field(default=None, repr=False)
+    no_face_since_s: float | None = None  # seconds, the first of the latest steps without a face in the crop
 
 
 @dataclass(frozen=True, slots=True)

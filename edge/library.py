@@ -18,6 +18,7 @@ from edge.config_file import Reader
 from edge.data import EmotionEstimate, Face, Frame
 from edge.errors import EdgeError
 from edge.faces.tracker import Tracker
+from edge.pipeline import follow
 from edge.system.closing import Closing
 
 Picture = npt.NDArray[np.uint8]
@@ -84,7 +85,7 @@ class ExpressionTracker(Closing):
             return self._parts.pipeline.step(frame)
         if self._own is None:
             self._own = self._parts.new_tracker(starts_at=0.0)  # the caller has filtered them
-        return self._recognizer.update(frame, self._own.update(list(faces), now_s))
+        return follow(frame, lambda: list(faces), self._own, self._recognizer)
 
     def close(self) -> None:
         """Free the engine and the detector; calling it again does nothing."""

@@ -59,6 +59,14 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class FaceOutput:
+    """The output ``(N, 1)`` that tells whether a crop shows a face: from ``threshold`` on it does."""
+
+    output: str
+    threshold: float
+
+
+@dataclass(frozen=True)
 class BundleFile:
     """A file in the bundle's folder; ``sha256`` (64 hex digits) is empty until the bundle is written."""
 
@@ -87,6 +95,7 @@ class Manifest:
     thresholds: tuple[float, ...] = ()  # sigmoid: probability from which on each label holds; default 0.5
     value_range: tuple[float, float] | None = None  # values: between which they lie; default -1 to 1
     explanations: tuple[Explanation, ...] = ()
+    face_check: FaceOutput | None = None
     golden: BundleFile | None = None
     card: BundleFile | None = None
     picture: BundleFile | None = None
@@ -94,6 +103,12 @@ class Manifest:
     evaluation: BundleFile | None = None
     proof: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def extra_outputs(self) -> dict[str, tuple[int, ...]]:
+        """Outputs besides logits and states, and the shape of one row of each."""
+        outputs = {tensor.output: tensor.shape for tensor in self.explanations}
+        return outputs | ({self.face_check.output: (1,)} if self.face_check else {})
 
     def listed(self, but: Collection[str] = ()) -> list[BundleFile]:
         """Every file that the manifest names, except the entries in ``but`` ("card")."""
@@ -122,6 +137,8 @@ def parse(document: Mapping[str, Any]) -> Manifest:
     values["explanations"] = tuple(
         Explanation(row["output"], tuple(row["shape"])) for row in document.get("explanations", ())
     )
+    if "face_check" in values:
+        values["face_check"] = FaceOutput(**_only(FaceOutput, values["face_check"]))
     values["files"] = {name: BundleFile(**_only(BundleFile, row)) for name, row in document["files"].items()}
     values |= {key: BundleFile(**_only(BundleFile, values[key])) for key in _SINGLE if key in values}
     return Manifest(**values)
@@ -132,7 +149,7 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
     tensors: list[StateTensor | Explanation] = [*manifest.state, *manifest.explanations]
     for what, names in (
         ("input", ["face", *(tensor.input for tensor in manifest.state)]),
-        ("output", ["logits", *(tensor.output for tensor in tensors)]),
+        ("output", ["logits", *(tensor.output for tensor in manifest.state), *_extra_names(manifest)]),
     ):
         for name in {name for name in names if names.count(name) > 1}:
             yield f"two tensors have the {what} {name!r}, expected one of each name"
@@ -144,6 +161,12 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         yield f"input.channels is {manifest.input.channels}, but the color {manifest.input.color} needs 3"
     yield from label_contradictions(manifest.labels)
     yield from _output_contradictions(manifest)
+
+
+def _extra_names(manifest: Manifest) -> list[str]:
+    """All names of outputs besides logits and states, also those that occur twice."""
+    names = [tensor.output for tensor in manifest.explanations]
+    return [*names, manifest.face_check.output] if manifest.face_check else names
 
 
 def _output_contradictions(manifest: Manifest) -> Iterator[str]:

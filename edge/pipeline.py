@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 
 from edge.data import EmotionEstimate, Face, Frame, Search
@@ -13,6 +14,27 @@ from edge.health.load_governor import LEVELS, Level
 from edge.protocols import FaceDetector, PictureSink
 from edge.recognition.cuts import CutFinder
 from edge.recognition.recognizer import Recognizer
+
+
+def follow(
+    frame: Frame, detect: Callable[[], list[Face] | None], tracker: Tracker, recognizer: Recognizer
+) -> list[EmotionEstimate]:
+    """The estimates for a frame; ``detect`` gives its faces, or None: the tracks go on without a detection.
+
+    Only what shows a face becomes a track, and a track that shows none for longer than a blink ends.
+    """
+    empty = tracker.follows and recognizer.is_empty(frame)
+    faces = None if empty else detect()
+    if faces is not None:
+        faces = with_appearance(frame, faces)
+    tracks = tracker.update(faces, frame.timestamp_s, partial(recognizer.are_faces, frame))
+    estimates = recognizer.hide(frame, tracks) if empty else recognizer.update(frame, tracks)
+    if gone := recognizer.gone(tracks, frame.timestamp_s):
+        tracker.end(gone)
+        ids = {track.id for track in gone}
+        estimates = [estimate for estimate in estimates if estimate.track_id not in ids]
+    return estimates
+
 
 FULL_SEARCH_S = 1.0  # interval of searches for faces of any size while only large ones are tracked
 WHOLE_EVERY = 7  # looks; the others are only around the faces that are tracked
@@ -51,12 +73,12 @@ class Pipeline:
         if verdict == "cut":
             self.tracker.end_all()
             self._next_step = self.steps
-        tracks = self.tracker.update(self._detect(frame), frame.timestamp_s)
-        return self.recognizer.update(frame, tracks)
+        return follow(frame, partial(self._detect, frame), self.tracker, self.recognizer)
 
     def _still(self, frame: Frame) -> list[EmotionEstimate]:
         self.detections += 1
-        return self.recognizer.still(frame, self.tracker.still(self.detector.detect(frame)))
+        are_faces = partial(self.recognizer.are_faces, frame)
+        return self.recognizer.still(frame, self.tracker.still(self.detector.detect(frame), are_faces))
 
     def _detect(self, frame: Frame) -> list[Face] | None:
         """Faces if the detector runs: it is due, a face appeared or got lost, or tracks would expire."""
@@ -69,7 +91,7 @@ class Pipeline:
         self._next_step = self.steps + self.detect_every * self.level.detect_every
         self._last_s = now
         self.detections += 1
-        return with_appearance(frame, self.detector.detect(frame, self._search(frame, unsure)))
+        return self.detector.detect(frame, self._search(frame, unsure))
 
     def _search(self, frame: Frame, unsure: bool) -> Search:
         """What this look is for. A face that a look at the whole frame does not find is no longer shown.

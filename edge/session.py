@@ -27,6 +27,7 @@ from edge.faces.tracker import Tracker
 from edge.pipeline import Pipeline
 from edge.protocols import Engine, FaceDetector, PictureSink, Source
 from edge.recognition.decision import Decision
+from edge.recognition.face_check import FaceCheck
 from edge.recognition.recognizer import Recognizer
 from edge.sinks import outputs
 from edge.sinks.overwriting import refuse_overwriting
@@ -120,7 +121,11 @@ class Parts:
 
     def new_recognizer(self) -> Recognizer:
         """Another recognizer over the same engine."""
-        return Recognizer(self.engine, self.bundle, self.decision, self.config.budget.faces)
+        settings = self.config.decision
+        check = FaceCheck(self.bundle.manifest.face_check, settings.check_face)
+        return Recognizer(
+            self.engine, self.bundle, self.decision, self.config.budget.faces, check, settings.face_gone_s
+        )
 
     def new_tracker(self, starts_at: float | None = None) -> Tracker:
         """Another tracker; ``starts_at``: minimum score that starts a track (default: the detector's)."""

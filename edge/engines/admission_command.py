@@ -96,7 +96,7 @@ def _try(engine: Engine, bundle: Bundle, precision: str) -> None:
     """
     face, rng = bundle.manifest.input, default_rng(0)
     shapes = {"logits": (len(bundle.labels),)} | {t.output: t.shape for t in bundle.state}
-    shapes |= {tensor.output: tensor.shape for tensor in bundle.manifest.explanations}
+    shapes |= bundle.manifest.extra_outputs
     for count in _BATCHES:
         state = {t.input: np.zeros((count, *t.shape), np.float32) for t in bundle.state}
         faces = np.zeros((count, face.channels, face.size, face.size), np.float32)

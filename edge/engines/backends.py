@@ -141,7 +141,7 @@ def _matching(bundle: Bundle, model: Path, engine: Engine) -> Engine:
     face = bundle.manifest.input
     inputs = {"face": (face.channels, face.size, face.size)} | {t.input: t.shape for t in bundle.state}
     outputs = {"logits": (len(bundle.labels),)} | {t.output: t.shape for t in bundle.state}
-    outputs |= {tensor.output: tensor.shape for tensor in bundle.manifest.explanations}
+    outputs |= bundle.manifest.extra_outputs
     for kind, specs, expected in (("input", engine.inputs, inputs), ("output", engine.outputs, outputs)):
         # Outputs beyond the manifest's explain something else, and are left alone.
         for name in [*expected, *specs] if kind == "input" else expected:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median_low
 
@@ -26,6 +26,14 @@ MAX_SHIFT = 0.6  # of the mean side; up to this shift a face matches even if the
 _LARGEST_PX = 16384  # side of a face that is counted as such
 
 
+AreFaces = Callable[[Sequence[Face]], Sequence[bool]]
+
+
+def every_one(faces: Sequence[Face]) -> list[bool]:
+    """That all of ``faces`` are faces, where nobody looks at their crops."""
+    return [True] * len(faces)
+
+
 @dataclass(slots=True)
 class _Candidate:
     """The tracker's state for one face; ``track`` is set once it is confirmed."""
@@ -34,6 +42,7 @@ class _Candidate:
     seen_s: float  # seconds, last detection
     hits: int = 1
     visible: bool = True  # in the latest detections
+    refused: bool = False  # its latest crop shows no face
     track: Track | None = None
     velocity: tuple[float, float] = (0.0, 0.0)  # px/s of the center
     looks: deque[Float32] = field(default_factory=lambda: deque(maxlen=LOOKS))  # the last appearances
@@ -102,9 +111,15 @@ class Tracker:
     def unsure(self) -> bool:
         """Whether a detection now would help: a face has just appeared, or a track has just lost its face.
 
-        A face seen once and then missed does not count, so that false positives do not cause more detections.
+        A face seen once and then missed does not count, nor does what shows no face, so that false positives
+        do not cause more detections.
         """
-        return any(candidate.visible == (candidate.track is None) for candidate in self._candidates)
+        return any(c.visible == (c.track is None) and not c.refused for c in self._candidates)
+
+    @property
+    def follows(self) -> bool:
+        """Whether there is any track, or what may become one."""
+        return bool(self._candidates)
 
     @property
     def smallest(self) -> float | None:
@@ -127,10 +142,13 @@ class Tracker:
         """Median of their sides in frame pixels; None if there was no face."""
         return median_low(self._sides.elements()) if self._sides else None
 
-    def update(self, faces: list[Face] | None, timestamp_s: float) -> list[Track]:
+    def update(
+        self, faces: list[Face] | None, timestamp_s: float, are_faces: AreFaces = every_one
+    ) -> list[Track]:
         """Match the faces of one frame and return the visible tracks, by increasing id.
 
         ``faces`` None means that the detector did not run on this frame: tracks continue unchanged.
+        ``are_faces`` is asked of those that have no track yet: each detection that confirms one shows a face.
         A time jump of more than ``lost_s``, forward or backward, ends every track.
         """
         self._pace.see(timestamp_s)
@@ -138,7 +156,7 @@ class Tracker:
         limit = self._pace.at_least(self.lost_s) + 1e-6
         self._candidates = [c for c in self._candidates if abs(timestamp_s - c.seen_s) <= limit]
         if faces is not None:
-            self._match(_without_duplicates(faces), timestamp_s)
+            self._match(_without_duplicates(faces), timestamp_s, are_faces)
         tracks = [c.track for c in self._candidates if c.visible and c.track is not None]
         return sorted(tracks, key=lambda track: track.id)
 
@@ -146,14 +164,20 @@ class Tracker:
         """End every track at once, as after a cut; the next detection begins new ones."""
         self._candidates = []
 
-    def still(self, faces: Sequence[Face]) -> list[Track]:
+    def end(self, tracks: Sequence[Track]) -> None:
+        """End ``tracks``; whatever stands in their place has to be confirmed anew."""
+        ids = {track.id for track in tracks}
+        self._candidates = [c for c in self._candidates if c.track is None or c.track.id not in ids]
+
+    def still(self, faces: Sequence[Face], are_faces: AreFaces = every_one) -> list[Track]:
         """A track for each face of a single picture, best first: no other frame can confirm it."""
-        distinct = _without_duplicates(faces)
-        tracks = [Track(next(self._ids), face) for face in distinct if face.score >= self._starts_at]
+        distinct = [face for face in _without_duplicates(faces) if face.score >= self._starts_at]
+        pairs = zip(distinct, are_faces(distinct), strict=True)
+        tracks = [Track(next(self._ids), face) for face, shown in pairs if shown]
         self._count(track.face for track in tracks)
         return tracks
 
-    def _match(self, faces: list[Face], timestamp_s: float) -> None:
+    def _match(self, faces: list[Face], timestamp_s: float, are_faces: AreFaces) -> None:
         pairs = self._pairs(faces, timestamp_s)
         for candidate in self._candidates:
             candidate.visible = False
@@ -163,6 +187,7 @@ class Tracker:
         new = [face for i, face in enumerate(faces) if i not in matched and face.score >= self._starts_at]
         self._candidates += [_Candidate(face, timestamp_s) for face in new]
         self._count(face for face in faces if face.score >= self._starts_at)
+        _ask([c for c in self._candidates if c.visible and c.track is None], are_faces)
         for candidate in self._candidates:
             if candidate.visible:
                 self._publish(candidate)
@@ -197,6 +222,15 @@ class Tracker:
             candidate.track.face = candidate.face
         elif candidate.hits >= self._confirm:
             candidate.track = Track(next(self._ids), candidate.face)
+
+
+def _ask(candidates: Sequence[_Candidate], are_faces: AreFaces) -> None:
+    """What shows no face is kept, so that it costs no further detections, but starts over."""
+    if not candidates:
+        return
+    for candidate, shown in zip(candidates, are_faces([c.face for c in candidates]), strict=True):
+        candidate.refused = not shown
+        candidate.hits *= shown
 
 
 def iou(a: Float32, b: Float32) -> float:

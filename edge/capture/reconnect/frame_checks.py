@@ -45,22 +45,14 @@ class BadFrames:
             return "malformed"
         if self._is_other_size(image.shape):
             return "wrong size"
-        luma = image if image.ndim == 2 else image[..., 1]  # green is close enough
-        stride = max(STRIDE, luma.shape[0] // LINES)
-        lines = np.ascontiguousarray(luma[::stride, ::stride])
-        return self._black_or_blank(lines) or self._frozen(lines, frame.timestamp_s) or self._torn(lines)
+        lines = _lines(image)
+        return _black_or_blank(lines) or self._frozen(lines, frame.timestamp_s) or self._torn(lines)
 
     def _is_other_size(self, shape: tuple[int, ...]) -> bool:
         self._odd_shapes = self._odd_shapes + 1 if shape != self._shape else 0
         if not self._shape or self._odd_shapes > BELIEVED:
             self._shape, self._last, self._odd_shapes = shape, None, 0
         return self._odd_shapes > 0
-
-    def _black_or_blank(self, lines: Lines) -> str | None:
-        low, high = int(lines.min()), int(lines.max())
-        if high <= BLACK:
-            return "black"
-        return "blank" if high - low <= FLAT else None
 
     def _frozen(self, lines: Lines, now_s: float) -> str | None:
         checksum = zlib.crc32(lines.data)
@@ -78,6 +70,24 @@ class BadFrames:
             return "torn"  # and not the reference for the next one, which may be torn in the same place
         self._last, self._border, self._tears = steps, border, 0
         return None
+
+
+def is_empty(image: npt.NDArray[np.uint8]) -> bool:
+    """Whether a picture, uint8 (H,W) or (H,W,3), is black or blank; needs no frame before it."""
+    return _black_or_blank(_lines(image)) is not None
+
+
+def _lines(image: npt.NDArray[np.uint8]) -> Lines:
+    luma = image if image.ndim == 2 else image[..., 1]  # green is close enough
+    stride = max(STRIDE, luma.shape[0] // LINES)
+    return np.ascontiguousarray(luma[::stride, ::stride])
+
+
+def _black_or_blank(lines: Lines) -> str | None:
+    low, high = int(lines.min()), int(lines.max())
+    if high <= BLACK:
+        return "black"
+    return "blank" if high - low <= FLAT else None
 
 
 def _is_picture(image: npt.NDArray[np.uint8]) -> bool:
