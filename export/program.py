@@ -15,6 +15,7 @@ from export.commands import (
     card,
     compare_encoders,
     evaluate,
+    face_check,
     fit,
     inspection,
     quantize,
@@ -27,7 +28,7 @@ from export.commands import (
 _COMMANDS = {
     "train": train, "card": card, "bundle": bundle, "quantize": quantize, "sensitivity": sensitivity,
     "engine": engine, "verify": verify, "evaluate": evaluate, "fit": fit, "inspect": inspection,
-    "upgrade": upgrade, "compare-encoders": compare_encoders,
+    "upgrade": upgrade, "compare-encoders": compare_encoders, "face-check": face_check,
 }  # fmt: skip
 
 

@@ -136,6 +136,9 @@ def test_a_file_in_place_of_a_bundle_is_called_a_file(tmp_path: Path) -> None:
             {"state": [{"input": f"h{at}", "output": f"y{at}", "shape": [2**20]} for at in range(5)]},
             "its states and explanations have 5,242,880 values per face, at most 4,194,304",
         ),
+        ({"face_check": {"output": "logits", "threshold": 0}}, "two tensors have the output 'logits'"),
+        ({"face_check": {"output": "y", "threshold": 1e9}}, "threshold is 1000000000.0, expected at most"),
+        ({"face_check": {"output": "y"}}, "face_check.threshold is missing"),
     ],
 )
 def test_a_manifest_that_promises_the_impossible_is_refused(

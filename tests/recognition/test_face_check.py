@@ -11,6 +11,7 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import edge
 from edge import bundle
 from edge.data import Face, Frame
 from edge.engines.ort import OrtEngine
@@ -187,3 +188,9 @@ class _Constant:
     def run(self, feeds):
         count = len(feeds["face"])
         return {"logits": np.zeros((count, 8), np.float32), "new_state_h": np.zeros((count, 96), np.float32)}
+
+
+def test_an_output_that_the_graph_lacks_is_refused(tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "b", face_check={"output": "face_logit", "threshold": 0.0})
+    with pytest.raises(EdgeError, match="output face_logit is missing in the graph"):
+        edge.analyze(np.zeros((64, 64), np.uint8), bundle=folder)

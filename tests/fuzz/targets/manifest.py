@@ -46,7 +46,8 @@ def full(**changes: Any) -> dict[str, Any]:
     return tiny.manifest(
         files=files, golden=entry("golden.npz"), card=entry("model-card.md"),
         evaluation=entry("evaluation.json"),
-        explanations=[{"output": "attention", "shape": [4]}], proof={"steps": 3, "max_abs": 4.3e-07,
+        explanations=[{"output": "attention", "shape": [4]}],
+        face_check={"output": "face_logit", "threshold": -2.5}, proof={"steps": 3, "max_abs": 4.3e-07,
         "batches": [1, 4]}, calibration={"steps": 1},
     ) | changes  # fmt: skip
 
@@ -122,6 +123,9 @@ def _possible(loaded: Bundle) -> None:
     assert 0.1 <= manifest.input.crop.scale <= 10, manifest.input
     inputs = ["face", *(tensor.input for tensor in manifest.state)]
     outputs = ["logits", *(t.output for t in (*manifest.state, *manifest.explanations))]
+    if manifest.face_check:
+        outputs.append(manifest.face_check.output)
+        assert abs(manifest.face_check.threshold) <= 1000, manifest.face_check
     for names in (inputs, outputs):
         assert len(set(names)) == len(names), names
         assert all(isinstance(name, str) and name and is_plain(name) for name in names), names
