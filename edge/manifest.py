@@ -60,10 +60,18 @@ class Explanation:
 
 @dataclass(frozen=True)
 class FaceOutput:
-    """The output ``(N, 1)`` that tells whether a crop shows a face: from ``threshold`` on it does."""
+    """The output ``(N, 1)`` that tells whether a crop shows a face: from ``threshold`` on it does.
+
+    Where there was none a moment ago, it does from ``starts_at`` on (default: the same).
+    """
 
     output: str
     threshold: float
+    starts_at: float | None = None
+
+    def bound(self, new: bool) -> float:
+        """The threshold for a face that is ``new``, or has been there."""
+        return self.threshold if self.starts_at is None or not new else self.starts_at
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,8 @@ class Manifest:
         rows = asdict(self) | {"output": self.output if self.output != "softmax" else None}
         if not self.input.in_color:
             del rows["input"]["color"]
+        if self.face_check and self.face_check.starts_at is None:
+            del rows["face_check"]["starts_at"]
         kept = {k: v for k, v in rows.items() if v is not None and (v or k not in optional)}
         return {"format": FORMAT} | kept
 
@@ -159,6 +169,9 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         yield f"input.channels is {manifest.input.channels}, but the normalization imagenet needs 3"
     if manifest.input.in_color and manifest.input.channels != 3:
         yield f"input.channels is {manifest.input.channels}, but the color {manifest.input.color} needs 3"
+    check = manifest.face_check
+    if check and check.bound(new=True) < check.threshold:
+        yield f"face_check.starts_at is {check.starts_at}, expected no less than threshold, {check.threshold}"
     yield from label_contradictions(manifest.labels)
     yield from _output_contradictions(manifest)
 

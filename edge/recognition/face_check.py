@@ -36,11 +36,13 @@ class FaceCheck:
         """Whether each of the uint8 crops (N,S,S) or (N,S,S,3) is light, rich and sharp enough."""
         return [not self.on or _readable(crop) for crop in crops]
 
-    def faces(self, outputs: Mapping[str, Any], count: int) -> Sequence[bool]:
-        """Whether the network saw a face in each of its ``count`` crops; True where it has no output for it.
+    def faces(self, outputs: Mapping[str, Any], new: Sequence[bool]) -> Sequence[bool]:
+        """Whether the network saw a face in each of its crops; True where it has no output for it.
 
-        EdgeError if it gave no finite number for each.
+        ``new``: in which there was none a moment ago; these have to be clearer. EdgeError if it gave no
+        finite number for each.
         """
+        count = len(new)
         if self.output is None or not self.on:
             return [True] * count
         scores: Float32 = np.asarray(outputs[self.output.output], np.float32)
@@ -49,7 +51,8 @@ class FaceCheck:
                 f"the network gave NaN, infinity or too few numbers in {self.output.output!r}; "
                 "use another bundle"
             )
-        return [score >= self.output.threshold for score in scores[:, 0].tolist()]
+        pairs = zip(scores[:, 0].tolist(), new, strict=True)
+        return [score >= self.output.bound(is_new) for score, is_new in pairs]
 
 
 NO_CHECK = FaceCheck(on=False)

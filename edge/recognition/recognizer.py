@@ -108,7 +108,8 @@ class Recognizer:
             feeds: dict[str, Any] = {"face": inputs[part]}
             for tensor in self._state:
                 feeds[tensor.input] = np.zeros((len(part), *tensor.shape), np.float32)
-            for row, face in zip(part, self._check.faces(self.engine.run(feeds), len(part)), strict=True):
+            found = self._check.faces(self.engine.run(feeds), [True] * len(part))
+            for row, face in zip(part, found, strict=True):
                 shown[row] = face
         return shown
 
@@ -148,7 +149,7 @@ class Recognizer:
                 "use another bundle"
             )
         numbers = self._decision.probabilities(logits)
-        shown = self._check.faces(outputs, len(due))
+        shown = self._check.faces(outputs, [track.no_face_since_s is not None for track in due])
         for row, track in enumerate(due):
             if not shown[row]:
                 self.hide(frame, [track])

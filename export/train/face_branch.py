@@ -16,7 +16,7 @@ from edge.errors import EdgeError
 from export.graph.nodes import attribute
 from export.train.networks import CEILING, BoundedReLU, conv_bn
 
-OUTPUT = "face_logit"
+OUTPUT, _PREFIX = "face_logit", "face/"  # of what the branch adds to a graph
 _BATCH = 256
 _PEAK_LR, _WEIGHT_DECAY = 5e-3, 1e-3
 
@@ -72,15 +72,29 @@ def tap(model: ModelProto) -> str:
 
 
 def with_branch(model: ModelProto, branch: FaceBranch) -> ModelProto:
-    """A copy of the step ``model`` with the further output ``face_logit`` (N,1)."""
+    """A copy of the step ``model``, without a branch, with the further output ``face_logit`` (N,1)."""
     made = ModelProto()
     made.CopyFrom(model)
-    if any(value.name == OUTPUT for value in made.graph.output):
-        raise EdgeError(f"the network has an output {OUTPUT!r} already; start from a bundle without it")
     made.graph.node.extend(_nodes(tap(model)))
     made.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in _weights(branch))
     made.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", 1]))
     onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def without_branch(model: ModelProto) -> ModelProto:
+    """A copy of the step ``model`` as it was before ``with_branch``."""
+    made = ModelProto()
+    made.CopyFrom(model)
+    graph = made.graph
+    kept_outputs = [value for value in graph.output if value.name != OUTPUT]
+    kept_nodes = [n for n in graph.node if n.output[0] != OUTPUT and not n.output[0].startswith(_PREFIX)]
+    kept_weights = [tensor for tensor in graph.initializer if not tensor.name.startswith(_PREFIX)]
+    for all_of, kept in (
+        (graph.output, kept_outputs), (graph.node, kept_nodes), (graph.initializer, kept_weights),
+    ):  # fmt: skip
+        del all_of[:]
+        all_of.extend(kept)
     return made
 
 

@@ -28,11 +28,12 @@ from export.card import card
 from export.data.ferplus import EMOTIONS, NOT_A_FACE, FerPlus, majority
 from export.data.labeled import Labeled
 from export.int8.quantize import FILES, add_precisions
-from export.train.face_branch import OUTPUT, tap, train_branch, with_branch
+from export.train.face_branch import OUTPUT, tap, train_branch, with_branch, without_branch
 from export.train.face_crops import Images, Pictures, faces
 from export.train.no_face_crops import KINDS, no_faces
 
 LOST = 0.01  # share of the faces with an answer that the threshold may refuse
+LATE = 0.1  # share of them that has to wait for a clearer picture where no face was a moment ago
 _BATCH = 64
 _CALIBRATION_SEQUENCES = 24
 _SHARES = {  # of the crops without a face
@@ -76,7 +77,7 @@ def add_face_check(
 
     The bundle is written anew with all precisions; its logits stay what they were. Returns the figures.
     """
-    model = onnx.load(str(bundle.model("fp32")))
+    model = without_branch(onnx.load(str(bundle.model("fp32"))))
     rng = np.random.default_rng(recipe.seed)
     material = material_of(data, 0, train_photographs, recipe.faces, recipe.no_faces, rng)
     print(f"{len(material.images)} crops to train on", file=sys.stderr, flush=True)
@@ -95,11 +96,12 @@ def add_face_check(
         outputs = run(OrtEngine(fresh / FP32, threads=2), copy, dev.images)
         answered = _answered(copy.manifest, outputs["logits"])
         scores = outputs[OUTPUT][:, 0]
-        threshold = round(float(np.quantile(scores[dev.shown & answered], LOST)), 3)
-        figures.update(measure(dev, scores, answered, threshold))
+        shown = scores[dev.shown & answered]
+        threshold, starts_at = (round(float(np.quantile(shown, share)), 3) for share in (LOST, LATE))
+        figures.update(measure(dev, scores, answered, threshold), starts_at=starts_at)
         manifest = replace(
             copy.manifest,
-            face_check=FaceOutput(OUTPUT, threshold),
+            face_check=FaceOutput(OUTPUT, threshold, starts_at),
             files={"fp32": copy.manifest.files["fp32"]},
         )
         copy = _quantized(replace(copy, manifest=manifest), grown, data)

@@ -108,7 +108,7 @@ def test_one_gray_level_is_no_face(level: int, count: int) -> None:
 @pytest.mark.parametrize("shown", [[[np.nan]], [[np.inf]], [[1.0], [1.0]], [1.0]])
 def test_a_network_that_does_not_say_is_named(shown: list[object]) -> None:
     with pytest.raises(EdgeError, match="too few numbers in 'face'; use another bundle"):
-        CHECK.faces({"face": np.array(shown, np.float32)}, 1)
+        CHECK.faces({"face": np.array(shown, np.float32)}, [False])
 
 
 @pytest.mark.parametrize("picture", [texture() // 20, texture(contrast=3), texture(blur=14)])
