@@ -68,10 +68,10 @@ class Scene:
     def __init__(self, recognizer: Recognizer) -> None:
         self.recognizer, self.tracker, self.index = recognizer, Tracker(), 0
 
-    def see(self, picture: np.ndarray, detected: bool = True) -> list[tuple[int, str | None, bool]]:
-        """Id, label and freshness of every estimate; ten frames are a second."""
+    def see(self, picture: np.ndarray, looked: bool = True) -> list[tuple[int, str | None, bool]]:
+        """Id, label and freshness of every estimate; ten frames are a second. ``looked``: by the detector."""
         self.index += 1
-        faces = [BOX] if detected else []
+        faces = [BOX] if looked else None
         frame = Frame(picture, self.index / 10, self.index)
         estimates = follow(frame, lambda: faces, self.tracker, self.recognizer)
         return [(estimate.track_id, estimate.label, estimate.fresh) for estimate in estimates]
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_uncertain_at_once_and_runs_no_network(
     scene: Scene, judge: Judge, picture: np.ndarray
 ) -> None:
     ran = judge.ran
-    assert scene.see(picture) == [(1, "uncertain", False)]
+    assert scene.see(picture, looked=False) == [(1, "uncertain", False)]
     assert judge.ran == ran
     assert scene.see(texture()) == [(1, "calm", True)], "a blink ends no track"
 
@@ -137,6 +137,14 @@ def test_a_track_ends_after_more_than_a_blink_and_its_id_with_it(scene: Scene, j
     assert shown[5:] == [[]] * 7, "the same box begins no other track"
     judge.shows = 1.0
     assert [scene.see(texture()) for _ in range(2)] == [[], [(2, "calm", True)]], "confirmed anew"
+
+
+def test_where_no_face_was_a_moment_ago_it_has_to_be_clearer(recognizer: Recognizer, judge: Judge) -> None:
+    recognizer._check = FaceCheck(FaceOutput("face", 0.5, starts_at=2.0))
+    scene, seen = Scene(recognizer), []
+    for judge.shows in (1.0, 1.0, 3.0, 3.0, 0.7, 0.4, 1.0, 2.1, 0.7):
+        seen.append([label for _, label, _ in scene.see(texture())])
+    assert seen == [[], [], [], ["calm"], ["calm"], ["uncertain"], ["uncertain"], ["calm"], ["calm"]]
 
 
 def test_a_frame_without_content_is_not_answered_between_two_steps(scene: Scene) -> None:
