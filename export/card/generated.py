@@ -25,6 +25,7 @@ from export.metrics.on_screen import BLINK_S, RULES, Watched, rate
 
 Uint8 = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
+ENDED_S = 0.2  # after a cut, within which everybody who was there before has to end
 SAME = 0.4  # overlap from which an estimate is of the pasted face
 _LOOKS = 50  # frames for which a crowd is held: two seconds
 
@@ -85,11 +86,13 @@ def _cuts(parts: Parts, which: FrozenSet, images: Uint8, labels: Labels, limit: 
 
 
 def _nobody_stayed(clip: Clip, seen: Sequence[Sequence[EmotionEstimate]]) -> bool | None:
-    """Whether no id of before a cut is seen after it; None where nobody was seen on one side."""
+    """Whether no id of before a cut is seen ``ENDED_S`` after it; None where nobody was seen on one side."""
     assert clip.changed_at is not None
     before = {one.track_id for at in np.flatnonzero(clip.share == 0) for one in seen[at]}
     after = {one.track_id for estimates in seen[clip.changed_at :] for one in estimates}
-    return not before & after if before and after else None
+    late = clip.changed_at + round(ENDED_S * clip.fps)
+    staying = before & {one.track_id for estimates in seen[late:] for one in estimates}
+    return not staying if before and after else None
 
 
 def _changed(clip: Clip, seen: Sequence[Sequence[EmotionEstimate]]) -> bool | None:

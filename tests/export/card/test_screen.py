@@ -78,11 +78,16 @@ def clip(kind: str, share, event) -> Clip:
 
 @pytest.mark.parametrize(
     ("ids", "verdict"),
-    [([1, 1, 1, 2, 2, 2], True), ([1, 1, 1, 1, 2, 2], False), ([0, 0, 0, 2, 2, 2], None)],
+    [
+        ([1] * 3 + [2] * 9, True),
+        ([1] * 8 + [2] * 4, True),  # five frames after the cut: 0.2 s
+        ([1] * 9 + [2] * 3, False),
+        ([0] * 3 + [2] * 9, None),
+    ],
 )
 def test_a_cut_has_ended_whoever_was_there(ids, verdict) -> None:
     seen = [[estimate(one, (11, 10, 61, 60))] if one else [] for one in ids]
-    assert generated._nobody_stayed(clip("cut", [0, 0, 0, 1, 1, 1], [0] * 6), seen) is verdict
+    assert generated._nobody_stayed(clip("cut", [0] * 3 + [1] * 9, [0] * 12), seen) is verdict
 
 
 @pytest.mark.parametrize(("last", "verdict"), [(1, False), (2, True), (0, None)])
