@@ -33,7 +33,7 @@ from export.train.face_crops import Images, Pictures, faces
 from export.train.no_face_crops import KINDS, no_faces
 
 LOST = 0.01  # share of the faces with an answer that the threshold may refuse
-LATE = 0.1  # share of them that has to wait for a clearer picture where no face was a moment ago
+LATE = 0.04  # share of them that has to wait for a clearer picture where no face was a moment ago
 _BATCH = 64
 _CALIBRATION_SEQUENCES = 24
 _SHARES = {  # of the crops without a face
