@@ -14,6 +14,7 @@ from edge import bundle
 from edge.engines.golden import reproduces, roll
 from edge.engines.ort import OrtEngine
 from edge.system.hashing import sha256
+from edge.system.pair_safe import is_pair_safe
 
 MODEL_PAGE = Path(__file__).parents[1] / "docs" / "model.md"
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -117,6 +118,13 @@ def test_accuracy_as_the_card_says_and_far_ahead_of_the_peer(
 @NEEDS_DATA
 def test_the_bundle_names_the_data_it_was_made_from(reference: bundle.Bundle) -> None:
     assert reference.record()["training"]["data_sha256"] == sha256(DATA / "ferplus_webp.npz")
+
+
+def test_it_runs_on_the_fast_kernel_and_tells_faces(reference: bundle.Bundle) -> None:
+    assert is_pair_safe(reference.read_model("int8-cpu"))
+    check = reference.manifest.face_check
+    assert check is not None
+    assert check.bound(new=True) > check.bound(new=False)
 
 
 def test_what_the_card_claims(reference: bundle.Bundle) -> None:

@@ -48,7 +48,7 @@ from export.train.stages import frame_networks, with_heads
 LICENSE = (
     "research and demonstration only: the training faces were collected from the web without an image licence"
 )
-VERSION = "0.2.0"  # of the reference model: another one for every network that ships
+VERSION = "0.2.1"  # of the reference model: another one for every network that ships
 PER_FRAME = "per-frame.npz"
 _CALIBRATION_SEQUENCES = 24
 _MADE_WITH: Any = (torch, np, onnx, onnxruntime())
