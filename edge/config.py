@@ -78,6 +78,11 @@ class DetectorConfig:
     input_width: int = setting(
         480, "width the frame is downscaled to; less while faces are large", "pixels", 32, 4096
     )
+    wide: bool = setting(
+        True,
+        "where decision.min_face_px shrinks to under 24 pixels, look for small faces in parts of the frame, "
+        "too; a part takes as long as the whole, about four in 3 s; off under load",
+    )
     # Backs of heads and profiles score up to 0.75, faces from 0.82.
     score_threshold: float = setting(0.8, "minimum score of a face that starts a track", "", 0, 1)
     keep_threshold: float = setting(0.6, "minimum score of a face that continues a track", "", 0, 1)

@@ -38,6 +38,18 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Fine:
+    """A detection of faces that the whole frame at the usual input width is too coarse for."""
+
+    smallest_px: float  # side of the smallest face that is wanted, in frame pixels
+    near: tuple[Float32, ...] = ()  # face squares (4,) around which to look
+    wider: tuple[Float32, ...] = ()  # face squares to look at with their surroundings, as if they were new
+    part: Float32 | None = None  # (4,) a part of the frame in which to look for new faces
+    known: tuple[Float32, ...] = ()  # face squares that are not new
+    whole: bool = False  # look at the whole frame, too
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """How thorough one detection must be; a detector that cannot save time this way ignores it."""
 
@@ -45,6 +57,7 @@ class Search:
     width_share: float = 1.0  # of the usual input width; less under load
     # Face squares (4,): where that saves time, look only around these; (): anywhere.
     near: tuple[Float32, ...] = ()
+    fine: Fine | None = None  # look for what it asks for and for nothing else
 
 
 ANY_FACE = Search()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 
 from edge.data import EmotionEstimate, Face, Frame, Search
 from edge.faces.appearance import with_appearance
 from edge.faces.tracker import Tracker
+from edge.faces.wide import WideLooks
 from edge.health.load_governor import LEVELS, Level
 from edge.protocols import FaceDetector, PictureSink
 from edge.recognition.cuts import CutFinder
@@ -49,6 +50,7 @@ class Pipeline:
     recognizer: Recognizer
     sinks: Sequence[PictureSink] = ()
     detect_every: int = 1  # frames; tracks continue unchanged in between
+    wide: WideLooks | None = None  # where small faces are looked for in parts of the frame
     level: Level = LEVELS[0]  # how much work to do
     cuts: CutFinder = field(default_factory=CutFinder)
     steps: int = 0
@@ -77,8 +79,11 @@ class Pipeline:
 
     def _still(self, frame: Frame) -> list[EmotionEstimate]:
         self.detections += 1
+        faces = self.detector.detect(frame)
+        searches = self.wide.of_still(frame, [face.box_xyxy for face in faces]) if self.wide else []
+        faces = [*faces, *(face for search in searches for face in self.detector.detect(frame, search))]
         are_faces = partial(self.recognizer.are_faces, frame)
-        return self.recognizer.still(frame, self.tracker.still(self.detector.detect(frame), are_faces))
+        return self.recognizer.still(frame, self.tracker.still(faces, are_faces))
 
     def _detect(self, frame: Frame) -> list[Face] | None:
         """Faces if the detector runs: it is due, a face appeared or got lost, or tracks would expire."""
@@ -86,11 +91,16 @@ class Pipeline:
         unsure = self.tracker.unsure
         # On slow cameras no track may expire just because the detector did not run. "not" covers clock jumps.
         overdue = not 0 <= 2 * (now - self._last_s) < self.tracker.lost_s
-        if not ((unsure and self.level.detect_every == 1) or overdue or self.steps >= self._next_step):
+        due = overdue or self.steps >= self._next_step
+        if not (due or (unsure and self.level.detect_every == 1)):
             return None
-        self._next_step = self.steps + self.detect_every * self.level.detect_every
+        fine = self.wide and self.wide.search(frame, self.tracker, ahead=self.level.parts, again=not due)
+        if due or not fine:
+            self._next_step = self.steps + self.detect_every * self.level.detect_every
         self._last_s = now
         self.detections += 1
+        if fine:
+            return self.detector.detect(frame, replace(fine, width_share=self.level.width_share))
         return self.detector.detect(frame, self._search(frame, unsure))
 
     def _search(self, frame: Frame, unsure: bool) -> Search:

@@ -23,7 +23,9 @@ from edge.config import Config, SourceConfig
 from edge.engines import selection
 from edge.engines.improving import Improving
 from edge.faces import detectors
+from edge.faces.fine_looks import PROPOSES_PX
 from edge.faces.tracker import Tracker
+from edge.faces.wide import WideLooks
 from edge.pipeline import Pipeline
 from edge.protocols import Engine, FaceDetector, PictureSink, Source
 from edge.recognition.decision import Decision
@@ -117,7 +119,15 @@ class Parts:
         """Another pipeline over the same engine and detector, with its own tracks and without outputs."""
         every = self.config.detector.every
         recognizer = self.new_recognizer()
-        return Pipeline(self.detector, self.new_tracker(), recognizer, detect_every=every)
+        return Pipeline(
+            self.detector, self.new_tracker(), recognizer, detect_every=every, wide=self._wide_looks()
+        )
+
+    def _wide_looks(self) -> WideLooks | None:
+        settings = self.config.detector
+        if not (settings.wide and self._detector[0].takes_parts):
+            return None
+        return WideLooks(settings.input_width, max(self.decision.min_face_px, PROPOSES_PX))
 
     def new_recognizer(self) -> Recognizer:
         """Another recognizer over the same engine."""

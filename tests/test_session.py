@@ -12,9 +12,11 @@ import pytest
 from edge import session
 from edge.capture.orientation import UPRIGHT
 from edge.capture.sources import open_source
-from edge.config import Config, OutputConfig, RecoveryConfig, SourceConfig
+from edge.config import Config, DetectorConfig, OutputConfig, RecoveryConfig, SourceConfig
 from edge.data import Frame
 from edge.errors import ConfigError
+
+YUNET = Path(__file__).parents[2] / "shared" / "data" / "models" / "face_detection_yunet_2023mar.onnx"
 
 
 def frames_of(source: SourceConfig, **outputs: dict[str, str]) -> list[Frame]:
@@ -74,3 +76,15 @@ def test_a_camera_asked_for_few_frames_is_given_time_for_them(
     monkeypatch.setenv("NOTIFY_SOCKET", "none")  # a service waits for a camera that is not there yet
     config = Config(source=SourceConfig("/dev/video9", fps=fps), recovery=RecoveryConfig(stall_s=stall_s))
     assert session._camera_frames(config, lambda: None, UPRIGHT)._timeouts.stall_s == limit_s
+
+
+def test_parts_of_the_frame_are_looked_at_by_a_detector_that_can() -> None:
+    def wide(**settings):
+        with session.parts(Config(detector=DetectorConfig(**settings))) as parts:
+            return parts.new_pipeline().wide
+
+    assert wide(kind="haar") is None
+    if YUNET.is_file():
+        assert wide(kind="yunet", model=str(YUNET), wide=False) is None
+        made = wide(kind="yunet", model=str(YUNET), input_width=320)
+        assert (made.input_width, made.smallest_px) == (320, 48)

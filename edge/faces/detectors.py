@@ -24,6 +24,7 @@ class DetectorPart(Part):
 
     # Minimum score of a face that starts a track; a lower one may only continue a track.
     starts_tracks_at: Callable[[DetectorConfig], float] = lambda _: 0.0
+    takes_parts: bool = False  # whether it can look at a part of the frame, see edge.data.Fine
 
 
 def _yunet(settings: DetectorConfig, model: Path | None) -> FaceDetector:
@@ -47,6 +48,7 @@ DETECTORS: tuple[DetectorPart, ...] = (
     DetectorPart(
         "yunet", _yunet, DetectorConfig, "a file of 233 kB: `emotion-edge fetch`",
         "faces from 24 pixels, turned heads, five landmarks", lambda settings: settings.score_threshold,
+        takes_parts=True,
     ),
     DetectorPart(
         "haar", _haar, DetectorConfig, "OpenCV 4", "upright frontal faces where no file can be had"

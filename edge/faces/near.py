@@ -34,6 +34,11 @@ class Crop(NamedTuple):
         return math.prod(-(-side // _DIVISOR) * _DIVISOR for side in (width, height)) + _OVERHEAD_PX
 
 
+def whole_of(shape: tuple[int, ...], width: int) -> Crop:
+    """All of a frame of ``shape`` (H,W) or (H,W,3), shrunk to ``width`` pixels."""
+    return Crop(0, 0, shape[1], shape[0], width)
+
+
 def crop_around(box: Float32, shape: tuple[int, ...]) -> Crop:
     """Around the face square ``box`` (4,), within a frame of ``shape`` (H,W) for luma, or (H,W,3)."""
     (height, width), (pixels, squares) = shape[:2], _LUMA if len(shape) == 2 else _COLOR

@@ -12,6 +12,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median_low
+from typing import NamedTuple
+
+import numpy as np
 
 from edge.data import Face, Float32, Track
 from edge.faces.appearance import is_another
@@ -80,6 +83,37 @@ class _Candidate:
             self.looks.append(self.face.appearance)
 
 
+class Known(NamedTuple):
+    """A face that is followed, or was seen and may become a track."""
+
+    box: Float32  # (4,) where it was seen last
+    expected: Float32  # (4,) where it should be by now; once missed, the same
+    seen_s: float  # seconds
+    visible: bool  # in the latest detections that looked for it
+    track: bool  # whether it is one
+    hits: int  # detections of it
+
+    @property
+    def unsure(self) -> bool:
+        """Whether a detection now would help: it has just appeared, or is a track that was just lost."""
+        return self.visible != self.track
+
+    @property
+    def followed(self) -> bool:
+        """Whether it is or may become a track; not what was seen once and then missed."""
+        return self.visible or self.track
+
+    @property
+    def side(self) -> float:
+        """In frame pixels."""
+        return float(self.box[2] - self.box[0])
+
+    @property
+    def moved(self) -> float:
+        """How far it should have moved since, in sides."""
+        return math.dist(self.expected[:2], self.box[:2]) / self.side
+
+
 class Tracker:
     """Gives faces anonymous, increasing ids that are never reused.
 
@@ -101,6 +135,8 @@ class Tracker:
         self._starts_at = starts_at
         self._iou_threshold = iou_threshold
         self.lost_s = lost_s
+        # Boxes of ``known`` faces whose absence from the next detections counts; None: all of them.
+        self.sought: Sequence[Float32] | None = None
         self._sides: Counter[int] = Counter()  # in pixels, of faces of a score that starts a track
         self._confirm = confirm
         self._ids = itertools.count(1)
@@ -131,6 +167,20 @@ class Tracker:
     def visible(self) -> tuple[Float32, ...]:
         """Boxes (4,) of the tracks that the latest detections saw."""
         return tuple(c.face.box_xyxy for c in self._candidates if c.visible and c.track is not None)
+
+    def known(self, timestamp_s: float) -> list[Known]:
+        """All faces that are followed or may become a track."""
+        return [
+            Known(
+                c.face.box_xyxy,
+                np.array(c.expected(timestamp_s)[-1], np.float32),
+                c.seen_s,
+                c.visible,
+                c.track is not None,
+                c.hits,
+            )
+            for c in self._candidates
+        ]
 
     @property
     def seen(self) -> int:
@@ -180,7 +230,8 @@ class Tracker:
     def _match(self, faces: list[Face], timestamp_s: float, are_faces: AreFaces) -> None:
         pairs = self._pairs(faces, timestamp_s)
         for candidate in self._candidates:
-            candidate.visible = False
+            if self.sought is None or any(box is candidate.face.box_xyxy for box in self.sought):
+                candidate.visible = False
         for index, candidate in pairs:
             candidate.see(faces[index], timestamp_s)
         matched = {index for index, _ in pairs}

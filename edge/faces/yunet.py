@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import ANY_FACE, Face, Frame, Search
-from edge.faces.near import Crop, crop_around, is_near
+from edge.data import ANY_FACE, Face, Fine, Frame, Search
+from edge.faces import fine_looks
+from edge.faces.near import Crop, crop_around, is_near, whole_of
 from edge.faces.square import around, eye_roll
 from edge.faces.yunet_network import YuNetNetwork
 from edge.system.closing import Closing
@@ -67,9 +68,9 @@ class YuNetDetector(Closing):
 
     def detect(self, frame: Frame, search: Search = ANY_FACE) -> list[Face]:
         """Faces in ``frame`` as face squares with five landmarks, best score first."""
-        height, width = frame.image.shape[:2]
-        most = self._width(search, luma=frame.image.ndim == 2)
-        whole = Crop(0, 0, width, height, most)
+        if search.fine is not None:
+            return self._fine(frame, search.fine, search.width_share)
+        whole = whole_of(frame.image.shape, self._width(search, luma=frame.image.ndim == 2))
         crops = [crop_around(box, frame.image.shape) for box in search.near]
         if not crops or sum(crop.cost for crop in crops) >= whole.cost:
             return self._look(frame, whole)
@@ -77,13 +78,25 @@ class YuNetDetector(Closing):
         faces = [face for box, crop in looks for face in self._look(frame, crop) if is_near(face, box)]
         return sorted(faces, key=lambda face: -face.score)
 
-    def _look(self, frame: Frame, crop: Crop) -> list[Face]:
-        small = shrink(frame.image[crop.top : crop.bottom, crop.left : crop.right], crop.width)
+    def _fine(self, frame: Frame, fine: Fine, share: float) -> list[Face]:
+        def look(crop: Crop, lowest: float | None = None) -> list[Face]:
+            return self._look(frame, crop, lowest)
+
+        faces = fine_looks.find(look, frame.image.shape, fine)
+        if fine.whole:
+            faces += self.detect(frame, Search(width_share=share))
+        return sorted(faces, key=lambda face: -face.score)
+
+    def _look(self, frame: Frame, crop: Crop, lowest: float | None = None) -> list[Face]:
+        small = _resized(frame.image[crop.top : crop.bottom, crop.left : crop.right], crop.width)
         height, width = small.shape[:2]
         to_frame = (crop.right - crop.left) / width, (crop.bottom - crop.top) / height
-        rows = self._network.detect(small)
-        if small.ndim == 3:
-            rows = [row for row in rows if row[14] >= self._lowest]
+        if lowest is not None:
+            rows = self._network.propose(small, lowest)
+        else:
+            rows = self._network.detect(small)
+            if small.ndim == 3:
+                rows = [row for row in rows if row[14] >= self._lowest]
         found = (_to_face(row, to_frame, (crop.left, crop.top)) for row in rows)
         return [face for face in found if face is not None]
 
@@ -94,6 +107,13 @@ class YuNetDetector(Closing):
             return maximum
         sufficient = (_SURE_LUMA_PX if luma else _SURE_PX) / search.smallest
         return min(maximum, max(_LEAST_WIDTH, _WIDTH_STEP * math.ceil(sufficient / _WIDTH_STEP)))
+
+
+def _resized(image: npt.NDArray[np.uint8], width: int) -> npt.NDArray[Any]:
+    rows, columns = image.shape[:2]
+    if width <= columns:
+        return shrink(image, width)
+    return cv2.resize(image, (width, max(round(rows * width / columns), 1)), interpolation=cv2.INTER_LINEAR)
 
 
 def shrink(image: npt.NDArray[np.uint8], width: int) -> npt.NDArray[Any]:

@@ -76,9 +76,16 @@ class YuNetNetwork:
 
         In pixels, best first. The points are right and left eye, nose, right and left corner of the mouth.
         """
+        return self._detect(image, self._floor)
+
+    def propose(self, image: npt.NDArray[Any], lowest: float) -> list[list[float]]:
+        """The same down to the score ``lowest`` (0..1)."""
+        return self._detect(image, lowest * lowest)
+
+    def _detect(self, image: npt.NDArray[Any], floor: float) -> list[list[float]]:
         self._fill(image)
         cells = yunet_cells.of_joint_heads if self._joint else yunet_cells.of_heads
-        return yunet_cells.faces(cells(self._run(), self._floor), self._blob.shape[3])
+        return yunet_cells.faces(cells(self._run(), floor), self._blob.shape[3])
 
     def _run(self) -> list[Any]:
         return self._session.run(None if self._joint else _OUTPUTS, {self._input: self._blob})

@@ -28,9 +28,10 @@ class Level:
     step_share: float  # of the network steps
     detect_every: int  # factor for the frames between detections
     width_share: float  # of the detector's input width
+    parts: bool = False  # whether to look for small faces in parts of the frame
 
 
-LEVELS = (Level(1.0, 1, 1.0), Level(1.0, 2, 1.0), Level(0.5, 3, 0.75), Level(0.5, 5, 0.5))
+LEVELS = (Level(1.0, 1, 1.0, parts=True), Level(1.0, 2, 1.0), Level(0.5, 3, 0.75), Level(0.5, 5, 0.5))
 
 
 class LoadGovernor:
