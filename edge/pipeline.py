@@ -37,7 +37,7 @@ def follow(
     return estimates
 
 
-FULL_SEARCH_S = 1.0  # interval of searches for faces of any size while only large ones are tracked
+FULL_SEARCH_S = 0.7  # interval of searches for faces of any size while only large ones are tracked
 WHOLE_EVERY = 7  # looks; the others are only around the faces that are tracked
 
 
@@ -106,7 +106,7 @@ class Pipeline:
     def _search(self, frame: Frame, unsure: bool) -> Search:
         """What this look is for. A face that a look at the whole frame does not find is no longer shown.
 
-        So a look around a box cannot hold on to what is no face, and a new face waits a second at most.
+        So a look around a box cannot hold on to what is no face, and a new face waits 0.7 s at most.
         """
         smallest = self._smallest(frame, unsure)
         self._since_whole += 1

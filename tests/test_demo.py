@@ -16,6 +16,7 @@ from edge.capture.demo import ACTORS, DURATION_S, FPS, face_square, visible
 
 ROOT = Path(__file__).parents[1]
 YUNET = ROOT.parent / "shared" / "data" / "models" / "face_detection_yunet_2023mar.onnx"
+ARRIVAL_S = 1.15  # while others are looked at, the whole frame is looked at once in 0.7 s, and then as below
 TOLERANCE_S = 0.45  # two detections to confirm at 15 fps, a 10 Hz step, and half a face at the edge
 
 DETECTORS = [
@@ -40,7 +41,7 @@ def test_tracks_times_and_expressions_are_the_true_ones(tmp_path: Path, options:
     assert len(tracks) == len(ACTORS), "one track for each person"
     for rows, actor in zip(tracks.values(), ACTORS, strict=True):
         seen = [at / FPS for at in range(int(DURATION_S * FPS)) if visible(actor, at / FPS)]
-        assert abs(rows[0]["timestamp_s"] - seen[0]) < TOLERANCE_S
+        assert abs(rows[0]["timestamp_s"] - seen[0]) < ARRIVAL_S
         assert abs(rows[-1]["timestamp_s"] - seen[-1]) < TOLERANCE_S
         for row in rows[5:-5]:
             x, y, side = face_square(actor, row["timestamp_s"])

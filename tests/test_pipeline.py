@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from no_network import NoNetwork
 
 from edge.data import Face, Frame, Search
 from edge.faces.tracker import Tracker
@@ -28,23 +29,12 @@ class Detector:
         return [FACE] if self._shows(frame.index) else []
 
 
-class Recognizer:
-    step_share = 1.0
-
+class Recognizer(NoNetwork):
     def __init__(self) -> None:
         self.ids: list[list[int]] = []
 
     def update(self, frame, tracks):
         self.ids.append([track.id for track in tracks])
-        return []
-
-    def is_empty(self, frame):
-        return False
-
-    def are_faces(self, frame, faces):
-        return [True] * len(faces)
-
-    def gone(self, tracks, now_s):
         return []
 
 
@@ -118,11 +108,11 @@ def test_a_face_that_is_missed_once_keeps_its_track_at_any_rate(fps: float) -> N
     assert {tuple(found) for found in pipeline.recognizer.ids if found} == {(1,)}
 
 
-def test_fewer_pixels_do_while_all_faces_are_large_and_once_a_second_all_are_looked_at() -> None:
+def test_fewer_pixels_do_while_all_faces_are_large_and_in_0_7_s_all_are_looked_at() -> None:
     detector = Detector(lambda _: True)
     run(detector, frames=75, every=5, fps=32)
     seen = zip(detector.looked, detector.expected, strict=True)
-    assert [index for index, smallest in seen if smallest is None] == [0, 1, 36, 71]
+    assert [index for index, smallest in seen if smallest is None] == [0, 1, 26, 51]
     assert set(detector.expected) == {None, 80 / 128}
 
 
@@ -140,7 +130,7 @@ def test_most_looks_are_around_the_face_and_each_seventh_at_the_whole_frame() ->
     assert whole == [0, 1, *range(8, 100, 7)]
     detector = Detector(lambda _: True)
     run(detector, frames=120, every=10, fps=32)
-    assert sorted(set(detector.looked) - set(detector.near)) == [0, 1, 41, 81], "or after a second"
+    assert sorted(set(detector.looked) - set(detector.near)) == [0, 1, 31, 61, 91], "or after 0.7 s"
 
 
 def test_a_look_around_a_face_is_at_all_tracks_and_at_nothing_else() -> None:

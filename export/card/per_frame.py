@@ -45,9 +45,11 @@ def load(bundle: Bundle) -> Callable[[Float32], Float32]:
 
 
 def _encoder(path: Path) -> Callable[[Float32], Float32]:
-    """The last maps (N,F,H,W) of a step graph for faces (N,C,S,S)."""
+    """The last maps (N,F,H,W) from which a step graph makes its logits, for faces (N,C,S,S)."""
     step = onnx.load(str(path))
     known = shapes(step)
+    # Another output may have maps of its own, after these.
+    step = Extractor(step).extract_model([value.name for value in step.graph.input], ["logits"])
     *_, last = (n.output[0] for n in step.graph.node if len(known.get(n.output[0], ())) == 4)
     encoder = session(Extractor(step).extract_model(["face"], [last]))
     return lambda faces: encoder.run(None, {"face": faces})[0]

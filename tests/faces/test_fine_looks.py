@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from no_network import NoNetwork
 
 from edge.capture.demo import ACTORS, _photograph
 from edge.data import Fine, Frame, Search
@@ -22,9 +23,7 @@ pytestmark = pytest.mark.skipif(not MODEL.is_file(), reason="shared/data has no 
 SIDE = 52  # pixels of each face
 
 
-class Recognizer:
-    step_share = 1.0
-
+class Recognizer(NoNetwork):
     def update(self, frame, tracks):
         return tracks
 

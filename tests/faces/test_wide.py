@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from no_network import NoNetwork
 
 from edge.data import ANY_FACE, Face, Frame, Search
 from edge.faces.fine_looks import parts
@@ -44,9 +45,7 @@ class Detector:
         return part or around or (fine.whole and side(box) >= 100)
 
 
-class Recognizer:
-    step_share = 1.0
-
+class Recognizer(NoNetwork):
     def __init__(self) -> None:
         self.boxes: list[dict[int, float]] = []
 
