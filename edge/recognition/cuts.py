@@ -13,11 +13,21 @@ from typing import Literal
 import numpy as np
 
 from edge.data import Frame
-from edge.recognition.thumbnails import Thumbnail, correlation, explained, is_fade, kept, thumbnail, unmoved
+from edge.recognition.thumbnails import (
+    Thumbnail,
+    correlation,
+    explained,
+    is_fade,
+    kept,
+    moved_correlation,
+    thumbnail,
+    unmoved,
+)
 
 _SAME = 0.9  # correlation of two frames which need no closer look
 _CUT, _CUT_IN_MOTION = 0.18, 0.1  # share of kept blocks below which the picture was replaced
 _CALM = 0.8  # share of kept blocks without fast motion
+_ALIKE = 0.6  # correlation of the ends of what is no fade, one of them moved
 _FADED = 0.5  # share of kept blocks from end to end of a fade, in which the mixtures speak for it, too
 _LIGHT = 0.8  # share of the variance that a change of the light explains
 _BACK = 0.7  # share of unmoved blocks from which a picture is back as it was
@@ -104,6 +114,9 @@ class CutFinder:
             places = [int(np.abs(times - (now_s - part * length_s)).argmin()) for part in _PARTS]
             begin, *between = (self._past[place][1] for place in places)
             enough = len({*places}) == len(places)
-            if enough and is_fade(begin, between, picture) and kept(begin, picture) < _FADED:
+            # A move by a part of a cell makes mixtures, too, but then the whole is found again nearby.
+            if not enough or moved_correlation(begin, picture) >= _ALIKE:
+                continue
+            if is_fade(begin, between, picture) and kept(begin, picture) < _FADED:
                 return True
         return False

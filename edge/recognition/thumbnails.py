@@ -40,6 +40,12 @@ def correlation(a: Thumbnail, b: Thumbnail) -> float:
     return float((one * other).sum()) / size if size > 0 else float(np.array_equal(one, other))
 
 
+def moved_correlation(a: Thumbnail, b: Thumbnail) -> float:
+    """The largest correlation of the inner part of ``a`` with ``b``, wherever it has gone nearby; -1..1."""
+    inner = a[_REACH:-_REACH, _REACH:-_REACH]
+    return float(cv2.matchTemplate(b, inner, cv2.TM_CCOEFF_NORMED).max())
+
+
 def kept(a: Thumbnail, b: Thumbnail) -> float:
     """Share of the blocks with a pattern that are found again nearby in the other thumbnail, 0..1.
 

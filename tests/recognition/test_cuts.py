@@ -81,6 +81,17 @@ def test_a_moving_camera_is_no_cut(seed: int, across: float, down: float) -> Non
     assert cuts([at(wall)] * 5 + [at(wall, x, y) for x, y in path]) == []
 
 
+@pytest.mark.parametrize("sigma", [2, 3, 12])
+@pytest.mark.parametrize("speed", [0.1, 0.2, 0.4, 1.5])
+def test_a_slow_move_is_no_fade(sigma: float, speed: float) -> None:
+    """By parts of a cell of the thumbnail, so that each picture is a mixture of its neighbors."""
+    grain = np.random.default_rng(1).standard_normal((HIGH + 120, WIDE + 160)).astype(np.float32)
+    wall = cv2.GaussianBlur(grain, (0, 0), sigma)
+    wall = 120 + 30 * wall / wall.std()
+    moves = [np.float32([[1, 0, -min(20 + n * speed, 159)], [0, 1, -30]]) for n in range(120)]
+    assert cuts([cv2.warpAffine(wall, move, (WIDE, HIGH)).astype(np.uint8) for move in moves]) == []
+
+
 def test_a_passer_by_is_no_cut() -> None:
     wall, frames = at(room(6)), []
     coat = np.random.default_rng(0).uniform(30, 90, (HIGH, 180)).astype(np.uint8)
