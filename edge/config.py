@@ -81,7 +81,8 @@ class DetectorConfig:
     wide: bool = setting(
         True,
         "where decision.min_face_px shrinks to under 24 pixels, look for small faces in parts of the frame, "
-        "too; a part takes as long as the whole, about four in 3 s; off under load",
+        "too; a part takes as long as the whole, four in 3 s while somebody is followed, else every second "
+        "look; off under load",
     )
     # Backs of heads and profiles score up to 0.75, faces from 0.82.
     score_threshold: float = setting(0.8, "minimum score of a face that starts a track", "", 0, 1)

@@ -19,6 +19,7 @@ from edge.data import EmotionEstimate, Face, Frame
 from edge.errors import EdgeError
 from edge.faces.tracker import Tracker
 from edge.pipeline import follow
+from edge.recognition.cuts import CutFinder
 from edge.system.closing import Closing
 
 Picture = npt.NDArray[np.uint8]
@@ -61,6 +62,7 @@ class ExpressionTracker(Closing):
         self._parts = self._stack.enter_context(session.parts(_config(config, bundle, settings)))
         self._recognizer = self._parts.new_recognizer()
         self._own: Tracker | None = None  # for faces that the caller passes in
+        self._cuts = CutFinder()
         self._index = 0
 
     def update(
@@ -85,7 +87,10 @@ class ExpressionTracker(Closing):
             return self._parts.pipeline.step(frame)
         if self._own is None:
             self._own = self._parts.new_tracker(starts_at=0.0)  # the caller has filtered them
-        return follow(frame, lambda: list(faces), self._own, self._recognizer)
+        verdict = self._cuts.look(frame)
+        if verdict == "cut":
+            self._own.end_all()
+        return follow(frame, lambda: list(faces), self._own, self._recognizer) if verdict != "unsure" else []
 
     def close(self) -> None:
         """Free the engine and the detector; calling it again does nothing."""

@@ -75,6 +75,8 @@ class Pipeline:
         if verdict == "cut":
             self.tracker.end_all()
             self._next_step = self.steps
+            if self.wide:
+                self.wide.start_anew()
         return follow(frame, partial(self._detect, frame), self.tracker, self.recognizer)
 
     def _still(self, frame: Frame) -> list[EmotionEstimate]:

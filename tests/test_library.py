@@ -109,6 +109,18 @@ def test_faces_of_another_detector_need_none_of_ours(frames: list[edge.Frame], m
             tracker.update(frames[-1].image)
 
 
+def test_after_a_cut_whoever_is_passed_in_is_new(frames: list[edge.Frame]) -> None:
+    picture = frames[-1].image
+    other = np.ascontiguousarray(picture[::-1, ::-1])
+    box = np.array([200, 100, 330, 230], np.float32)
+    with edge.ExpressionTracker(settings={**HAAR, "decision.check_face": False}) as tracker:
+        ids = []
+        for at, image in enumerate([picture] * 4 + [other] * 4):
+            estimates = tracker.update(image, at / 2, faces=[edge.Face(box)])
+            ids.append([estimate.track_id for estimate in estimates])
+    assert ids == [[], [1], [1], [1], [], [2], [2], [2]]
+
+
 def test_without_times_it_takes_the_clock_and_gray_will_do(frames: list[edge.Frame]) -> None:
     with edge.ExpressionTracker(settings=HAAR) as tracker:
         gray = cv2.cvtColor(frames[0].image, cv2.COLOR_BGR2GRAY)

@@ -16,7 +16,8 @@ from edge.system.wire_format import BYTES, VARINT, fields, integers, write_bytes
 _GRAPH = 7  # of a model
 _NODE, _TENSOR, _OUTPUT, _VALUE = 1, 5, 12, 13  # of a graph
 _FLOAT = 1  # element type
-_CHAIN = ["Conv", "Conv", "Transpose", "Reshape"]  # a head; a sigmoid may follow
+_CHAIN = ["Conv", "Conv", "Transpose", "Reshape"]  # a head
+_WITH_SIGMOID = ("cls", "obj")  # heads that a sigmoid follows
 _POINTWISE, _DEPTHWISE = (1, 0), (3, 1)  # side of a kernel, padding
 _MOST_NUMBERS = 8  # in an attribute or a shape
 
@@ -81,10 +82,14 @@ class _Graph:
     def head(self, output: str, channels: int) -> _Head | None:
         """The two convolutions behind ``output``; None if it is anything else."""
         nodes: list[_Node] = []
+        ending = self._makers.get(output)
+        if (ending is not None and ending.kind == "Sigmoid") != output.startswith(_WITH_SIGMOID):
+            return None
+        if ending is not None and ending.kind == "Sigmoid" and ending.inputs:
+            output = ending.inputs[0]
         while len(nodes) < len(_CHAIN) and (node := self._makers.get(output)) is not None and node.inputs:
             output = node.inputs[0]
-            if nodes or node.kind != "Sigmoid":
-                nodes.insert(0, node)
+            nodes.insert(0, node)
         if [node.kind for node in nodes] != _CHAIN or nodes[2].numbers != {"perm": [0, 2, 3, 1]}:
             return None
         one, three = nodes[:2]

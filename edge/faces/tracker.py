@@ -11,7 +11,6 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import median_low
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +52,11 @@ class _Candidate:
     def __post_init__(self) -> None:
         self._remember()
 
+    @property
+    def unsure(self) -> bool:
+        """Whether it has just appeared, or is a track that was just lost."""
+        return self.visible == (self.track is None) and not self.refused
+
     def expected(self, timestamp_s: float) -> list[Sequence[float]]:
         """Predicted boxes: extrapolated and, while the face is not visible, also its last position."""
         x0, y0, x1, y1 = last = _numbers(self.face)
@@ -92,11 +96,7 @@ class Known(NamedTuple):
     visible: bool  # in the latest detections that looked for it
     track: bool  # whether it is one
     hits: int  # detections of it
-
-    @property
-    def unsure(self) -> bool:
-        """Whether a detection now would help: it has just appeared, or is a track that was just lost."""
-        return self.visible != self.track
+    unsure: bool  # whether a detection now would help
 
     @property
     def followed(self) -> bool:
@@ -150,7 +150,7 @@ class Tracker:
         A face seen once and then missed does not count, nor does what shows no face, so that false positives
         do not cause more detections.
         """
-        return any(c.visible == (c.track is None) and not c.refused for c in self._candidates)
+        return any(c.unsure for c in self._candidates)
 
     @property
     def follows(self) -> bool:
@@ -178,6 +178,7 @@ class Tracker:
                 c.visible,
                 c.track is not None,
                 c.hits,
+                c.unsure,
             )
             for c in self._candidates
         ]
@@ -190,7 +191,12 @@ class Tracker:
     @property
     def side_px(self) -> int | None:
         """Median of their sides in frame pixels; None if there was no face."""
-        return median_low(self._sides.elements()) if self._sides else None
+        left = self._sides.total() / 2
+        for side, count in sorted(self._sides.items()):
+            left -= count
+            if left <= 0:
+                return side
+        return None
 
     def update(
         self, faces: list[Face] | None, timestamp_s: float, are_faces: AreFaces = every_one
@@ -238,7 +244,7 @@ class Tracker:
         new = [face for i, face in enumerate(faces) if i not in matched and face.score >= self._starts_at]
         self._candidates += [_Candidate(face, timestamp_s) for face in new]
         self._count(face for face in faces if face.score >= self._starts_at)
-        _ask([c for c in self._candidates if c.visible and c.track is None], are_faces)
+        _ask([c for c in self._candidates if c.seen_s == timestamp_s and c.track is None], are_faces)
         for candidate in self._candidates:
             if candidate.visible:
                 self._publish(candidate)

@@ -38,7 +38,7 @@ class WideLooks:
     _shape: tuple[int, ...] = ()
     _parts: list[Float32] = field(default_factory=list)
     _next: int = 0  # the part whose turn it is
-    _was_part: bool = False  # the last look in its turn
+    _was_part: bool = True  # the last look in its turn; a whole one comes first
     _pass_s: float = -inf  # when the pass over the parts began
     _whole_s: float = -inf
 
@@ -68,6 +68,10 @@ class WideLooks:
         if not 0 <= now - self._whole_s < WHOLE_S:
             return self._whole(known, urgent, tracker, now)
         return self._around(self._affordable(known, urgent, now), tracker)
+
+    def start_anew(self) -> None:
+        """Let the next look be at the whole frame, as after a cut."""
+        self._was_part, self._next, self._pass_s = True, 0, -inf
 
     def of_still(self, frame: Frame, found: Iterable[Float32]) -> list[Search]:
         """Looks at all parts of a photograph, in which the whole has shown the faces with boxes ``found``."""

@@ -35,6 +35,7 @@ _BRIGHTER = 25.0  # levels of the mean: a flash, or a cut to another light
 _FLASH_S = 0.3
 _FADES_S = (0.4, 0.8, 1.2)
 _PARTS = (1.0, 0.75, 0.5, 0.25)  # of a fade: how long before its end a frame is looked at
+_MOST = 256  # thumbnails of 1.3 s, and not more where time stands still
 _LOOK_S = 0.2  # time between two looks for a fade
 
 Verdict = Literal["same", "unsure", "cut"]
@@ -45,7 +46,7 @@ class CutFinder:
     """Looks at every frame in turn; their times are in seconds, and may jump."""
 
     # Since the last cut, without those lit by a flash.
-    _past: deque[tuple[float, Thumbnail]] = field(default_factory=deque)
+    _past: deque[tuple[float, Thumbnail]] = field(default_factory=lambda: deque(maxlen=_MOST))
     _flash_s: float | None = None  # time of the first frame of what may be a flash
     _calm: bool = True
     _looked_s: float = 0.0
@@ -53,7 +54,8 @@ class CutFinder:
     def look(self, frame: Frame) -> Verdict:
         """Whether this frame goes on with those before it: "unsure" while it may be lit by a flash."""
         now_s, picture = frame.timestamp_s, thumbnail(frame.image)
-        while self._past and not 0 <= now_s - self._past[0][0] <= 1.1 * _FADES_S[-1]:
+        in_flash = self._flash_s is not None  # then what was before it is kept, however slow the source is
+        while len(self._past) > in_flash and not 0 <= now_s - self._past[0][0] <= 1.1 * _FADES_S[-1]:
             self._past.popleft()
         if not self._past:
             return self._go_on(now_s, picture)

@@ -98,6 +98,8 @@ class Recognizer:
 
     def are_faces(self, frame: Frame, faces: Sequence[Face]) -> list[bool]:
         """Whether each crop shows a face; asked before there is a track, so without a state."""
+        if not self._check.on:
+            return [True] * len(faces)
         crops, inputs = self.crop(frame, faces)
         shown = self._check.readable(crops)
         if not self._check.output:
@@ -114,9 +116,9 @@ class Recognizer:
         return shown
 
     def gone(self, tracks: Sequence[Track], now_s: float) -> list[Track]:
-        """Those of ``tracks`` whose crops have shown no face for longer than a blink."""
-        since = [(track, track.no_face_since_s) for track in tracks]
-        return [track for track, no_s in since if no_s is not None and now_s - no_s > self._face_gone_s]
+        """Those of ``tracks`` whose crops have shown no face, whenever asked, for longer than a blink."""
+        since = [(track, track.no_face_since_s, track.last_step_s or now_s) for track in tracks]
+        return [track for track, no_s, at_s in since if no_s is not None and at_s - no_s > self._face_gone_s]
 
     def is_empty(self, frame: Frame) -> bool:
         """Whether the frame is black or blank; cameras' own checks leave such frames out before."""
@@ -154,6 +156,8 @@ class Recognizer:
             if not shown[row]:
                 self.hide(frame, [track])
                 continue
+            if track.no_face_since_s is not None and track.held is not None:
+                track.held.since_s = frame.timestamp_s  # it is shown again
             track.no_face_since_s = None
             track.state = tuple(outputs[tensor.output][row] for tensor in self._state)
             track.steps += 1
@@ -165,7 +169,8 @@ class Recognizer:
             self._notice.look(frame)
 
     def _gap(self, track: Track, frame: Frame) -> float:
-        return frame.timestamp_s - (track.last_step_s or 0.0)
+        last_s = track.last_step_s if track.no_face_since_s is None else track.no_face_since_s
+        return frame.timestamp_s - (last_s or 0.0)
 
     def _estimate(self, frame: Frame, track: Track, numbers: Float32) -> EmotionEstimate:
         box, now_s = track.face.box_xyxy, frame.timestamp_s

@@ -97,3 +97,12 @@ def test_bytes_that_changed_never_fail_otherwise(data) -> None:
 def test_bytes_that_are_no_model_are_refused_or_left_alone(data: bytes) -> None:
     with suppress(ValueError):
         assert joined(data, GROUPS) is None
+
+
+@pytest.mark.export
+def test_sigmoids_in_a_circle_are_left_alone() -> None:
+    onnx = pytest.importorskip("onnx")
+    names = [name for group in GROUPS for name in group]
+    nodes = [onnx.helper.make_node("Sigmoid", [name], [name]) for name in names]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "circle", [], []))
+    assert joined(model.SerializeToString(), GROUPS) is None

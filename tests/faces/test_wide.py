@@ -184,7 +184,7 @@ def test_parts_are_looked_at_in_turn_and_again_after_three_seconds() -> None:
 def test_while_nobody_is_there_every_second_look_is_at_the_whole_frame() -> None:
     detector = Detector(lambda _: [])
     run(detector, frames=90)
-    assert [search.fine is None for search in detector.asked] == [False, True] * 15
+    assert [search.fine is None for search in detector.asked] == [True, False] * 15
 
 
 def test_under_load_no_part_is_looked_at_and_known_faces_stay() -> None:

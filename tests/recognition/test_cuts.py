@@ -120,3 +120,17 @@ def test_measures_stay_within_their_bounds(seed: int, gain: float) -> None:
         assert 0 <= value <= 1 + 1e-6
     assert -1 - 1e-6 <= correlation(a, b) <= 1 + 1e-6
     assert kept(a, a) == unmoved(a, a) == 1
+
+
+@pytest.mark.parametrize("fps", [0.8, 1.0, 1.2, 1.5, 3.0])
+def test_a_cut_to_another_light_is_found_in_a_slow_source(fps: float) -> None:
+    one, other = at(room(1)), at(room(2), gain=2.5)
+    assert cuts([one] * 5 + [other] * 5, fps) == [6]
+    assert cuts([one] * 5 + [at(room(1), gain=2.5)] + [one] * 5, fps) == []
+
+
+def test_where_time_stands_still_memory_does_not_grow() -> None:
+    finder = CutFinder()
+    for n in range(600):
+        finder.look(Frame(at(room(3)), 1.0, n))
+    assert len(finder._past) <= 256

@@ -202,3 +202,26 @@ def test_an_output_that_the_graph_lacks_is_refused(tmp_path: Path) -> None:
     folder = tiny.write(tmp_path / "b", face_check={"output": "face_logit", "threshold": 0.0})
     with pytest.raises(EdgeError, match="output face_logit is missing in the graph"):
         edge.analyze(np.zeros((64, 64), np.uint8), bundle=folder)
+
+
+def test_a_face_that_is_asked_seldom_is_not_ended_by_one_crop(scene: Scene, judge: Judge) -> None:
+    judge.shows = 0.4
+    assert scene.see(texture()) == [(1, "uncertain", False)]
+    (track,) = scene.tracker.update(None, scene.index / 10)
+    assert scene.recognizer.gone([track], scene.index / 10 + 5.0) == [], "nobody looked at it since"
+
+
+def test_switched_off_no_network_is_asked_before_a_track(recognizer: Recognizer, judge: Judge) -> None:
+    recognizer._check = FaceCheck(FaceOutput("face", 0.5), on=False)
+    assert recognizer.are_faces(Frame(texture(), 0.0, 0), [BOX]) == [True]
+    assert judge.ran == 0
+
+
+def test_after_a_gap_the_label_is_shown_anew(scene: Scene, judge: Judge) -> None:
+    since = []
+    for judge.shows in (1.0, 0.4, 1.0, 1.0):
+        scene.see(texture())
+        (track,) = scene.tracker.update(None, scene.index / 10)
+        since.append(round(track.estimate.label_since_s, 3))
+    assert since == sorted(since)
+    assert since[2] == since[3] == round((scene.index - 1) / 10, 3)
