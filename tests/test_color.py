@@ -97,7 +97,7 @@ def test_old_bundles_and_those_for_gray_get_luma_in_three_channels(tmp_path: Pat
     with session.parts(config) as parts:
         (frame, *_) = parts.frames
         assert frame.image.ndim == 2, "nobody converts what nobody needs"
-        crop = parts.new_recognizer().crop(frame, [hue.middle(frame)])
+        _, crop = parts.new_recognizer().crop(frame, [hue.middle(frame)])
         assert np.ptp(crop, axis=1).max() == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,9 +73,11 @@ def tap(model: ModelProto) -> str:
 
 
 def with_branch(model: ModelProto, branch: FaceBranch) -> ModelProto:
-    """A copy of the step ``model``, without a branch, with the further output ``face_logit`` (N,1)."""
+    """A copy of the step ``model`` with the further output ``face_logit`` (N,1)."""
     made = ModelProto()
     made.CopyFrom(model)
+    if any(value.name == OUTPUT for value in made.graph.output):
+        raise EdgeError(f"the network has an output {OUTPUT!r} already; take it out first")
     made.graph.node.extend(_nodes(tap(model)))
     made.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in _weights(branch))
     made.graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", 1]))
@@ -99,20 +102,19 @@ def without_branch(model: ModelProto) -> ModelProto:
 
 
 def _nodes(features: str) -> Iterator[NodeProto]:
+    """Each by the name of what it gives."""
+
+    def node(kind: str, inputs: list[str], output: str, **numbers: Any) -> NodeProto:
+        return helper.make_node(kind, inputs, [output], output, **numbers)
+
+    window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
     for layer in ("first", "second"):
         weights = [f"face/{layer}/weight", f"face/{layer}/bias"]
-        yield helper.make_node(
-            "Conv",
-            [features, *weights],
-            [f"face/{layer}"],
-            kernel_shape=[3, 3],
-            strides=[2, 2],
-            pads=[1, 1, 1, 1],
-        )
+        yield node("Conv", [features, *weights], f"face/{layer}", **window)
         features = f"face/{layer}/relu"
-        yield helper.make_node("Clip", [f"face/{layer}", "face/zero", "face/ceiling"], [features])
-    yield helper.make_node("Flatten", [features], ["face/flat"], axis=1)
-    yield helper.make_node("Gemm", ["face/flat", "face/last/weight", "face/last/bias"], [OUTPUT], transB=1)
+        yield node("Clip", [f"face/{layer}", "face/zero", "face/ceiling"], features)
+    yield node("Flatten", [features], "face/flat", axis=1)
+    yield node("Gemm", ["face/flat", "face/last/weight", "face/last/bias"], OUTPUT, transB=1)
 
 
 def _weights(branch: FaceBranch) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:

@@ -41,7 +41,7 @@ def choice(cache: Path) -> Path:
     """The file of a choice that is believed."""
     machine_cache.remember(REFERENCE, CHOICE, TRAITS)
     assert selection.wanted(CONFIG, REFERENCE) == ("onnxruntime", "int8-cpu", 2)
-    return next(cache.iterdir())
+    return next(cache.glob("choice-*.json"))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def verdict(cache: Path) -> Path:
     """The file of a verdict that is believed."""
     machine_cache.remember_verdict(REFERENCE, "int8-cpu", Verdict(1.0, 0.0))
     assert machine_cache.passed_before(REFERENCE, "int8-cpu")
-    return next(cache.iterdir())
+    return next(cache.glob("golden-*.json"))
 
 
 def changed(path: Path, **fields: Any) -> None:

@@ -122,4 +122,4 @@ def test_a_sample_is_a_whole_turn_of_the_detector_on_the_threads_of_its_name(bun
         "faces 0, 320x240, threads 2", "faces 1, 320x240, threads 2",
     ]  # fmt: skip
     assert made["fingerprint"]["setup"]["threads"] == [1, 2]
-    assert made["notes"] == ["a sample is the mean of 30 frames, one turn of the detector"]
+    assert made["notes"] == ["a sample is the mean of 21 frames, one turn of the detector"]

@@ -87,7 +87,7 @@ def test_this_machine() -> None:
     whole = hashlib.sha256((bundle.REFERENCE / "manifest.json").read_bytes()).hexdigest()
     assert found["inputs"] == [{"name": "manifest.json", "sha256": whole}]
     assert found["bundle"]["manifest_sha256"] == whole
-    assert (found["bundle"]["name"], found["bundle"]["version"]) == ("reference", "0.2.0")
+    assert (found["bundle"]["name"], found["bundle"]["version"]) == ("reference", "0.2.1")
     model = loaded.model("fp32")
     assert found["bundle"]["files_sha256"][model.name] == sha256(model)
 
