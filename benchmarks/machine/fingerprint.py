@@ -19,8 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine.clocks import governor
-from benchmarks.machine.sysfs import text
+from edge.system.board_clocks import governor
+from edge.system.sysfs import text
 from edge.bundle import Bundle
 from edge.errors import EdgeError
 from edge.system import device

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.machine.sysfs import Run, distinct, hwmon, identifier, number, text
+from edge.system.sysfs import Run, distinct, hwmon, identifier, number, text
 
 Watts = dict[str, float | None]
 

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.machine.clocks import PowerMode, Throttling, alarms, clocks, governor, gpu_clock
+from edge.system.board_clocks import PowerMode, Throttling, alarms, clocks, governor, gpu_clock
 from benchmarks.machine.power import Rapl, source
-from benchmarks.machine.sysfs import Run, distinct, identifier, number, text, vcgencmd
+from edge.system.sysfs import Run, distinct, identifier, number, text, vcgencmd
 
 Value = float | str | None
 # Always present, so that a table has the same columns everywhere.

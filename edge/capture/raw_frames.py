@@ -49,17 +49,20 @@ def padded_row(node: Path, capture: cv2.VideoCapture) -> int | None:
     Also None if the driver does not reveal the row size.
     """
     per_pixel = _ROW_BYTES.get(codec_name(capture.get(cv2.CAP_PROP_FOURCC)))
-    size = _width_and_row(node) if per_pixel else None
-    if per_pixel is None or size is None:
+    current = current_format(node) if per_pixel else None
+    if per_pixel is None or current is None:
         return None
-    width, row = size
+    width, _, _, row = current
     # For planar formats a driver should report the row of the first plane, luma; some add up all planes.
     unpadded = (0, width * per_pixel, width if per_pixel == 1.5 else 0)
     return None if row in unpadded else row
 
 
-def _width_and_row(node: Path) -> tuple[int, int] | None:
-    """Pixels and bytes of a row, as reported by the driver of ``node``."""
+def current_format(node: Path) -> tuple[int, int, str, int] | None:
+    """Width and height in pixels, codec, and bytes of a row, as the driver of ``node`` reports them.
+
+    None if it does not; asking disturbs nobody who reads the camera.
+    """
     v4l2_format = bytearray(_FORMAT_BYTES)
     struct.pack_into("I", v4l2_format, 0, _VIDEO_CAPTURE)
     try:
@@ -70,8 +73,8 @@ def _width_and_row(node: Path) -> tuple[int, int] | None:
             os.close(camera)
     except OSError:  # a driver may refuse a second open beside OpenCV's
         return None
-    width, _, _, _, row = struct.unpack_from("5I", v4l2_format, _FORMAT_AT)
-    return width, row
+    width, height, codec, _, row = struct.unpack_from("5I", v4l2_format, _FORMAT_AT)
+    return width, height, codec_name(codec), row
 
 
 def luma_frame(picture: Picture, fourcc: str, size: tuple[int, int], index: int) -> Frame:

@@ -54,14 +54,14 @@ def gpu() -> Gpu:
 def l4t(sysroot: Path = Path("/")) -> tuple[int, int, str] | None:
     """Jetson Linux release as (36, 4, "36.4.3"), from its file or the package list; None elsewhere."""
     text = _read(sysroot / "etc/nv_tegra_release")
-    match = re.search(r"# R(\d+) \(release\), REVISION: (\d+)\.(\d+)", text)
+    match = re.search(r"# R(\d{1,4}) \(release\), REVISION: (\d{1,4})\.(\d{1,4})", text)
     if match is None:
         # find() before the regex, because the file has megabytes and is read at every start.
         packages = _read(sysroot / "var/lib/dpkg/status")
         at = packages.find("Package: nvidia-l4t-core\n")
         if at >= 0:
             match = re.compile(
-                r"^Package: nvidia-l4t-core\n(?:.+\n)*?Version: (\d+)\.(\d+)\.(\d+)", re.MULTILINE
+                r"^Package: nvidia-l4t-core\n(?:.+\n)*?Version: (\d{1,4})\.(\d{1,4})\.(\d{1,4})", re.MULTILINE
             ).search(packages, at)
     if match is None:
         return None

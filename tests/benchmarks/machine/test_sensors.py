@@ -10,7 +10,7 @@ from board_files import FIRMWARE, HWMON, ORIN_NANO, PI_4, PI_5, PMIC, RAPL, THER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.machine import sysfs
+from edge.system import sysfs
 from benchmarks.machine.sensors import Sensors
 from edge.health.load_governor import hottest
 

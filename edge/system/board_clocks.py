@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.machine.sysfs import Run, hwmon, number, text
+from edge.system.sysfs import Run, hwmon, number, text
 
 # Raspberry Pi documentation: bits 0 to 3 are current, bits 16 to 19 have occurred since boot.
 _THROTTLED = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")

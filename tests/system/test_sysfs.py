@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.machine import sysfs
+from edge.system import sysfs
 
 
 @pytest.mark.parametrize(
