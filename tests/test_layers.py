@@ -32,6 +32,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"service"},
         {"report"},
         {"deploy"},
+        {"doctor"},
         {"cli"},
     ],
     "calibration": [

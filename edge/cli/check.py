@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from edge.bundle import Bundle
@@ -58,7 +58,19 @@ def check(config: Config) -> None:
         parts.new_pipeline().step(frame)
         faces = len(parts.detector.detect(frame))
         print(f"detector  {type(parts.detector).__name__}: {faces} faces in the first frame")
+        for line in _doctor(config):
+            print(f"doctor    {line}")
         print(f"outputs   {', '.join(part.name for part in outputs.wanted(config.output)) or 'none'}")
+
+
+def _doctor(config: Config) -> Iterator[str]:
+    """What the doctor finds wrong with this board; the parts of a run were opened here."""
+    from edge.doctor import examine, telling
+
+    own = ("settings", "parts", "bundle", "detector", "camera", "service", "health")
+    for finding in examine(config=config):
+        if finding.level in ("warning", "fault") and finding.check not in own:
+            yield telling.worst_line([finding])
 
 
 def _first_frame(config: Config) -> Frame:

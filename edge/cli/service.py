@@ -43,16 +43,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run one action of ``service``."""
+    if args.action == "status":
+        _print_status()
+        return
     from edge.deploy import install
 
-    if args.action == "status":
-        install.status()
-    elif args.action == "uninstall":
+    if args.action == "uninstall":
         install.uninstall(args.root)
     elif args.action == "install":
         install.install(_service(args))
     else:
         install.print_unit(_service(args))
+
+
+def _print_status() -> None:
+    """The state in systemd, then what the doctor finds worst."""
+    from edge.doctor import telling
+    from edge.doctor.examination import examine_machine, read_machine
+    from edge.doctor.service import print_status
+
+    machine = read_machine(Path("/"))
+    print_status(machine)
+    print(f"doctor     {telling.worst_line(examine_machine(machine, quick=True))}")
 
 
 def _service(args: argparse.Namespace) -> Service:

@@ -1,4 +1,4 @@
-"""``emotion-edge service``: install, remove and inspect the systemd service."""
+"""``emotion-edge service``: install and remove the systemd service."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ from edge.deploy import permissions, unit_files
 from edge.deploy.unit_files import UNITS
 from edge.deploy.units import NAMES, RETRY, SERVICE, units
 from edge.errors import ConfigError, EdgeError
-
-_SHOWN = (
-    *("ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "ActiveEnterTimestamp"),
-    *("UnitFileState", "StatusText"),
-)
 
 
 @dataclass(frozen=True)
@@ -94,27 +89,6 @@ def uninstall(root: Path = Path("/")) -> None:
         _systemctl("daemon-reload")
         subprocess.run(["systemctl", "reset-failed", *names], capture_output=True, check=False)
     print("kept: /var/lib/emotion-edge and /var/cache/emotion-edge")
-
-
-def status(root: Path = Path("/")) -> None:
-    """Print the service's state in systemd; EdgeError if systemd does not answer."""
-    if not (root / UNITS / SERVICE).exists():
-        print(f"{SERVICE} is not installed; run: sudo emotion-edge service install")
-        return
-    if not _systemd_runs(root):
-        print(f"{SERVICE} is installed; systemd is not running here")
-        return
-    lines = _systemctl("show", f"--property={','.join(_SHOWN)}", SERVICE).splitlines()
-    properties = dict(line.partition("=")[::2] for line in lines)
-    state, at_boot = properties["ActiveState"], properties["UnitFileState"]
-    print(f"state      {state} ({properties['SubState']}), at boot: {at_boot}")
-    print(f"since      {properties['ActiveEnterTimestamp'] or 'never ready'}")
-    result, code = properties["Result"], properties["ExecMainStatus"]
-    print(f"restarts   {properties['NRestarts']}, last: {result}, exit {code}")
-    if properties["StatusText"]:
-        print(f"status     {properties['StatusText']}")
-    if state == "failed":
-        print(f"failed     will be retried within five minutes; for the reason: journalctl -u {SERVICE}")
 
 
 def _folder(root: Path, action: str) -> Path:

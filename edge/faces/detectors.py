@@ -66,7 +66,7 @@ def choose(settings: DetectorConfig, folder: Path) -> tuple[DetectorPart, Path |
     kind = settings.kind
     if kind not in ("auto", *table):
         raise ConfigError(f"detector.kind is {kind!r}, expected auto, {names(DETECTORS)}")
-    model = _model(settings, folder)
+    model = model_for(settings, folder)
     if kind != "auto":
         return table[kind], model
     if model is None:
@@ -77,7 +77,8 @@ def choose(settings: DetectorConfig, folder: Path) -> tuple[DetectorPart, Path |
     return table["yunet" if model else "haar"], model
 
 
-def _model(settings: DetectorConfig, folder: Path) -> Path | None:
+def model_for(settings: DetectorConfig, folder: Path) -> Path | None:
+    """The YuNet file of ``choose``, without a word if there is none; BundleError for a wrong one."""
     if settings.model:
         return Path(settings.model)
     inside = folder / YUNET_NAME

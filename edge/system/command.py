@@ -18,8 +18,8 @@ from edge.system.one_line import one_line
 log = logging.getLogger("edge")
 
 
-def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
-    """Run ``work`` and return the exit code; an error is one line on stderr, never a traceback.
+def finish(name: str, work: Callable[[], int | None], interrupted: str) -> int:
+    """Run ``work`` and return its exit code or 0; an error is one line on stderr, never a traceback.
 
     ``interrupted`` says what an interrupted command has left, unless ``signals.leave`` said otherwise. An
     interrupt that was noted when the work was already done counts, too.
@@ -28,7 +28,7 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
         start.program()
     try:
         with signals.raising():
-            work()
+            code = work() or 0
         sys.stdout.flush()  # here a fault can still be told
     except EdgeError as error:
         standard_streams.drop_unwritten()
@@ -46,7 +46,7 @@ def finish(name: str, work: Callable[[], None], interrupted: str) -> int:
         return 2
     except KeyboardInterrupt:
         return _interrupted(name, interrupted)
-    return _interrupted(name, "all work was done") if signals.pending() else 0
+    return _interrupted(name, "all work was done") if signals.pending() else code
 
 
 def _interrupted(name: str, left: str) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from board_image import command, image, installed
 
-from edge.deploy import install
 from edge.errors import ConfigError, EdgeError
 
 
@@ -122,8 +121,3 @@ def test_a_cpu_quota_that_makes_no_sense(value: str, capsys) -> None:
     with pytest.raises(SystemExit):
         command("print-unit", "0", "--cpu-quota", value)
     assert "is not a share of a core" in capsys.readouterr().err
-
-
-def test_status_without_an_installation(tmp_path: Path, capsys) -> None:
-    install.status(tmp_path)
-    assert "is not installed" in capsys.readouterr().out

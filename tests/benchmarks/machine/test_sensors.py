@@ -10,9 +10,9 @@ from board_files import FIRMWARE, HWMON, ORIN_NANO, PI_4, PI_5, PMIC, RAPL, THER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.system import sysfs
 from benchmarks.machine.sensors import Sensors
 from edge.health.load_governor import hottest
+from edge.system import sysfs
 
 
 def test_jetson_orin_nano(tmp_path) -> None:
