@@ -11,9 +11,14 @@ from edge.system import start
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, see edge.cli.program."""
     start.program()
-    from edge.cli.program import main
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in ("doctor", "status"):
+        from edge.cli import first_aid
 
-    return main(argv)
+        return first_aid.main(words)
+    from edge.cli import program
+
+    return program.main(argv)
 
 
 if __name__ == "__main__":

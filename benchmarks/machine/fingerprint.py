@@ -19,12 +19,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edge.system.board_clocks import governor
-from edge.system.sysfs import text
 from edge.bundle import Bundle
 from edge.errors import EdgeError
 from edge.system import device
+from edge.system.board_clocks import governor
 from edge.system.hashing import sha256
+from edge.system.sysfs import text
 
 # Module -> its names on PyPI. On boards it may come from apt: then the module itself is asked, if importing
 # it is cheap (numpy, cv2) or it is imported already.

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.system.board_clocks import PowerMode, Throttling, alarms, clocks, governor, gpu_clock
 from benchmarks.machine.power import Rapl, source
+from edge.system.board_clocks import PowerMode, Throttling, alarms, clocks, governor, gpu_clock
 from edge.system.sysfs import Run, distinct, identifier, number, text, vcgencmd
 
 Value = float | str | None

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from edge.cli import check, config, demo, doctor, engine, fetch, run, service, status
+from edge.cli import check, config, demo, engine, fetch, first_aid, run, service
 from edge.errors import require
 from edge.system import journal
 from edge.system.command import finish
 from edge.system.process import keep_large_buffers, stay_in_memory
-from edge.version import __version__
 
 COMMANDS = {
     "run": run,
@@ -19,26 +18,21 @@ COMMANDS = {
     "config": config,
     "engine": engine,
     "service": service,
-    "status": status,
-    "doctor": doctor,
+    **first_aid.COMMANDS,
     "fetch": fetch,
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0 done, 2 an error the user can fix, 130 interrupted.
-
-    `doctor` and `status` return 1 for a warning and 2 for a fault.
-    """
+    """Run one command and return the exit code: 0 done, 2 an error the user can fix, 130 interrupted."""
     journal.configure()
     args = _parser().parse_args(argv)
 
     def work() -> int | None:
         keep_large_buffers()
         stay_in_memory()  # before the large libraries are loaded
-        if args.run not in (doctor.run, status.run):  # which tell what is missing themselves
-            # Modules may import cv2 at their top, so its absence is reported here, in one line.
-            require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
+        # Modules may import cv2 at their top, so its absence is reported here, in one line.
+        require("cv2", "pip install 'emotion-edge[cpu]', or on a board: sudo apt install python3-opencv")
         code: int | None = args.run(args)
         return code
 
@@ -47,13 +41,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="emotion-edge", description="Apparent facial expression from video, on small machines."
-    )
-    parser.add_argument("--version", action="version", version=f"emotion-edge {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
-        module.add_options(command)
-        command.set_defaults(run=module.run)
-    return parser
+    return first_aid.parser(COMMANDS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +23,17 @@ from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at
 from edge.doctor.machine import Machine
 from edge.errors import EdgeError, SourceError
 
+Opener = Callable[[SourceConfig], ChildSource]
 PATIENCE_S = 15.0  # for the first frame: connecting to a network camera is slow
 _FRAMES, _SECONDS = 30, 1.5  # what is read to know the rate
 _SLOW_HZ, _BLACK = 8.0, 8.0
 
 
-def look(machine: Machine) -> Iterator[Finding]:
-    """Open the camera of the settings, unless our own service reads it, and measure what it delivers."""
+def look(machine: Machine, opens: Opener = ChildSource, patience_s: float = PATIENCE_S) -> Iterator[Finding]:
+    """Open the camera of the settings, unless our own service reads it, and measure what it delivers.
+
+    ``opens`` begins to read it in a child process; ``patience_s`` is for the first frame.
+    """
     address = machine.config.source.address
     try:
         live = sources.find(address).live
@@ -45,10 +49,10 @@ def look(machine: Machine) -> Iterator[Finding]:
     elif not machine.live:
         yield not_looked_at("camera", name)
     else:
-        yield from _look_at(name, machine)
+        yield from _look_at(name, machine, opens, patience_s)
 
 
-def _look_at(name: str, machine: Machine) -> Iterator[Finding]:
+def _look_at(name: str, machine: Machine, opens: Opener, patience_s: float) -> Iterator[Finding]:
     node, ours = node_of(machine.config.source.address), service.processes(machine)
     if node is not None and not node.exists():
         error = SourceError(f"camera {node} does not exist; {available_cameras()}")
@@ -60,7 +64,9 @@ def _look_at(name: str, machine: Machine) -> Iterator[Finding]:
         yield Finding("camera", OK, f"{name} is left to the service, which runs")
         return
     try:
-        yield _delivered(name, node, replace(machine.config.source, color=False, draw=False))
+        settings = replace(machine.config.source, color=False, draw=False)
+        frames, codec = _read(node, settings, opens, patience_s)
+        yield _delivered(name + codec, settings, frames)
     except EdgeError as error:
         holders = held_by(node, machine) if node is not None else ""
         yield of_error("camera", FAULT, error)
@@ -68,13 +74,12 @@ def _look_at(name: str, machine: Machine) -> Iterator[Finding]:
             yield Finding("camera", NOTE, f"{node} is held by {holders}", "end that program")
 
 
-def _delivered(name: str, node: Path | None, settings: SourceConfig) -> Finding:
-    frames, codec = _read(node, settings)
+def _delivered(name: str, settings: SourceConfig, frames: list[Frame]) -> Finding:
     height, width = frames[0].image.shape[:2]
     span_s = frames[-1].timestamp_s - frames[0].timestamp_s
     # Frames of a slow reader are replaced by newer ones; the index counts those, too.
     rate = (frames[-1].index - frames[0].index) / span_s if span_s > 0 else 0.0
-    text = f"{name}: {width}x{height} pixels{codec}, {rate:.1f} frames/s"
+    text = f"{name}: {width}x{height} pixels, {rate:.1f} frames/s"
     if frames[-1].image.mean() < _BLACK:
         return Finding("camera", WARNING, f"{text}, black", "uncover the lens, or add light")
     if settings.fps and rate < 0.8 * settings.fps:
@@ -86,9 +91,11 @@ def _delivered(name: str, node: Path | None, settings: SourceConfig) -> Finding:
     return Finding("camera", OK, text)
 
 
-def _read(node: Path | None, settings: SourceConfig) -> tuple[list[Frame], str]:
+def _read(
+    node: Path | None, settings: SourceConfig, opens: Opener, patience_s: float
+) -> tuple[list[Frame], str]:
     """About a second of frames, and the camera's format while they come; SourceError without any."""
-    child = ChildSource(settings)
+    child = opens(settings)
     late = threading.Event()
 
     def end() -> None:
@@ -96,7 +103,7 @@ def _read(node: Path | None, settings: SourceConfig) -> tuple[list[Frame], str]:
         with suppress(EdgeError):  # it survives, its driver hangs: reading ends all the same
             child.kill()
 
-    timer = threading.Timer(PATIENCE_S, end)
+    timer = threading.Timer(patience_s, end)
     timer.start()
     frames: list[Frame] = []
     try:
@@ -110,7 +117,7 @@ def _read(node: Path | None, settings: SourceConfig) -> tuple[list[Frame], str]:
     except SourceError:
         if late.is_set():
             raise SourceError(
-                f"camera {shown(without_password(settings.address))} gave no frame within {PATIENCE_S:g} s; "
+                f"camera {shown(without_password(settings.address))} gave no frame within {patience_s:g} s; "
                 "check its cable and power"
             ) from None
         if not frames:
@@ -126,7 +133,7 @@ def _format(node: Path | None) -> str:
     from edge.capture.raw_frames import current_format
 
     found = current_format(node)
-    return f" {found[2]}" if found else ""
+    return f" ({found[2]})" if found else ""
 
 
 def held_by(node: Path, machine: Machine) -> str:

@@ -89,7 +89,13 @@ def _units(machine: Machine) -> str:
         path for pattern in patterns for end in ("", ".d/*.conf") for path in machine.found(pattern + end)
     ]
     names = [str(path.relative_to(machine.root)) for path in paths]
-    return "\n".join(f"# /{name}\n{text}" for name in names if (text := machine.text(name)))
+    texts = {name: machine.text(name) for name in names}
+    # What an administrator sets for the program may be a secret under any name.
+    own = {
+        name: re.sub(r"(?m)^(\s*Environment\s*=).*", r"\1***", text) if ".d/" in name else text
+        for name, text in texts.items()
+    }
+    return "\n".join(f"# /{name}\n{text}" for name, text in own.items() if text)
 
 
 def _journal(machine: Machine) -> str:

@@ -22,9 +22,10 @@ class Finding:
     fix: str = ""
 
     def __post_init__(self) -> None:
-        # What a file, a driver or a library says is part of it.
-        object.__setattr__(self, "text", one_line(self.text.strip()))
-        object.__setattr__(self, "fix", one_line(self.fix.strip()))
+        # What a file, a driver or a library says is part of it; of a name, bytes that are no UTF-8.
+        for name in ("text", "fix"):
+            told = getattr(self, name).strip().encode("utf-8", "backslashreplace").decode()
+            object.__setattr__(self, name, one_line(told))
 
 
 def of_error(check: str, level: str, error: EdgeError, fix: str = "", other: str = "") -> Finding:

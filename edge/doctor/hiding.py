@@ -11,12 +11,12 @@ from edge.doctor.machine import Machine
 
 HIDDEN = "***"
 _SHORTEST = 4  # a shorter one, put out everywhere, would only tell what it is
-_KEY = r"pass\w*|pwd|psk|\w*secret\w*|\w*token\w*|\w*credential\w*|\w*api[_-]?key|auth\w*|wep-key\d"
+_WORDS = "pass|pwd|psk|secret|token|credential|api[_-]?key|auth|wep-key"
+_KEY = rf"[\w-]{{0,40}}(?:{_WORDS})[\w-]{{0,40}}"
 _PATTERNS = (
     # rtsp://USER:PASSWORD@HOST: all before the last @ of a word; then the values behind a question mark.
     (re.compile(r"(\w://)[^\s\"'<>]*@"), r"\1***@"),
     (re.compile(r"([?&][\w.%-]+=)[^&\s\"'<>]+"), r"\1***"),
-    (re.compile(r"((?:Set|Load)Credential\w*\s*=\s*[\w.-]+:).*"), r"\1***"),
     (
         re.compile(rf"(\b(?:{_KEY})[\"']?\s*[=:]\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\n]+)", re.IGNORECASE),
         r"\1***",
