@@ -66,10 +66,11 @@ def check(config: Config) -> None:
 def _doctor(config: Config) -> Iterator[str]:
     """What the doctor finds wrong with this board; the parts of a run were opened here."""
     from edge.doctor import examine, telling
+    from edge.doctor.checks import CHECKS
 
     own = ("settings", "parts", "bundle", "detector", "camera", "service", "health")
-    for finding in examine(config=config):
-        if finding.level in ("warning", "fault") and finding.check not in own:
+    for finding in examine(config=config, names=[check.name for check in CHECKS if check.name not in own]):
+        if finding.level in ("warning", "fault"):
             yield telling.worst_line([finding])
 
 
