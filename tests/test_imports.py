@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKED = [
     *["torch", "onnx", "onnxscript", "export", "calibration"],
-    *["av", "onnxruntime", "tensorrt", "pycuda", "picamera2", "libcamera", "gi", "skimage", "matplotlib"],
+    *["av", "onnxruntime", "tensorrt", "pycuda", "cuda", "picamera2", "libcamera", "gi"],
+    *["skimage", "matplotlib"],
 ]
 
 IMPORT_ALL = """

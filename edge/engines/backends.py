@@ -98,7 +98,8 @@ BACKENDS: tuple[BackendPart, ...] = (
         "an NVIDIA GPU without TensorRT", measured=("fp32", "fp16"), fault=_cuda_fault,
     ),
     BackendPart(
-        "tensorrt", _tensorrt, EngineConfig, "TensorRT 10.3 or newer and pycuda", "Jetson and RTX GPUs",
+        "tensorrt", _tensorrt, EngineConfig, "TensorRT 10.3 or newer, and cuda-bindings or pycuda",
+        "Jetson and RTX GPUs",
         measured=("int8-trt", "fp16", "fp32"), fault=tensorrt_fault, traits=_tensorrt_traits,
         serve=_serve_tensorrt,
     ),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.engines.tensorrt import memory as _cuda
+from edge.engines import _cuda
 
 
 class Memory:
@@ -286,7 +286,7 @@ def install(monkeypatch: Any) -> Tensorrt:
 
     gpu = Gpu()
     made = Tensorrt(gpu)
-    monkeypatch.setattr(_cuda, "require", lambda name, hint: gpu)
+    monkeypatch.setattr(_cuda, "driver", lambda: gpu)
     monkeypatch.setattr(_cuda, "driver_library", lambda: gpu)
     monkeypatch.setattr(trt, "library", lambda: made)
     return made

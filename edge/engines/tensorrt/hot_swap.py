@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from edge.bundle import Bundle
+from edge.engines import _cuda
 from edge.engines.golden import reproduces
 from edge.engines.switching import Switching
 from edge.engines.tensorrt import plans
 from edge.engines.tensorrt.builder import library
 from edge.engines.tensorrt.command import make_with_progress
 from edge.engines.tensorrt.engine import Stale, TrtEngine
-from edge.engines.tensorrt.memory import HINT, Row
+from edge.engines.tensorrt.memory import Row
 from edge.engines.tensorrt.plans import PRECISIONS
-from edge.errors import EdgeError, require
+from edge.errors import EdgeError
 from edge.protocols import Engine
 from edge.system.background import Background
 from edge.system.device import gpu, jetpack
@@ -34,7 +35,7 @@ def unusable() -> str:
         jetpack()
         gpu()
         library()
-        require("pycuda.driver", HINT)
+        _cuda.driver()
     except EdgeError as error:
         return str(error)
     return ""

@@ -1,4 +1,4 @@
-"""Device memory of the TensorRT engine, through pycuda: pinned buffers, state rows, CUDA graphs.
+"""Device memory of the TensorRT engine, through ``_cuda``: pinned buffers and state rows.
 
 State rows stay on the device between two steps. Each state tensor has one table there. A ``Row`` owns one
 slot of it and frees the slot when the row is no longer referenced. So the memory of a track is freed with the
@@ -7,21 +7,19 @@ track. Two kernels copy rows between the table and the batch.
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.data import Float32
-from edge.errors import EdgeError, require
+from edge.engines import _cuda
+from edge.errors import EdgeError
 from edge.system.cache import keep_in_cache
 
-HINT = "build its wheel once on the board: pip wheel pycuda -w wheels, then pip install wheels/pycuda*.whl"
 _THREADS = 128
-_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 
 # PTX, because a board without the CUDA toolkit has no nvcc; the driver compiles it for its GPU. In C:
 #     out[row * width + column] = table[slots[row] * width + column]     (gather; scatter is the reverse)
@@ -66,23 +64,16 @@ PTX = (
 )
 
 
-def driver_library() -> Any:
-    """The CUDA driver, for the calls that pycuda lacks."""
-    try:
-        return ctypes.CDLL("libcuda.so.1")
-    except OSError as error:
-        raise EdgeError("no NVIDIA driver on this machine (libcuda.so.1); install it") from error
-
-
 class Device:
     """The first GPU's primary context, which ONNX Runtime shares, and one stream.
 
-    Use it only in the thread that created it. EdgeError without pycuda or a GPU, and if a call fails.
+    Use it only in the thread that created it. EdgeError without a library for it or without a GPU, and if a
+    call fails.
     """
 
     def __init__(self) -> None:
         keep_in_cache("CUDA_CACHE_PATH", "cuda")  # of the kernels that the driver compiles
-        self._cuda = require("pycuda.driver", HINT)
+        self._cuda = _cuda.driver()
         with self.faults("start the GPU"):
             self._cuda.init()
             self._context = self._cuda.Device(0).retain_primary_context()
@@ -220,46 +211,3 @@ class Rows(Sequence[Row]):
             else np.empty(self.shape, np.float32)
         )
         return np.asarray(values, dtype)
-
-
-class Graph:
-    """The work of a stream, recorded once and launched as a unit (CUDA driver API, graph management)."""
-
-    def __init__(self, stream: int, work: Callable[[], None]) -> None:
-        """Record what ``work`` enqueues on ``stream``; EdgeError if part of it cannot be recorded."""
-        self._driver, self._stream = driver_library(), ctypes.c_void_p(stream)
-        self._graph, self._ready = ctypes.c_void_p(), ctypes.c_void_p()
-        self._call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_THREAD_LOCAL))
-        try:
-            work()
-        except BaseException:
-            with suppress(EdgeError):
-                self._end_capture()  # a stream left in capture mode would be unusable
-            raise
-        self._end_capture()
-        try:
-            flags = ctypes.c_ulonglong(0)
-            self._call("cuGraphInstantiateWithFlags", ctypes.byref(self._ready), self._graph, flags)
-        except EdgeError:
-            self._call("cuGraphDestroy", self._graph)
-            raise
-
-    def _end_capture(self) -> None:
-        self._call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
-
-    def launch(self) -> None:
-        """Launch the recorded work, in stream order."""
-        self._call("cuGraphLaunch", self._ready, self._stream)
-
-    def close(self) -> None:
-        """Free the recording."""
-        self._call("cuGraphExecDestroy", self._ready)
-        self._call("cuGraphDestroy", self._graph)
-
-    def _call(self, name: str, *arguments: Any) -> None:
-        try:
-            status = getattr(self._driver, name)(*arguments)
-        except AttributeError as error:
-            raise EdgeError(f"this NVIDIA driver has no {name}; install a newer one") from error
-        if status:
-            raise EdgeError(f"{name} failed with CUDA error {status}")
