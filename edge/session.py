@@ -120,10 +120,11 @@ class Parts:
         every = self.config.detector.every
         recognizer = self.new_recognizer()
         return Pipeline(
-            self.detector, self.new_tracker(), recognizer, detect_every=every, wide=self._wide_looks()
+            self.detector, self.new_tracker(), recognizer, detect_every=every, wide=self.new_wide_looks()
         )
 
-    def _wide_looks(self) -> WideLooks | None:
+    def new_wide_looks(self) -> WideLooks | None:
+        """Looks for small faces in parts of the frame; None where settings or detector rule it out."""
         settings = self.config.detector
         if not (settings.wide and self._detector[0].takes_parts):
             return None

@@ -24,7 +24,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"bundle", "preprocess"},
         {"capture", "faces", "engines"},
         {"recognition"},
-        {"health"},
+        {"aiming", "health"},
         {"pipeline"},
         {"sinks"},
         {"session"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from edge.cli import check, config, demo, engine, fetch, first_aid, run, service
+from edge.cli import aim, check, config, demo, engine, fetch, first_aid, run, service
 from edge.errors import require
 from edge.system import journal
 from edge.system.command import finish
@@ -13,6 +13,7 @@ from edge.system.process import keep_large_buffers, stay_in_memory
 
 COMMANDS = {
     "run": run,
+    "aim": aim,
     "check": check,
     "demo": demo,
     "config": config,

@@ -80,7 +80,7 @@ def _crop_one(frame: Frame, center: tuple[float, float], side: float, roll: floa
     if k > 1:
         patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
     if frame.luma_range == "limited" and frame.image.ndim == 2:
-        patch = _FULL_RANGE[patch]
+        patch = full_range(patch)
     if out.ndim == 3:  # after the warp, where it costs least
         patch = cv2.cvtColor(patch, cv2.COLOR_GRAY2RGB if view.ndim == 2 else cv2.COLOR_BGR2RGB)
     out[:] = patch
@@ -106,3 +106,8 @@ def _span(middle: float, reach: float, length: int) -> tuple[int, int]:
 
 # BT.601 and BT.709 luma: 16 is black, 235 is white.
 _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+
+
+def full_range(luma: UInt8) -> UInt8:
+    """Luma of the limited range, 16 to 235, as 0 to 255."""
+    return np.asarray(_FULL_RANGE[luma], np.uint8)

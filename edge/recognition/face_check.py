@@ -69,6 +69,17 @@ def _readable(crop: UInt8) -> bool:
     contrast = max(deviations.ravel().tolist())
     if contrast < FLAT or max(means.ravel().tolist()) < DARK:
         return False
+    return _detail(crop) >= BLURRED * contrast
+
+
+def sharpness(crop: UInt8) -> float:
+    """How sharp the uint8 crop (S,S) or (S,S,3) is; below 1 it is not read. 0 if it is flat."""
+    contrast = float(cv2.meanStdDev(crop)[1].max())
+    return _detail(crop) / (BLURRED * contrast) if contrast > 0 else 0.0
+
+
+def _detail(crop: UInt8) -> float:
+    """What all differences of neighbors in a row or column add up to, in gray levels."""
     across = cv2.norm(crop[:, 1:], crop[:, :-1], cv2.NORM_L1) / crop[:, 1:].size
     down = cv2.norm(crop[1:], crop[:-1], cv2.NORM_L1) / crop[1:].size
-    return (across + down) / 2 * len(crop) >= BLURRED * contrast
+    return float((across + down) / 2 * len(crop))
