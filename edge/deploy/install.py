@@ -13,8 +13,10 @@ import edge
 from edge.config import Config
 from edge.deploy import permissions, unit_files
 from edge.deploy.unit_files import UNITS
-from edge.deploy.units import NAMES, RETRY, SERVICE, units
+from edge.deploy.units import NAMES, RETRY, SERVICE, Board, units
 from edge.errors import ConfigError, EdgeError
+
+PACKAGED_UNITS = ("usr/lib/systemd/system", "lib/systemd/system")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Service:
         """File name -> text of each unit."""
         # Isolated (-I), so that nothing is imported from the service's own writable folder.
         command = (self.python, "-I", "-m", "edge")
-        return units(self.config, command, self.arguments, self.cpu_percent, self.root)
+        return units(self.config, command, self.arguments, self.cpu_percent, Board.of(self.root))
 
 
 def print_unit(service: Service) -> None:
@@ -46,9 +48,15 @@ def install(service: Service) -> None:
     """Write and enable the units, and report each change; running it again changes nothing.
 
     Raises:
-        EdgeError: missing write permission, a foreign file in the way, or a file the service cannot read.
+        EdgeError: missing write permission, a foreign file or a package in the way, or a file the service
+            cannot read.
     """
     folder = _folder(service.root, "install")
+    if _packaged(service.root):
+        raise EdgeError(
+            "emotion-edge is installed here as a package, whose units these would hide; change "
+            "/etc/emotion-edge.toml and restart the service, or: apt-get remove emotion-edge"
+        )
     texts = service.units()
     for name in NAMES:
         unit_files.refuse_foreign(folder / name)
@@ -78,6 +86,8 @@ def uninstall(root: Path = Path("/")) -> None:
     names = [name for name in NAMES if unit_files.present(folder, name)]
     for name in names:
         unit_files.refuse_foreign(folder / name)
+    if not names and _packaged(root):
+        raise EdgeError("emotion-edge is installed here as a package; run: sudo apt-get remove emotion-edge")
     if not names:
         print("nothing is installed")
         return
@@ -97,6 +107,11 @@ def _folder(root: Path, action: str) -> Path:
     if not root.is_dir():
         raise ConfigError(f"--root {root} is not a folder; give the root folder of an image")
     return root / UNITS
+
+
+def _packaged(root: Path) -> bool:
+    """Whether a package has brought the units; /lib may be a folder of its own in an old image."""
+    return any((root / folder / SERVICE).exists() for folder in PACKAGED_UNITS)
 
 
 def _systemd_runs(root: Path) -> bool:

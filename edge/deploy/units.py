@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,52 +17,128 @@ from edge.system.device import l4t
 
 SERVICE, ENGINE = "emotion-edge.service", "emotion-edge-engine.service"
 RETRY = "emotion-edge-retry.timer"  # started by the failure of SERVICE, not at boot
+FIRST_BOOT = "emotion-edge-firstboot.service"  # of the package alone: finishes an installation
 REBOOT = "emotion-edge-reboot.path"  # the service may not reboot itself; it requests that with a file
 NAMES = (SERVICE, ENGINE, RETRY, REBOOT)
+# A further camera: settings in /etc/emotion-edge/NAME.toml; folders and a user of its own.
+INSTANCE, INSTANCE_RETRY = "emotion-edge@.service", "emotion-edge-retry@.timer"
 MARKER = "# Written by `emotion-edge service install`"
+_INSTALLED = f"{MARKER}, which replaces this file each time."
+_PACKAGED = "# Part of the package emotion-edge."
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the units depend on, besides the configuration."""
+
+    jetson: bool = False
+    tensorrt: bool = False
+    groups: tuple[str, ...] = ()  # of those for cameras and GPUs, the ones that exist
+
+    @classmethod
+    def of(cls, root: Path) -> Board:
+        """The machine whose root folder is ``root``: "/" or that of an image."""
+        jetson = l4t(root) is not None
+        tensorrt = jetson or (root == Path("/") and not hot_swap.unusable())
+        return cls(jetson, tensorrt, tuple(groups(root)))
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What one service is called, and the settings that it reads."""
+
+    unit: str
+    name: str  # of its user and its folders
+    retry: str
+    which: str = ""
+
+
+_MAIN = _Names(SERVICE, "emotion-edge", RETRY)
+_OTHER = _Names("emotion-edge@%i.service", "emotion-edge-%i", "emotion-edge-retry@%i.timer", " (%i)")
 
 
 def units(
-    config: Config,
-    command: Sequence[str],
-    arguments: Sequence[str],
-    cpu_percent: int,
-    root: Path = Path("/"),
+    config: Config, command: Sequence[str], arguments: Sequence[str], cpu_percent: int, board: Board
 ) -> dict[str, str]:
-    """File name -> text of each unit for the machine whose root folder is ``root``.
+    """File name -> text of each unit that ``service install`` writes.
 
     Args:
         config: of the service; it determines the accessible addresses and devices.
         command: the program, such as ("/opt/emotion-edge/bin/python", "-I", "-m", "edge").
         arguments: of ``emotion-edge run``.
         cpu_percent: of one core.
-        root: "/" or the root of an image.
+        board: the machine that the units are for.
     """
-    jetson = l4t(root) is not None
-    tensorrt = jetson or (root == Path("/") and not hot_swap.unusable())
-    camera = config.source.address
-    sandbox = _fill(
-        _template("sandbox.conf").rstrip(),
-        GROUPS=_groups(root),
-        DEVICES=_devices(jetson, tensorrt),
-        NETWORK="\n".join(_network(camera, config.output.health)),
-        MEMORY=f"MemoryDenyWriteExecute={'no' if tensorrt else 'yes'}",  # CUDA compiles at run time
-    )
-    argus = camera.startswith("csi:")  # NVIDIA's camera daemon has its socket in /tmp
-    service = _fill(
-        _template(SERVICE),
-        AFTER="After=nvargus-daemon.service" if argus else "",
-        EXEC=_line([*command, "run", *arguments]),
-        CPU=f"{cpu_percent}%",
-        SANDBOX=sandbox + ("\nBindPaths=-/tmp/argus_socket" if argus else ""),
-    )
-    texts = {SERVICE: service, RETRY: _template(RETRY)}
+    run = _line([*command, "run", *arguments])
+    texts = _service(config, run, cpu_percent, board, _MAIN, _INSTALLED)
     if config.recovery.reboot:
-        texts[REBOOT] = _template(REBOOT)
-    engine = _engine_arguments(config) if tensorrt else None
-    if engine is not None:
-        texts[ENGINE] = _fill(_template(ENGINE), EXEC=_line([*command, *engine]), SANDBOX=sandbox)
-    return {name: re.sub(r"\n{3,}", "\n\n", text) for name, text in texts.items()}
+        texts[REBOOT] = _filled(REBOOT, ORIGIN=_INSTALLED)
+    return texts | _engine(config, command, board, _INSTALLED)
+
+
+def packaged_units(
+    config: Config, command: Sequence[str], settings: str, cpu_percent: int, board: Board
+) -> dict[str, str]:
+    """File name -> text of each unit of the package, made on any machine for ``board``.
+
+    ``settings`` is the file that the main service reads. A further camera may have any address of the same
+    kind, and a health port. REBOOT is there in any case; who enables it has looked at ``recovery.reboot``.
+    """
+    run = _line([*command, "run", "-c", settings])
+    other = f"{_line([*command, 'run', '-c'])} /etc/emotion-edge/%i.toml"
+    texts = _service(config, run, cpu_percent, board, _MAIN, _PACKAGED)
+    further = _service(config, other, cpu_percent, board, _OTHER, _PACKAGED)
+    texts[INSTANCE], texts[INSTANCE_RETRY] = further[_OTHER.unit], further[_OTHER.retry]
+    texts[REBOOT] = _filled(REBOOT, ORIGIN=_PACKAGED)
+    return texts | _engine(config, command, board, _PACKAGED)
+
+
+def first_boot_unit(script: str, origin: str = _PACKAGED) -> str:
+    """Text of FIRST_BOOT, which runs ``script`` at each start."""
+    return _filled(FIRST_BOOT, ORIGIN=origin, SCRIPT=script)
+
+
+def _service(
+    config: Config, run: str, cpu_percent: int, board: Board, names: _Names, origin: str
+) -> dict[str, str]:
+    """The service and its retry timer, by the names that ``names`` gives them."""
+    argus = config.source.address.startswith("csi:")  # NVIDIA's camera daemon has its socket in /tmp
+    service = _filled(
+        SERVICE,
+        ORIGIN=origin,
+        UNIT=names.unit.removesuffix(".service").replace("%i", "NAME"),
+        WHICH=names.which,
+        AFTER="After=nvargus-daemon.service" if argus else "",
+        RETRY=names.retry,
+        EXEC=run,
+        CPU=f"{cpu_percent}%",
+        NAME=names.name,
+        SANDBOX=_sandbox(config, board, names) + ("\nBindPaths=-/tmp/argus_socket" if argus else ""),
+    )
+    return {names.unit: service, names.retry: _filled(RETRY, ORIGIN=origin, UNIT=names.unit)}
+
+
+def _engine(config: Config, command: Sequence[str], board: Board, origin: str) -> dict[str, str]:
+    arguments = _engine_arguments(config) if board.tensorrt else None
+    if arguments is None:
+        return {}
+    exec_ = _line([*command, *arguments])
+    return {ENGINE: _filled(ENGINE, ORIGIN=origin, EXEC=exec_, SANDBOX=_sandbox(config, board, _MAIN))}
+
+
+def _sandbox(config: Config, board: Board, names: _Names) -> str:
+    address, port = config.source.address, config.output.health.isdecimal()
+    if names is _OTHER:
+        address, port = f"{address.partition(':')[0]}:", True
+    return _filled(
+        "sandbox.conf",
+        NAME=names.name,
+        GROUPS=f"SupplementaryGroups={' '.join(board.groups)}" if board.groups else "",
+        DEVICES=_devices(board.jetson, board.tensorrt),
+        NETWORK="\n".join(_network(address, port)),
+        # CUDA compiles at run time.
+        MEMORY=f"MemoryDenyWriteExecute={'no' if board.tensorrt else 'yes'}",
+    ).rstrip()
 
 
 def groups(root: Path = Path("/")) -> list[str]:
@@ -74,11 +151,6 @@ def groups(root: Path = Path("/")) -> list[str]:
     return [name for name in ("video", "render") if name in present]
 
 
-def _groups(root: Path) -> str:
-    names = groups(root)
-    return f"SupplementaryGroups={' '.join(names)}" if names else ""
-
-
 def _devices(jetson: bool, tensorrt: bool) -> str:
     """A Raspberry Pi's firmware mailbox, or NVIDIA's device nodes; systemd skips missing ones."""
     if not tensorrt:
@@ -89,9 +161,9 @@ def _devices(jetson: bool, tensorrt: bool) -> str:
     return "\n".join(f"DeviceAllow={name} rw" for name in names)
 
 
-def _network(address: str, health: str) -> list[str]:
-    """The least network access that the camera and the health port need."""
-    families, allowed = ["AF_UNIX"], ["localhost"] if health.isdecimal() else []
+def _network(address: str, port: bool) -> list[str]:
+    """The least network access that the camera and a health ``port`` need."""
+    families, allowed = ["AF_UNIX"], ["localhost"] if port else []
     remote = address.startswith("rtsp:")
     if address.startswith("picam:"):
         families.append("AF_NETLINK")  # libcamera queries udev
@@ -127,13 +199,11 @@ def _engine_arguments(config: Config) -> list[str] | None:
     return ["engine", *bundle, "--precision", names[precision], "--faces", str(config.engine.faces), *out]
 
 
-def _template(name: str) -> str:
-    return (files("edge.deploy") / name).read_text("utf-8")
-
-
-def _fill(text: str, **values: str) -> str:
-    """``text`` with each @NAME@ replaced; the values are not expanded again."""
-    return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], text)
+def _filled(name: str, **values: str) -> str:
+    """A template with each @NAME@ replaced; the values are not expanded again."""
+    template = (files("edge.deploy") / name).read_text("utf-8")
+    text = re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], template)
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _line(arguments: Sequence[str]) -> str:

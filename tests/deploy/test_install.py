@@ -60,6 +60,18 @@ def test_a_unit_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert len(installed(root)) == 1
 
 
+def test_the_units_of_a_package_are_not_hidden(tmp_path: Path) -> None:
+    root = image(tmp_path / "root")
+    unit = root / "usr/lib/systemd/system/emotion-edge.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\n")
+    with pytest.raises(EdgeError, match="as a package, whose units these would hide"):
+        command("install", "0", "--root", root)
+    with pytest.raises(EdgeError, match="apt-get remove emotion-edge"):
+        command("uninstall", "--root", root)
+    assert installed(root) == {}
+
+
 def test_what_stands_in_the_way_of_a_link_is_named(tmp_path: Path) -> None:
     for number, name in enumerate(("", "emotion-edge.service")):
         root = image(tmp_path / f"root{number}")

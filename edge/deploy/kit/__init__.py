@@ -1,0 +1,1 @@
+"""A kit: one package that a board unpacks and runs."""

@@ -1,0 +1,87 @@
+#!/bin/sh
+# Brings emotion-edge to a whole version, from whatever state a power cut left.
+#
+#   finish   at boot: only what was begun
+#   install  from `emotion-edge kit install`: the kit that waits under the name next.deb
+#
+# In $kits: next.deb waits to be installed, current.deb is installed, previous.deb is the one before.
+# A name is given by a rename, after the file's content is on disk. No network, no Python: both may be missing.
+set -u
+kits=${EMOTION_EDGE_KITS:-/var/lib/emotion-edge-kits}
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+keep="--force-confdef --force-confold"
+
+say() { echo "emotion-edge: $*"; }
+
+# As "ii": wanted and installed. A third letter, R, asks for another installation.
+state() { dpkg-query -W -f '${db:Status-Abbrev}' emotion-edge 2>/dev/null || echo "un"; }
+
+whole() { case $(state) in "ii"|"ii "|"hi"|"hi ") true ;; *) false ;; esac; }
+
+configure() { dpkg $keep --configure -a </dev/null; }
+
+unpack_again() { dpkg $keep --install "$1" </dev/null && configure; }
+
+# apt looks at the dependencies before it unpacks, but refuses where a package is damaged.
+put() {
+    case $(state) in
+        un*|rc*|ii*|hi*)
+            configure &&
+                apt-get install --yes --quiet=2 --no-download --no-install-recommends --allow-downgrades \
+                    --reinstall -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
+                    -o Dpkg::Options::=--force-confold "$1" </dev/null ;;
+        *) unpack_again "$1" ;;
+    esac
+}
+
+# The names, once next.deb is installed. Each step can be the last one before a power cut.
+settle() {
+    sync
+    [ -e "$kits/current.deb" ] && mv "$kits/current.deb" "$kits/previous.deb"
+    mv "$kits/next.deb" "$kits/current.deb"
+    sync
+}
+
+# The deb before, where next.deb does not go in.
+back() {
+    mv "$kits/next.deb" "$kits/failed.deb"
+    whole && return 1
+    [ -e "$kits/current.deb" ] && say "going back to the version before" && unpack_again "$kits/current.deb"
+    return 1
+}
+
+bring() {
+    if [ -e "$kits/next.deb" ]; then
+        say "installing $(dpkg-deb --field "$kits/next.deb" Version 2>/dev/null || echo 'a damaged kit')"
+        if put "$kits/next.deb" && whole; then settle; else back; fi
+    elif ! whole; then
+        case $(state) in
+            un*|rc*) say "the package is not installed" ;;
+            *R|?H*) [ -e "$kits/current.deb" ] && unpack_again "$kits/current.deb" ;;
+            *) say "configuring what is unpacked"; configure ;;
+        esac
+        whole
+    fi
+}
+
+mkdir -p -m 700 "$kits" 2>/dev/null
+# One at a time. A read-only root has no lock, and nothing to finish.
+if [ -w "$kits" ]; then
+    exec 9>"$kits/lock"
+    flock 9
+fi
+if [ "${1:-finish}" = finish ] && whole && [ ! -e "$kits/next.deb" ]; then
+    exit 0
+fi
+if ! bring; then
+    say "not whole (state $(state)); see: journalctl -u emotion-edge-firstboot"
+    exit 1
+fi
+say "version $(dpkg-query -W -f '${Version}' emotion-edge) is installed"
+# What brought a first installation over a power cut; the package has its own.
+if [ -e /usr/lib/emotion-edge/firstboot ]; then
+    rm -f "$kits/firstboot" /etc/systemd/system/emotion-edge-firstboot.service \
+        /etc/systemd/system/multi-user.target.wants/emotion-edge-firstboot.service
+fi
+exit 0
