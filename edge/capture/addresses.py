@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from edge.config import SourceConfig
-from edge.errors import SourceError
+from edge.errors import ConfigError, SourceError
 
 Links = dict[Path, Path]  # device node -> udev's link to it
 _CAMERA_NODES = ("/dev/video", "/dev/v4l/by-id/", "/dev/v4l/by-path/")  # the latter two survive replugging
@@ -47,6 +48,24 @@ def without_password(address: str) -> str:
     """
     hidden = re.sub(r"^([^:/?#]*://[^:]*:).*@", r"\1***@", address, flags=re.DOTALL)
     return re.sub(r"((?:passw(?:or)?d|pwd)=)[^&]*", r"\1***", hidden, flags=re.DOTALL | re.IGNORECASE)
+
+
+def with_password(address: str, password: str) -> str:
+    """``address`` of a network camera with the ``password`` that came apart from it, if there is one.
+
+    ConfigError if the address names no user, or a password of its own; no message shows either.
+    """
+    if not password:
+        return address
+    scheme, _, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    user, at, host = host.rpartition("@")
+    if not at or not user or ":" in user:
+        raise ConfigError(
+            f"{without_password(address)}: its password comes as the credential camera; "
+            "write source.address as rtsp://USER@HOST/PATH"
+        )
+    return f"{scheme}://{user}:{quote(password, safe='')}@{host}{slash}{path}"
 
 
 class Followed:

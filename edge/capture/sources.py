@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from edge.capture.addresses import is_camera, without_password
+from edge.capture.addresses import is_camera, with_password, without_password
 from edge.capture.picture_headers import is_picture
 from edge.config import SourceConfig
 from edge.errors import ConfigError
@@ -60,10 +60,12 @@ def _gstreamer(c: SourceConfig) -> Source:
 def _rtsp(c: SourceConfig) -> Source:
     from edge.capture.controls import Controls, missing
     from edge.capture.rtsp import RtspSource
+    from edge.system.credentials import credential
 
     for name in Controls.of(c).names():
         missing(without_password(c.address), name, "set that in the camera itself")
-    return RtspSource(c.address, c.width, c.height, c.fps, most_pixels=c.most_pixels)
+    address = with_password(c.address, credential("camera"))
+    return RtspSource(address, c.width, c.height, c.fps, most_pixels=c.most_pixels)
 
 
 def _folder(c: SourceConfig) -> Source:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from edge import session
-from edge.capture.addresses import Followed, node_of, stable_address
+from edge.capture.addresses import Followed, node_of, stable_address, with_password
 from edge.config import Config, SourceConfig
-from edge.errors import SourceError
+from edge.errors import ConfigError, SourceError
 
 ID, PATH = "usb-Camera-video-index0", "pci-0000:00:14.0-usb-0:{}:1.0-video-index{}"
 
@@ -106,3 +106,16 @@ def test_an_absent_camera_is_refused_before_anything_is_loaded(monkeypatch) -> N
         with session.parts(config) as parts:
             _ = parts.frames  # a service waits for it
         monkeypatch.delenv("NOTIFY_SOCKET")
+
+
+def test_a_password_that_comes_apart_is_put_into_the_address() -> None:
+    assert with_password("rtsp://kiosk@10.0.0.7:554/1?a=b@c", "p@s/s:") == (
+        "rtsp://kiosk:p%40s%2Fs%3A@10.0.0.7:554/1?a=b@c"
+    )
+    assert with_password("rtsp://u@[fe80::1]/1", "x") == "rtsp://u:x@[fe80::1]/1"
+    assert with_password("rtsp://10.0.0.7/1", "") == "rtsp://10.0.0.7/1"
+    for address in ("rtsp://10.0.0.7/1", "rtsp://u:other@10.0.0.7/1", "rtsp://@10.0.0.7/1"):
+        with pytest.raises(ConfigError, match="rtsp://USER@HOST") as refused:
+            with_password(address, "hidden")
+        assert "hidden" not in str(refused.value)
+        assert "other" not in str(refused.value)
