@@ -11,6 +11,9 @@ kits=${EMOTION_EDGE_KITS:-/var/lib/emotion-edge-kits}
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 keep="--force-confdef --force-confold"
+# Without sources nothing can be downloaded. (--no-download fails on a local file, in apt 2.6 to 3.0.)
+local="--no-install-recommends -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null
+    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
 
 say() { echo "emotion-edge: $*"; }
 
@@ -28,9 +31,8 @@ put() {
     case $(state) in
         un*|rc*|ii*|hi*)
             configure &&
-                apt-get install --yes --quiet=2 --no-download --no-install-recommends --allow-downgrades \
-                    --reinstall -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
-                    -o Dpkg::Options::=--force-confold "$1" </dev/null ;;
+                apt-get install --yes --quiet=2 $local --allow-downgrades --reinstall -o Dpkg::Use-Pty=0 \
+                    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$1" </dev/null ;;
         *) unpack_again "$1" ;;
     esac
 }

@@ -59,6 +59,8 @@ if allowed; then
     udevadm trigger --subsystem-match=dma_heap --sysname-match=vcio >/dev/null 2>&1 || :
     for unit in {enabled}; do
         if systemctl --quiet is-enabled "$unit" 2>/dev/null; then
+            # An update may be the cure: earlier failures do not count against it.
+            systemctl reset-failed "$unit" 2>/dev/null || :
             systemctl --no-block restart "$unit" || :
         fi
     done
@@ -96,7 +98,7 @@ if [ "$1" = purge ]; then
     rm -f /etc/systemd/system/emotion-edge.service.d/credentials.conf
     rmdir /etc/systemd/system/emotion-edge.service.d 2>/dev/null || :
     # The secrets, the estimates and the kits: whoever purges wants nothing to stay.
-    rm -rf /etc/emotion-edge/credentials /var/lib/emotion-edge-kits
+    rm -rf /etc/emotion-edge/credentials /etc/emotion-edge/allowed_signers /var/lib/emotion-edge-kits
     rmdir /etc/emotion-edge 2>/dev/null || :
     for folder in /var/lib /var/cache; do
         rm -rf "$folder"/emotion-edge "$folder"/emotion-edge-* "$folder"/private/emotion-edge \\
