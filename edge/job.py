@@ -23,6 +23,7 @@ from edge.health.summary import Summary
 from edge.protocols import PictureSink
 from edge.sinks.outputs import options_text
 from edge.system import signals
+from edge.system.clock import is_synchronized
 from edge.system.progress import with_progress
 
 if TYPE_CHECKING:  # imported only by a run that draws trajectories
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # imported only by a run that draws trajectories
 
 log = logging.getLogger("edge")
 T = TypeVar("T")
+_CLOCK = "clock: not set by a time server yet; times are marked utc_sure = false"
 PROOF = 30  # frames after which new settings count as working
 
 
@@ -57,13 +59,15 @@ class Job:
             "recovery": lambda: dict(frames.rungs),
             "load": self._governor.figures,
             "restarts": restarts_here,
+            "missing": self._missing,
         }
-        self._serves = parts.engine.serves
+        self._serves, self._why = parts.engine.serves, ""
 
     @property
     def status(self) -> str:
         """One line for `systemctl status`."""
-        return f"{shown(without_password(self._parts.config.source.address))}, {self._serves}"
+        camera = shown(without_password(self._parts.config.source.address))
+        return f"{camera}, {self._serves}" if not self._why else f"no frame: {self._why}; {self._serves}"
 
     @property
     def proven(self) -> bool:
@@ -101,8 +105,17 @@ class Job:
             self._serves = serves
             self._tell(self.status)
 
+    def _missing(self) -> list[str]:
+        """What a run goes on without, in words: its camera, a clock that is right."""
+        why = self._parts.frames.why
+        clock = [] if not self._parts.live or is_synchronized() else [_CLOCK]
+        return [*([f"camera: {why}"] if why else []), *clock]
+
     def _alive(self) -> None:
         """Report that the loop is alive: it works, or waits for a camera that is being reopened."""
+        if self._started_s is not None and self._why != (why := self._parts.frames.why):
+            self._why = why
+            self._tell(self.status)
         self._endpoint.publish()
         if self._beat():
             self._parts.frames.leave()

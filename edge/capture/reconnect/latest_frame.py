@@ -107,6 +107,7 @@ class NewestFrames(Closing):
         self._closing = False
         self.bad: Counter[str] = Counter()  # always empty: only Recovering checks frames
         self.rungs: Counter[str] = Counter()
+        self.why = ""  # likewise: it ends where Recovering goes on without frames
         self.frame_count = source.frame_count
 
     @property

@@ -49,6 +49,7 @@ class Recovering:
     ) -> None:
         self.rungs: Counter[str] = Counter()  # how often each step was taken
         self.bad: Counter[str] = Counter()  # rejected frames, by fault
+        self.why = ""  # there is no frame at the moment; "" while they come
         self.outages: deque[float] = deque(maxlen=100)  # durations in seconds, most recent last
         self._in_process, self._in_subprocess = in_process, in_subprocess
         self._timeouts, self._patient, self._turn = timeouts, patient, orientation.turn_frame
@@ -120,7 +121,7 @@ class Recovering:
         if self._failures and self._last_s is not None:
             self.outages.append(now - self._last_s)
             log.warning("frames are back after %.1f s (attempt %d)", now - self._last_s, self._failures)
-        self._failures, self._last_s = 0, now
+        self._failures, self._last_s, self.why = 0, now, ""
         self._logged.clear()
         self._next_index += 1
         return replace(frame, index=self._next_index - 1)
@@ -139,7 +140,7 @@ class Recovering:
             not isinstance(error, Exception) or (self._last_s is None and not self._patient)
         ):
             raise error
-        reason = _error_text(error) or reason
+        self.why = reason = _error_text(error) or reason
         self._failures += 1
         self.rungs["reopened"] += 1
         self._log_once(reason)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from edge.deploy.kit import packaged, secret_file
 from edge.deploy.kit.packaged import KITS, PackagedFile
@@ -181,7 +181,7 @@ def _own_scripts() -> list[PackagedFile]:
     ]
 
 
-def _tar(pipe: BinaryIO, files: Sequence[PackagedFile], deb: Path | None = None) -> None:
+def _tar(pipe: IO[bytes], files: Sequence[PackagedFile], deb: Path | None = None) -> None:
     """Write an archive; the package is last, so that what stands beside it is there when it is."""
     with tarfile.open(fileobj=pipe, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         for file in files:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from edge.errors import ConfigError, DependencyError, EdgeError
 from edge.system.closing import Closing
@@ -78,13 +78,13 @@ class Remote(Closing):
         """What a shell script prints, which the login's user runs."""
         return self._call(["sh", "-s", "--", *arguments], lambda pipe: _write(pipe, script))
 
-    def root(self, script: str, feed: Callable[[BinaryIO], None] | None = None) -> str:
+    def root(self, script: str, feed: Callable[[IO[bytes]], None] | None = None) -> str:
         """What a command line prints, which root runs; ``feed`` writes its standard input.
 
         Nothing secret may stand in ``script``: the board's process list shows it.
         """
 
-        def write(pipe: BinaryIO) -> None:
+        def write(pipe: IO[bytes]) -> None:
             pipe.write(self._password)
             if feed:
                 feed(pipe)
@@ -95,7 +95,7 @@ class Remote(Closing):
         """The command line of ``root`` as a person would type it."""
         return shlex.join(["ssh", self.login, shlex.join(["sudo", "sh", "-c", script])])
 
-    def _call(self, words: list[str], feed: Callable[[BinaryIO], None]) -> str:
+    def _call(self, words: list[str], feed: Callable[[IO[bytes]], None]) -> str:
         """Files, not pipes, take what is said: the shared connection keeps them open after the call."""
         command = [*self._ssh(), "--", self.login, shlex.join(words)]
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as fault:
@@ -154,11 +154,11 @@ def asker() -> Callable[[str], str] | None:
     return getpass if sys.stdin is not None and sys.stdin.isatty() else None
 
 
-def _write(pipe: BinaryIO, data: bytes) -> None:
+def _write(pipe: IO[bytes], data: bytes) -> None:
     pipe.write(data)
 
 
-def _read(file: BinaryIO) -> str:
+def _read(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode("utf-8", errors="replace")
 
