@@ -199,7 +199,7 @@ def test_what_a_power_cut_left_is_finished_at_the_next_start(with_one: Board) ->
 
 
 def test_a_package_that_was_unpacked_from_outside_starts_by_itself(board: Board) -> None:
-    """`dpkg --root --unpack` on a foreign host, then the first start."""
+    """As after `dpkg --root --unpack` on a foreign host: no script has run. Then the first start."""
     machine = board.machine
     machine.run("dpkg", "--purge", "emotion-edge")
     deb = next(board.kits["1.0"].glob("*.deb"))

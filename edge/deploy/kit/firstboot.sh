@@ -11,7 +11,7 @@ kits=${EMOTION_EDGE_KITS:-/var/lib/emotion-edge-kits}
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 keep="--force-confdef --force-confold"
-# Without sources nothing can be downloaded. (--no-download fails on a local file, in apt 2.6 to 3.0.)
+# Without sources nothing can be downloaded. (--no-download fails on a local file, in apt 3.0.)
 local="--no-install-recommends -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null
     -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
 
