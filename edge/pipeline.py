@@ -30,7 +30,7 @@ def follow(
         faces = with_appearance(frame, faces)
     tracks = tracker.update(faces, frame.timestamp_s, partial(recognizer.are_faces, frame))
     estimates = recognizer.hide(frame, tracks) if empty else recognizer.update(frame, tracks)
-    if gone := recognizer.gone(tracks, frame.timestamp_s):
+    if gone := recognizer.gone(tracks):
         tracker.end(gone)
         ids = {track.id for track in gone}
         estimates = [estimate for estimate in estimates if estimate.track_id not in ids]

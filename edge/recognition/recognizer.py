@@ -115,10 +115,14 @@ class Recognizer:
                 shown[row] = face
         return shown
 
-    def gone(self, tracks: Sequence[Track], now_s: float) -> list[Track]:
+    def gone(self, tracks: Sequence[Track]) -> list[Track]:
         """Those of ``tracks`` whose crops have shown no face, whenever asked, for longer than a blink."""
-        since = [(track, track.no_face_since_s, track.last_step_s or now_s) for track in tracks]
-        return [track for track, no_s, at_s in since if no_s is not None and at_s - no_s > self._face_gone_s]
+        since = [(track, track.no_face_since_s, track.last_step_s) for track in tracks]
+        return [
+            track
+            for track, no_s, asked_s in since
+            if no_s is not None and asked_s is not None and asked_s - no_s > self._face_gone_s
+        ]
 
     def is_empty(self, frame: Frame) -> bool:
         """Whether the frame is black or blank; cameras' own checks leave such frames out before."""

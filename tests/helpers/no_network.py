@@ -21,5 +21,5 @@ class NoNetwork:
     def are_faces(self, frame: Frame, faces: Sequence[Face]) -> list[bool]:
         return [True] * len(faces)
 
-    def gone(self, tracks: Sequence[Track], now_s: float) -> list[Track]:
+    def gone(self, tracks: Sequence[Track]) -> list[Track]:
         return []

@@ -208,7 +208,7 @@ def test_a_face_that_is_asked_seldom_is_not_ended_by_one_crop(scene: Scene, judg
     judge.shows = 0.4
     assert scene.see(texture()) == [(1, "uncertain", False)]
     (track,) = scene.tracker.update(None, scene.index / 10)
-    assert scene.recognizer.gone([track], scene.index / 10 + 5.0) == [], "nobody looked at it since"
+    assert scene.recognizer.gone([track]) == [], "nobody looked at it since"
 
 
 def test_switched_off_no_network_is_asked_before_a_track(recognizer: Recognizer, judge: Judge) -> None:
