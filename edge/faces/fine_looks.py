@@ -16,6 +16,7 @@ import numpy as np
 
 from edge.data import Face, Fine, Float32
 from edge.faces.near import Crop, crop_around, is_near
+from edge.faces.square import side_of
 
 Look = Callable[..., list[Face]]  # of a Crop and, if it is not the usual one, the least score
 PROPOSES_PX = 24  # side in the network's input of the smallest face that is wanted, in a part
@@ -75,14 +76,10 @@ def _decide(look: Look, shape: tuple[int, ...], proposal: Face) -> list[Face]:
 
 
 def _is_new(face: Face, fine: Fine) -> bool:
-    side = _side(face.box_xyxy)
+    side = side_of(face.box_xyxy)
     # A small face may be in front of a large one that is known.
-    known = (box for box in fine.known if side < _OTHER * _side(box) < _OTHER**2 * side)
+    known = (box for box in fine.known if side < _OTHER * side_of(box) < _OTHER**2 * side)
     return side >= _SMALLER * fine.smallest_px and not any(is_near(face, box) for box in known)
-
-
-def _side(box: Float32) -> float:
-    return float(box[2] - box[0])
 
 
 def _wider(box: Float32, shape: tuple[int, ...], scale: float) -> Crop:

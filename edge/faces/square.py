@@ -93,6 +93,11 @@ def around(x: float, y: float, side: float, roll: float) -> Float32:
     return square(x + up * math.sin(roll), y - up * math.cos(roll), side)
 
 
+def side_of(box: Float32) -> float:
+    """The side of a face square ``(4,)`` in pixels."""
+    return float(box[2] - box[0])
+
+
 def square(center_x: float, center_y: float, side: float) -> Float32:
     """The ``(4,)`` float32 box x0, y0, x1, y1 of a square."""
     half = side / 2

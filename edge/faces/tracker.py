@@ -17,6 +17,7 @@ import numpy as np
 
 from edge.data import Face, Float32, Track
 from edge.faces.appearance import is_another
+from edge.faces.square import side_of
 from edge.system.pace import Pace
 
 DUPLICATE_IOU = 0.5  # two detections that overlap more are the same face
@@ -106,7 +107,7 @@ class Known(NamedTuple):
     @property
     def side(self) -> float:
         """In frame pixels."""
-        return float(self.box[2] - self.box[0])
+        return side_of(self.box)
 
     @property
     def moved(self) -> float:
@@ -160,8 +161,7 @@ class Tracker:
     @property
     def smallest(self) -> float | None:
         """Side of the smallest face in frame pixels; None if there is no face."""
-        boxes = (candidate.face.box_xyxy for candidate in self._candidates)
-        return min((float(box[2] - box[0]) for box in boxes), default=None)
+        return min((side_of(candidate.face.box_xyxy) for candidate in self._candidates), default=None)
 
     @property
     def visible(self) -> tuple[Float32, ...]:
@@ -251,8 +251,7 @@ class Tracker:
 
     def _count(self, faces: Iterable[Face]) -> None:
         for face in faces:
-            x0, _, x1, _ = _numbers(face)
-            self._sides[min(round(x1 - x0), _LARGEST_PX)] += 1
+            self._sides[min(round(side_of(face.box_xyxy)), _LARGEST_PX)] += 1
 
     def _pairs(self, faces: Sequence[Face], timestamp_s: float) -> list[tuple[int, _Candidate]]:
         """Best pairs first; each face and each candidate at most once."""

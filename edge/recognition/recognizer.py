@@ -13,6 +13,7 @@ from edge.capture.reconnect.frame_checks import is_empty
 from edge.data import EmotionEstimate, Face, Float32, Frame, Track
 from edge.errors import EdgeError
 from edge.faces.crop import crop_faces
+from edge.faces.square import side_of
 from edge.preprocess import UInt8, normalize
 from edge.protocols import Engine
 from edge.recognition.decision import Decision
@@ -178,7 +179,7 @@ class Recognizer:
 
     def _estimate(self, frame: Frame, track: Track, numbers: Float32) -> EmotionEstimate:
         box, now_s = track.face.box_xyxy, frame.timestamp_s
-        track.held = held = self._decision.shown(track.held, numbers, float(box[2] - box[0]), now_s)
+        track.held = held = self._decision.shown(track.held, numbers, side_of(box), now_s)
         return EmotionEstimate(
             track_id=track.id,
             timestamp_s=now_s,
