@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from edge.data import Fine, Float32, Frame, Search
+from edge.faces.candidate import Known
 from edge.faces.fine_looks import parts
 from edge.faces.near import crop_around, whole_of
-from edge.faces.tracker import Known, Tracker
+from edge.faces.tracker import Tracker
 
 AGAIN_S = 3.0  # from the beginning of one pass over all parts to the next, while faces are followed
 WHOLE_S = 1.0  # at most, between looks at the whole frame

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from edge.data import Face, Frame
 from edge.faces.appearance import is_another, with_appearance
-from edge.faces.tracker import ALIKE_S, Tracker
+from edge.faces.candidate import ALIKE_S
+from edge.faces.tracker import Tracker
 
 BOX = np.array([40, 30, 100, 90], np.float32)
 
