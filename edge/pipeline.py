@@ -115,7 +115,9 @@ class Pipeline:
         if smallest is None or self._since_whole >= WHOLE_EVERY:
             self._since_whole = 0
             return Search(smallest, self.level.width_share)
-        return Search(smallest, self.level.width_share, self.tracker.visible)
+        known = self.tracker.known(frame.timestamp_s)
+        visible = (one.box for one in known if one.visible and one.track)
+        return Search(smallest, self.level.width_share, tuple(visible))
 
     def _smallest(self, frame: Frame, unsure: bool) -> float | None:
         """Side of the smallest face to detect as a share of the frame width; None for faces of any size."""

@@ -75,11 +75,6 @@ class Tracker:
         """Side of the smallest face in frame pixels; None if there is no face."""
         return min((side_of(candidate.face.box_xyxy) for candidate in self._candidates), default=None)
 
-    @property
-    def visible(self) -> tuple[Float32, ...]:
-        """Boxes (4,) of the tracks that the latest detections saw."""
-        return tuple(c.face.box_xyxy for c in self._candidates if c.visible and c.track is not None)
-
     def known(self, timestamp_s: float) -> list[Known]:
         """All faces that are followed or may become a track."""
         return [candidate.known(timestamp_s) for candidate in self._candidates]
