@@ -87,10 +87,7 @@ class ExpressionTracker(Closing):
             return self._parts.pipeline.step(frame)
         if self._own is None:
             self._own = self._parts.new_tracker(starts_at=0.0)  # the caller has filtered them
-        verdict = self._cuts.look(frame)
-        if verdict == "cut":
-            self._own.end_all()
-        return follow(frame, lambda: list(faces), self._own, self._recognizer) if verdict != "unsure" else []
+        return follow(frame, self._cuts.look(frame), lambda _: list(faces), self._own, self._recognizer)
 
     def close(self) -> None:
         """Free the engine and the detector; calling it again does nothing."""

@@ -13,19 +13,26 @@ from edge.faces.tracker import Tracker
 from edge.faces.wide import WideLooks
 from edge.health.load_governor import LEVELS, Level
 from edge.protocols import FaceDetector, PictureSink
-from edge.recognition.cuts import CutFinder
+from edge.recognition.cuts import CutFinder, Verdict
 from edge.recognition.recognizer import Recognizer
+
+Detect = Callable[[bool], "list[Face] | None"]  # told whether the picture was replaced; None: it was not due
 
 
 def follow(
-    frame: Frame, detect: Callable[[], list[Face] | None], tracker: Tracker, recognizer: Recognizer
+    frame: Frame, verdict: Verdict, detect: Detect, tracker: Tracker, recognizer: Recognizer
 ) -> list[EmotionEstimate]:
-    """The estimates for a frame; ``detect`` gives its faces, or None: the tracks go on without a detection.
+    """The estimates for a frame of which a ``CutFinder`` says ``verdict``.
 
-    Only what shows a face becomes a track, and a track that shows none for longer than a blink ends.
+    ``detect`` gives its faces, or None: the tracks go on without a detection. Only what shows a face becomes
+    a track, and a track that shows none for longer than a blink ends. Every track ends at a cut.
     """
+    if verdict == "unsure":  # a flash, or somebody else: the next frames will show
+        return []
+    if verdict == "cut":
+        tracker.end_all()
     empty = tracker.follows and recognizer.is_empty(frame)
-    faces = None if empty else detect()
+    faces = None if empty else detect(verdict == "cut")
     if faces is not None:
         faces = with_appearance(frame, faces)
     tracks = tracker.update(faces, frame.timestamp_s, partial(recognizer.are_faces, frame))
@@ -70,14 +77,7 @@ class Pipeline:
 
     def _moving(self, frame: Frame) -> list[EmotionEstimate]:
         verdict = self.cuts.look(frame)
-        if verdict == "unsure":  # a flash, or somebody else: the next frames will show
-            return []
-        if verdict == "cut":
-            self.tracker.end_all()
-            self._next_step = self.steps
-            if self.wide:
-                self.wide.start_anew()
-        return follow(frame, partial(self._detect, frame), self.tracker, self.recognizer)
+        return follow(frame, verdict, partial(self._detect, frame), self.tracker, self.recognizer)
 
     def _still(self, frame: Frame) -> list[EmotionEstimate]:
         self.detections += 1
@@ -87,8 +87,15 @@ class Pipeline:
         are_faces = partial(self.recognizer.are_faces, frame)
         return self.recognizer.still(frame, self.tracker.still(faces, are_faces))
 
-    def _detect(self, frame: Frame) -> list[Face] | None:
-        """Faces if the detector runs: it is due, a face appeared or got lost, or tracks would expire."""
+    def _detect(self, frame: Frame, anew: bool) -> list[Face] | None:
+        """Faces if the detector runs: it is due, a face appeared or got lost, or tracks would expire.
+
+        ``anew``: the picture was replaced, so that it is due at once.
+        """
+        if anew:
+            self._next_step = self.steps
+            if self.wide:
+                self.wide.start_anew()
         now = frame.timestamp_s
         unsure = self.tracker.unsure
         # On slow cameras no track may expire just because the detector did not run. "not" covers clock jumps.

@@ -73,7 +73,7 @@ class Scene:
         self.index += 1
         faces = [BOX] if looked else None
         frame = Frame(picture, self.index / 10, self.index)
-        estimates = follow(frame, lambda: faces, self.tracker, self.recognizer)
+        estimates = follow(frame, "same", lambda _: faces, self.tracker, self.recognizer)
         return [(estimate.track_id, estimate.label, estimate.fresh) for estimate in estimates]
 
 
@@ -149,7 +149,9 @@ def test_where_no_face_was_a_moment_ago_it_has_to_be_clearer(recognizer: Recogni
 
 def test_a_frame_without_content_is_not_answered_between_two_steps(scene: Scene) -> None:
     frame = Frame(np.zeros((64, 64), np.uint8), scene.index / 10 + 0.01, scene.index + 1)
-    (estimate,) = follow(frame, lambda: pytest.fail("nobody needs to look"), scene.tracker, scene.recognizer)
+    (estimate,) = follow(
+        frame, "same", lambda _: pytest.fail("nobody needs to look"), scene.tracker, scene.recognizer
+    )
     assert (estimate.label, estimate.fresh, estimate.timestamp_s) == ("uncertain", False, frame.timestamp_s)
 
 
@@ -181,7 +183,7 @@ def test_no_label_is_ever_shown_for_a_crop_without_a_face(steps: list[tuple[bool
     for index, (shows, wait_s) in enumerate(steps):
         now += wait_s
         engine.shows = float(shows)
-        estimates = follow(Frame(texture(), now, index), lambda: [BOX], tracker, recognizer)
+        estimates = follow(Frame(texture(), now, index), "same", lambda _: [BOX], tracker, recognizer)
         ids = {estimate.track_id for estimate in estimates}
         ended |= last - ids
         assert not ids & ended
