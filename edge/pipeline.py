@@ -16,7 +16,7 @@ from edge.protocols import FaceDetector, PictureSink
 from edge.recognition.cuts import CutFinder, Verdict
 from edge.recognition.recognizer import Recognizer
 
-Detect = Callable[[bool], "list[Face] | None"]  # told whether the picture was replaced; None: it was not due
+Detect = Callable[[bool], "list[Face] | None"]  # told whether to look at once; None: it was not due
 
 
 def follow(
@@ -25,14 +25,17 @@ def follow(
     """The estimates for a frame of which a ``CutFinder`` says ``verdict``.
 
     ``detect`` gives its faces, or None: the tracks go on without a detection. Only what shows a face becomes
-    a track, and a track that shows none for longer than a blink ends. Every track ends at a cut.
+    a track, and a track that shows none for longer than a blink ends. Every track ends at a cut; in doubt,
+    those end whose faces look like others.
     """
     if verdict == "unsure":  # a flash, or somebody else: the next frames will show
         return []
     if verdict == "cut":
         tracker.end_all()
+    elif verdict == "doubt":
+        tracker.doubt()
     empty = tracker.follows and recognizer.is_empty(frame)
-    faces = None if empty else detect(verdict == "cut")
+    faces = None if empty else detect(verdict != "same")
     if faces is not None:
         faces = with_appearance(frame, faces)
     tracks = tracker.update(faces, frame.timestamp_s, partial(recognizer.are_faces, frame))
@@ -90,10 +93,10 @@ class Pipeline:
     def _detect(self, frame: Frame, anew: bool) -> list[Face] | None:
         """Faces if the detector runs: it is due, a face appeared or got lost, or tracks would expire.
 
-        ``anew``: the picture was replaced, so that it is due at once.
+        ``anew``: the picture was or may have been replaced, so that a look at all of it is due at once.
         """
         if anew:
-            self._next_step = self.steps
+            self._next_step, self._since_whole, self._full_search_s = self.steps, WHOLE_EVERY, -inf
             if self.wide:
                 self.wide.start_anew()
         now = frame.timestamp_s

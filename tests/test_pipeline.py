@@ -187,6 +187,27 @@ def test_a_second_face_is_found_within_a_second(every: int, arrives: int) -> Non
     assert first <= arrives + 30 + every, "in frames, of which 30 are a second"
 
 
+def test_in_doubt_the_detector_looks_at_once_at_the_whole_frame() -> None:
+    rng = np.random.default_rng(0)
+    room = np.kron(rng.integers(0, 255, (24, 32)), np.ones((4, 4))).astype(np.uint8)
+    changed = room.copy()
+    changed[:, :70] = room[::-1, -70:]
+    looks: list[tuple[int, Search]] = []
+
+    class Noting(Detector):
+        def detect(self, frame: Frame, search: Search) -> list[Face]:
+            looks.append((frame.index, search))
+            return super().detect(frame, search)
+
+    pipeline = Pipeline(Noting(lambda _: True), Tracker(), Recognizer(), [], detect_every=10)
+    for index in range(20):
+        pipeline.step(Frame(changed if index >= 14 else room, index / 30, index))
+    at = [index for index, _ in looks]
+    assert 14 in at
+    assert 13 not in at
+    assert dict(looks)[14] == Search(), "a face of any size, anywhere"
+
+
 def test_after_a_cut_nobody_keeps_an_id_and_in_a_flash_nobody_is_answered() -> None:
     rng = np.random.default_rng(0)
     room = np.kron(rng.integers(0, 255, (24, 32)), np.ones((4, 4))).astype(np.uint8)

@@ -19,6 +19,7 @@ _SIDE, _SHIFT = 24, 3  # pixels: side of a picture, and how far a box may jitter
 _SMOOTH = 4.0  # pixels, one sigma: what is smoother, such as the light on a face, does not count
 _LEAST_PX = 8  # side of the visible part of a face square below which there is nothing to see
 _ANOTHER = 0.45  # correlation below which it is another person
+_IN_DOUBT = 0.65  # the same where the picture changed at once; 1 % of the looks at real people lie below
 
 
 def with_appearance(frame: Frame, faces: Sequence[Face]) -> list[Face]:
@@ -26,15 +27,18 @@ def with_appearance(frame: Frame, faces: Sequence[Face]) -> list[Face]:
     return [replace(face, appearance=_appearance(frame, face)) for face in faces]
 
 
-def is_another(face: Face, before: Sequence[Float32]) -> bool:
-    """Whether the face looks like none of the pictures (24,24) ``before``; False where it cannot be told."""
+def is_another(face: Face, before: Sequence[Float32], doubted: bool = False) -> bool:
+    """Whether the face looks like none of the pictures (24,24) ``before``; False where it cannot be told.
+
+    ``doubted``: it has to look more like one of them than usual.
+    """
     seen = face.appearance
     if seen is None or not before:
         return False
+    bound = _IN_DOUBT if doubted else _ANOTHER
     inner = seen[_SHIFT:-_SHIFT, _SHIFT:-_SHIFT]
     return all(
-        float(cv2.matchTemplate(one, inner, cv2.TM_CCOEFF_NORMED).max()) < _ANOTHER
-        for one in reversed(before)
+        float(cv2.matchTemplate(one, inner, cv2.TM_CCOEFF_NORMED).max()) < bound for one in reversed(before)
     )
 
 

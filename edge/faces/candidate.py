@@ -59,6 +59,7 @@ class Candidate:
     hits: int = 1
     visible: bool = True  # in the latest detections
     refused: bool = False  # its latest crop shows no face
+    doubted: bool = False  # since its last detection, much of the picture has changed at once
     track: Track | None = None
     velocity: tuple[float, float] = (0.0, 0.0)  # px/s of the center
     looks: deque[Float32] = field(default_factory=lambda: deque(maxlen=LOOKS))  # the last appearances
@@ -95,13 +96,13 @@ class Candidate:
             if self.hits > 1:
                 across, down = (self.velocity[0] + across) / 2, (self.velocity[1] + down) / 2
             self.velocity = across, down
-        self.face, self.seen_s, self.visible = face, timestamp_s, True
+        self.face, self.seen_s, self.visible, self.doubted = face, timestamp_s, True, False
         self.hits += 1
         self._remember()
 
     def is_another(self, face: Face, timestamp_s: float) -> bool:
         """Whether somebody else is there now; after a longer time, nobody looks as they did."""
-        return timestamp_s - self.seen_s <= ALIKE_S and is_another(face, self.looks)
+        return timestamp_s - self.seen_s <= ALIKE_S and is_another(face, self.looks, self.doubted)
 
     def _remember(self) -> None:
         if self.face.appearance is not None:

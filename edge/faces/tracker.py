@@ -116,6 +116,11 @@ class Tracker:
         """End every track at once, as after a cut; the next detection begins new ones."""
         self._candidates = []
 
+    def doubt(self) -> None:
+        """Let each face look more like itself than usual at the next detection of it."""
+        for candidate in self._candidates:
+            candidate.doubted = True
+
     def end(self, tracks: Sequence[Track]) -> None:
         """End ``tracks``; whatever stands in their place has to be confirmed anew."""
         ids = {track.id for track in tracks}

@@ -26,6 +26,7 @@ from edge.recognition.thumbnails import (
 
 _SAME = 0.9  # correlation of two frames which need no closer look
 _CUT, _CUT_IN_MOTION = 0.18, 0.1  # share of kept blocks below which the picture was replaced
+_DOUBT = 0.6  # share of kept blocks below which a calm picture may have been replaced before the same wall
 _CALM = 0.8  # share of kept blocks without fast motion
 _ALIKE = 0.6  # correlation of the ends of what is no fade, one of them moved
 _FADED = 0.5  # share of kept blocks from end to end of a fade, in which the mixtures speak for it, too
@@ -38,7 +39,7 @@ _PARTS = (1.0, 0.75, 0.5, 0.25)  # of a fade: how long before its end a frame is
 _MOST = 256  # thumbnails of 1.3 s, and not more where time stands still
 _LOOK_S = 0.2  # time between two looks for a fade
 
-Verdict = Literal["same", "unsure", "cut"]
+Verdict = Literal["same", "doubt", "unsure", "cut"]
 
 
 @dataclass
@@ -52,7 +53,11 @@ class CutFinder:
     _looked_s: float = 0.0
 
     def look(self, frame: Frame) -> Verdict:
-        """Whether this frame goes on with those before it: "unsure" while it may be lit by a flash."""
+        """Whether this frame goes on with those before it.
+
+        "unsure" while it may be lit by a flash; "doubt" where much has changed at once, but not all: then the
+        faces themselves tell whether they are others.
+        """
         now_s, picture = frame.timestamp_s, thumbnail(frame.image)
         in_flash = self._flash_s is not None  # then what was before it is kept, however slow the source is
         while len(self._past) > in_flash and not 0 <= now_s - self._past[0][0] <= 1.1 * _FADES_S[-1]:
@@ -62,14 +67,15 @@ class CutFinder:
         last = self._past[-1][1]
         if self._flash_s is not None:
             return self._in_flash(now_s, picture, last)
-        if self._is_cut(last, picture):
+        change = self._change(last, picture)
+        if change == "cut":
             if abs(float(picture.mean() - last.mean())) >= _BRIGHTER:
                 self._flash_s = now_s
                 return "unsure"
             return self._cut(now_s, picture)
         if self._is_faded(now_s, picture):
             return self._cut(now_s, picture)
-        return self._go_on(now_s, picture)
+        return self._go_on(now_s, picture, change)
 
     def _go_on(self, now_s: float, picture: Thumbnail, verdict: Verdict = "same") -> Verdict:
         self._past.append((now_s, picture))
@@ -88,22 +94,25 @@ class CutFinder:
         if 0 <= now_s - self._flash_s < _FLASH_S:
             return "unsure"
         self._calm = True  # the light changed, nothing moved
-        ended = self._cut if self._is_cut(before, picture) else self._go_on
-        return ended(now_s, picture)
+        if self._change(before, picture) == "cut":
+            return self._cut(now_s, picture)
+        return self._go_on(now_s, picture)
 
-    def _is_cut(self, before: Thumbnail, picture: Thumbnail) -> bool:
+    def _change(self, before: Thumbnail, picture: Thumbnail) -> Verdict:
         calm, self._calm = self._calm, True
         if correlation(before, picture) >= _SAME:
-            return False
+            return "same"
         share = kept(before, picture)
         self._calm = share >= _CALM
-        if share >= (_CUT if calm else _CUT_IN_MOTION):
-            return False
+        if share >= (_DOUBT if calm else _CUT_IN_MOTION):
+            return "same"
         if min(explained(before, picture), explained(picture, before)) >= _LIGHT:
-            return False
+            return "same"
         # A flash that was too faint to be noticed may be over.
         earlier = [one for at, one in self._past if at >= self._past[-1][0] - _FLASH_S][:-1]
-        return not any(unmoved(one, picture) >= _BACK for one in earlier)
+        if any(unmoved(one, picture) >= _BACK for one in earlier):
+            return "same"
+        return "doubt" if calm and share >= _CUT else "cut"
 
     def _is_faded(self, now_s: float, picture: Thumbnail) -> bool:
         if 0 <= now_s - self._looked_s < _LOOK_S:

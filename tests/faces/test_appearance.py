@@ -77,3 +77,19 @@ def test_who_is_covered_for_a_moment_comes_back_as_the_same() -> None:
 
 def test_after_a_longer_time_nobody_looks_as_they_did() -> None:
     assert ids([1, 2, 3, 4], 1.5 * ALIKE_S) == [[], [1], [1], [1]]
+
+
+def test_in_doubt_a_face_has_to_look_more_like_itself_once() -> None:
+    one, other = (person(seed).astype(np.float32) for seed in (1, 2))
+    alike = np.clip(120 + 0.5 * (one - 120) + 0.87 * (other - 120), 0, 255).astype(np.uint8)
+    before, now = seen(person(1)), seen(alike)
+    assert not is_another(now, [before.appearance])
+    assert is_another(now, [before.appearance], doubted=True)
+    for doubted, ids in ((False, [1]), (True, [])):
+        tracker = Tracker()
+        for at in range(3):
+            assert len(tracker.update([before], 0.1 * at)) == (at > 0)
+        if doubted:
+            tracker.doubt()
+        assert [track.id for track in tracker.update([now], 0.3)] == ids
+        assert [track.id for track in tracker.update([now], 0.4)] == [1 + doubted], "the doubt is over"

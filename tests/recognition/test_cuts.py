@@ -47,6 +47,18 @@ def test_a_cut_is_found_on_its_frame(seed: int, fps: float) -> None:
     assert cuts([cv2.cvtColor(p, cv2.COLOR_GRAY2BGR) for p in [one] * 20 + [other] * 20], fps) == [20]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_much_that_changes_at_once_before_the_same_wall_leaves_a_doubt(seed: int) -> None:
+    one, other = at(room(seed)), at(room(seed + 100))
+    mixed = one.copy()
+    mixed[:, : WIDE // 5 * 3] = other[:, : WIDE // 5 * 3]
+    finder = CutFinder()
+    seen = [finder.look(Frame(p, n / FPS, n)) for n, p in enumerate([one] * 10 + [mixed] * 10)]
+    assert seen == ["same"] * 10 + ["doubt"] + ["same"] * 9
+    moving = [finder.look(Frame(at(room(seed), 60 + 2 * n), 1 + n / FPS, n)) for n in range(10)]
+    assert "doubt" not in moving[1:], "nobody is in doubt while a camera moves"
+
+
 def test_a_cut_to_another_light_takes_as_long_as_a_flash_may_last() -> None:
     one, other = at(room(1)), at(room(2), gain=2.5)
     finder = CutFinder()
