@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
@@ -19,6 +18,7 @@ from edge.engines.backends import BACKENDS
 from edge.faces.detectors import DETECTORS
 from edge.parts import Part, markdown
 from edge.sinks.outputs import SINKS
+from edge.system import toml_text
 
 HELP = "show the effective settings, or the reference of all settings"
 
@@ -51,43 +51,13 @@ def in_force(config: Config, origins: Mapping[str, str]) -> Iterator[str]:
         keys |= dict(getattr(section, "sinks", {}))
         for key, value in keys.items():
             name = f"{table.name}.{key}"
-            text = f"{_key(key)} = {_toml(value)}" if value is not None else f"# {key} ="
+            text = (
+                f"{toml_text.key(key)} = {toml_text.value(value, without_password)}"
+                if value is not None
+                else f"# {key} ="
+            )
             yield f"{text:<40} # {shown(origins.get(name, 'default'))}"
         yield ""
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_key(key)} = {_toml(inner)}' for key, inner in value.items())}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_toml(inner) for inner in value)}]"
-    if isinstance(value, str):
-        return _quoted(without_password(value))
-    return str(value).lower() if isinstance(value, bool) else str(value)  # a number, or a date
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
-
-
-def _quoted(text: str) -> str:
-    """A basic string of TOML; what is not printable is escaped, so that no terminal obeys it.
-
-    Bytes of a name that are no UTF-8 have no place in TOML: they are shown as ``\\xe9``.
-    """
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return f'"{"".join(char if _is_plain(char) else _escaped(char) for char in text)}"'
-
-
-def _is_plain(char: str) -> bool:
-    return char.isprintable() and char not in '"\\'
-
-
-def _escaped(char: str) -> str:
-    if char in '"\\':
-        return f"\\{char}"
-    number = ord(char)
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def reference() -> str:
