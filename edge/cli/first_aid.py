@@ -32,4 +32,5 @@ def parser(commands: Mapping[str, ModuleType]) -> argparse.ArgumentParser:
         command = each.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_options(command)
         command.set_defaults(run=module.run)
+    whole.set_defaults(commands={name: module.HELP for name, module in commands.items()})  # for the manual
     return whole

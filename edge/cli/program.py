@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from edge.cli import aim, check, config, demo, engine, fetch, first_aid, run, service
+from edge.cli import aim, check, config, demo, engine, fetch, first_aid, kit, run, service
 from edge.errors import require
 from edge.system import journal
 from edge.system.command import finish
@@ -21,6 +21,7 @@ COMMANDS = {
     "service": service,
     **first_aid.COMMANDS,
     "fetch": fetch,
+    "kit": kit,
 }
 
 

@@ -147,7 +147,7 @@ def telemetry(machine: Machine) -> Iterator[Finding]:
     for path in (path for pattern in units for path in machine.found(pattern)):
         lines = machine.text(os.path.relpath(path, machine.root)).splitlines()
         set_here = [line for line in lines if line.startswith("Environment=") and "TELEMETRY" in line]
-        if lines and "ExecStart" in "\n".join(lines) and off not in " ".join(set_here):
+        if any("-m edge" in line for line in lines) and off not in " ".join(set_here):
             fix = "sudo emotion-edge service install, or install the kit again"
             yield Finding(
                 "telemetry", NOTE, f"{path.name} does not set {off}; the program does it itself", fix

@@ -1,0 +1,135 @@
+"""What the law and Debian's policy ask of a package: licenses, the changelog, and known exceptions."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.message import Message
+from email.parser import HeaderParser
+from pathlib import Path
+
+from edge.deploy.kit.models import DETECTOR, YUNET_LICENSE, Models
+
+MAINTAINER = "emotion-edge kit <emotion-edge@localhost>"
+_APACHE = """\
+License: Apache-2.0
+ On Debian systems the full text of the Apache License 2.0 is in
+ /usr/share/common-licenses/Apache-2.0.
+"""
+# What lintian calls an error, and why it is none here.
+OVERRIDES = """\
+# The libraries come as their makers' wheels, which were tested as they are, each with copies of its own.
+emotion-edge: embedded-library *
+emotion-edge: unstripped-binary-or-object *
+# The environment is no part of the system's Python, whose tools would compile modules at the installation:
+# no board compiles anything, and a root that is read-only starts as fast.
+emotion-edge: package-installs-python-pycache-dir *
+# Debian since 12 and Ubuntu since 18.04 unpack zstd; xz packs it in minutes.
+emotion-edge: malformed-deb-archive *
+# Whoever makes a kit is not known to it: the same kit has the same bytes, whoever makes it.
+emotion-edge: bogus-mail-host *
+emotion-edge: bogus-mail-host-in-debian-changelog *
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A distribution that a wheel has brought, from its own metadata."""
+
+    name: str
+    version: str
+    license: str
+    author: str
+    files: tuple[str, ...]  # at the top of site-packages
+    texts: tuple[str, ...]  # its license files, below site-packages
+
+
+def parts(site: Path) -> list[Part]:
+    """All distributions in ``site``, by name."""
+    return [_part(site, info) for info in sorted(site.glob("*.dist-info"))]
+
+
+def copyright_file(site: Path, inside: str, models: Models) -> str:
+    """debian/copyright (DEP 5) of the package; ``inside`` is where ``site`` lies on the board."""
+    stanzas = [
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+        "Upstream-Name: emotion-edge\n",
+        "Files: *\nCopyright: the authors of emotion-edge\nLicense: Apache-2.0\n",
+    ]
+    where = f"{models.folder[1:]}/*" if models.folder else f"{inside}/edge/models/reference/*"
+    stanzas.append(_stanza([where], "the makers of the bundle", "bundle", [models.bundle.manifest.license]))
+    if DETECTOR in models.files:
+        stanzas.append(
+            _stanza([DETECTOR], "Shiqi Yu and contributors of the OpenCV Zoo", YUNET_LICENSE, [_MIT])
+        )
+    for part in parts(site):
+        if part.name != "emotion-edge":
+            files = [f"{inside}/{name}" for name in part.files]
+            said = [f"{part.name} {part.version}: {part.license}"]
+            said += [f"The full text: /{inside}/{name}" for name in part.texts]
+            stanzas.append(_stanza(files, part.author, f"{part.name}-license", said))
+    return "\n".join([*stanzas, _APACHE])
+
+
+def changelog(version: str, system: str, epoch: int) -> bytes:
+    """changelog.Debian.gz with the one entry that a kit has; the project's own stands in its repository."""
+    date = datetime.fromtimestamp(epoch, timezone.utc).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    entry = f"  * Kit for {system}.\n\n -- {MAINTAINER}  {date}\n"
+    return packed(f"emotion-edge ({version}) stable; urgency=medium\n\n{entry}")
+
+
+def packed(text: str) -> bytes:
+    """gzip without a name and a time, as Debian's policy asks."""
+    return gzip.compress(text.encode(), 9, mtime=0)
+
+
+_MIT = "Permission is granted by the MIT license: https://opensource.org/license/mit"
+
+
+def _stanza(files: Sequence[str], author: str, name: str, said: Sequence[str]) -> str:
+    lines = [
+        f"Files: {files[0]}",
+        *(f" {file}" for file in files[1:]),
+        f"Copyright: {author}",
+        f"License: {name}",
+    ]
+    return "\n".join([*lines, *(f" {' '.join(line.split())}" for line in said)]) + "\n"
+
+
+def _part(site: Path, info: Path) -> Part:
+    metadata = HeaderParser().parsestr((info / "METADATA").read_text("utf-8"))
+    name, version = metadata["Name"], metadata["Version"]
+    texts = [path for path in sorted(info.rglob("*")) if path.is_file() and _is_license(path)]
+    return Part(
+        name,
+        version,
+        " ".join(_license(metadata).split())[:200],
+        " ".join((metadata["Author"] or metadata["Author-email"] or f"the authors of {name}").split()),
+        tuple(_top(site, info)),
+        tuple(path.relative_to(site).as_posix() for path in texts),
+    )
+
+
+def _is_license(path: Path) -> bool:
+    return path.name.lower().startswith(("licen", "copying", "notice")) or "licenses" in path.parts
+
+
+def _license(metadata: Message) -> str:
+    """The SPDX expression, else the first line of the license, else what it is classified as."""
+    classified = [text for text in metadata.get_all("Classifier", []) if text.startswith("License ::")]
+    first = next((line for line in (metadata["License"] or "").splitlines() if line.strip()), "")
+    known = [text.rpartition(" :: ")[2] for text in classified]
+    return metadata["License-Expression"] or " or ".join(known) or first or "not stated"
+
+
+def _top(site: Path, info: Path) -> Iterator[str]:
+    """What of ``site`` belongs to a distribution: by its name, and by the names in top_level.txt."""
+    top = info / "top_level.txt"
+    record = top.read_text("utf-8").split() if top.exists() else []
+    name = info.name.partition("-")[0]
+    for entry in sorted(site.iterdir()):
+        start = entry.name.partition(".")[0]
+        if entry == info or start in (*record, name) or entry.name == f"{name}.libs":
+            yield f"{entry.name}/*" if entry.is_dir() else entry.name

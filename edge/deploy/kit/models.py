@@ -1,0 +1,83 @@
+"""The networks of a kit: the bundle, checked and with its license, and the face detector."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge import bundle
+from edge.config import Config
+from edge.deploy.kit.packaged import HOME
+from edge.errors import BundleError, ConfigError
+from edge.faces.fetch import YUNET_BYTES, YUNET_NAME, YUNET_SHA256, cached_detector
+from edge.system.checked_file import FileRefused, read_checked
+
+DETECTOR = f"{HOME}/models/{YUNET_NAME}"
+YUNET_LICENSE = "MIT"  # of the OpenCV Zoo's face_detection_yunet
+_RESEARCH = re.compile(r"research|non-?commercial|demonstration only|\bNC\b", re.IGNORECASE)
+_MOST_BYTES = 1 << 34  # the bundle's own limits were judged before
+
+
+@dataclass(frozen=True)
+class Models:
+    """What the board runs."""
+
+    bundle: bundle.Bundle
+    files: dict[str, bytes]  # path below the board's root -> content
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is the bundle that comes with the program."""
+        return self.bundle.folder == bundle.REFERENCE
+
+    @property
+    def folder(self) -> str:
+        """Where a bundle of the user's lies on the board, "" for the reference."""
+        return "" if self.reference else f"/{HOME}/models/{_plain(self.bundle.manifest.name)}"
+
+
+def gather(config: Config, folder: Path | None, detector: Path | None, accepted: bool) -> Models:
+    """The bundle in ``folder`` (else the reference), every hash checked, and the detector's file.
+
+    BundleError for what was altered or is missing; ConfigError for weights that are for research only, unless
+    that was ``accepted``.
+    """
+    found = bundle.load(folder, limits=config.limits)
+    terms = found.manifest.license
+    if _RESEARCH.search(terms) and not accepted:
+        raise ConfigError(
+            f"the weights of {found.folder} are for {terms:.120}; "
+            "take a bundle of your own, or pass --accept-research-weights where that is what they are for"
+        )
+    files = {DETECTOR: _detector(detector)} if config.detector.kind != "haar" else {}
+    models = Models(found, files)
+    if models.folder:
+        for path in sorted(found.folder.iterdir()):
+            if path.is_file() and not path.name.startswith("."):
+                models.files[f"{models.folder[1:]}/{path.name}"] = _read(path)
+    return models
+
+
+def _detector(named: Path | None) -> bytes:
+    path = named or cached_detector()
+    if path is None:
+        raise BundleError(
+            "no face detector is there; run `emotion-edge fetch` once, or name it with --detector"
+        )
+    content = _read(path)
+    if len(content) != YUNET_BYTES or hashlib.sha256(content).hexdigest() != YUNET_SHA256:
+        raise BundleError(f"{path} is not the YuNet file {YUNET_NAME}; run `emotion-edge fetch`")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_checked(path, _MOST_BYTES, follow=True)
+    except FileRefused as error:
+        raise BundleError(f"{path} {error}; copy it again") from error
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "bundle"
