@@ -29,13 +29,13 @@ _BEAT_S = 1.0
 _MOST_WORDS = 600  # characters of an error
 
 
-def admit(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
+def admit(bundle: Bundle, precision: str, resting: bool = False, brief: bool = False) -> Verdict:
     """Load ``precision`` in a child with limits on memory and time, and compare it with golden.npz there.
 
-    ``resting``: the child rests after each step, so that a run beside it is not slowed down. A bundle without
-    golden.npz passes if its float32 network gives finite numbers. Raises BundleError if the network cannot be
-    loaded, crashes, takes too much, or is not what the manifest describes; EdgeError if no child can be
-    started.
+    ``resting``: the child rests after each step, so that a run beside it is not slowed down. ``brief``: only
+    the first eight sequences are compared, of the 64 that the export writes. A bundle without golden.npz
+    passes if its float32 network gives finite numbers. Raises BundleError if the network cannot be loaded,
+    crashes, takes too much, or is not what the manifest describes; EdgeError if no child can be started.
     """
     model, most_s = bundle.model(precision), bundle.limits.load_s
     request = {
@@ -44,6 +44,7 @@ def admit(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
         "limits": asdict(bundle.limits),
         "precision": precision,
         "resting": resting,
+        "brief": brief,
     }
     try:
         child = Background([sys.executable, *_COMMAND], json.dumps(request), _environment(), urgent=True)
@@ -61,6 +62,11 @@ def admit(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
         return _verdict(child, str(model))
     finally:
         child.stop(0)
+
+
+def admit_briefly(bundle: Bundle, precision: str) -> Verdict:
+    """As ``admit`` with ``brief``."""
+    return admit(bundle, precision, brief=True)
 
 
 def _ended(child: Background, most_s: float) -> bool:

@@ -40,7 +40,7 @@ _ALLOCATION = re.compile("allocate memory|bad_alloc|bad allocation")
 _BATCHES = (1, 2, 8)  # golden.npz runs in batches of eight
 
 
-def examine(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
+def examine(bundle: Bundle, precision: str, resting: bool = False, brief: bool = False) -> Verdict:
     """Load a network, run it on zeros, noise and golden.npz, and say how close it comes.
 
     Raises BundleError if it cannot be loaded, gives no finite numbers, or is not what the manifest describes.
@@ -51,7 +51,7 @@ def examine(bundle: Bundle, precision: str, resting: bool = False) -> Verdict:
             _try(engine, bundle, precision)
             if bundle.manifest.golden is None and precision == "fp32":
                 return Verdict(1.0, 0.0)
-            return reproduces(engine, bundle)
+            return reproduces(engine, bundle, brief)
     except (MemoryError, EdgeError) as error:
         # ONNX Runtime has no class of errors for it.
         if isinstance(error, EdgeError) and not _ALLOCATION.search(str(error.__cause__)):
@@ -86,7 +86,8 @@ def _answer() -> None:
     )
     precision = request["precision"]
     confine(bundle, precision)
-    print(json.dumps(verdict_fields(examine(bundle, precision, request["resting"]))))
+    verdict = examine(bundle, precision, request["resting"], request["brief"])
+    print(json.dumps(verdict_fields(verdict)))
 
 
 def _try(engine: Engine, bundle: Bundle, precision: str) -> None:

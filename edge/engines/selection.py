@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edge.bundle import Bundle
 from edge.config import Config, EngineConfig
 from edge.engines import improving as measuring
-from edge.engines.admission import Admit, admit
+from edge.engines.admission import Admit, admit, admit_briefly
 from edge.engines.backends import BACKENDS, BackendPart, tensorrt_fault
 from edge.engines.golden import Verdict, reproduces
 from edge.engines.machine_cache import passed_before, recall, remember_verdict
@@ -21,24 +21,30 @@ from edge.system.device import l4t
 log = logging.getLogger("edge")
 
 
-def engine(config: Config, bundle: Bundle, admitted: Admit = admit, improving: bool = False) -> Engine:
+def engine(
+    config: Config,
+    bundle: Bundle,
+    admitted: Admit = admit,
+    improving: bool = False,
+    briefly: Admit = admit_briefly,
+) -> Engine:
     """The engine for the chosen backend, which must reproduce golden.npz first.
 
     ``admitted`` tries a network on the processor, once on each machine: a child does, so that nothing that
     the network does wrong happens here. With ``improving``, a machine on which nothing has been measured yet
-    is measured during the run.
+    is measured during the run, with all golden outputs; so ``briefly`` does for the first seconds of the run.
     """
     backends = backends_here(config)
     kind, precision, threads = _wanted(config, bundle, backends)
     backend = _named(kind)
     if backend.serve is None:
-        first = _proven(backend, config, bundle, precision, threads, admitted)
-        if improving and _is_unknown(config, bundle, backends):
-            command = measuring.command(bundle, config.engine.kind)
-            return measuring.Improving(
-                first, command, lambda choice: load(config, bundle, choice, admitted), measuring.DELAY_S
-            )
-        return first
+        if not (improving and _is_unknown(config, bundle, backends)):
+            return _proven(backend, config, bundle, precision, threads, admitted)
+        first = _proven(backend, config, bundle, precision, threads, briefly, keep=False)
+        command = measuring.command(bundle, config.engine.kind)
+        return measuring.Improving(
+            first, command, lambda choice: load(config, bundle, choice, admitted), measuring.DELAY_S
+        )
     return backend.serve(config.engine, bundle, precision, _standby(config, bundle, admitted))
 
 
@@ -48,15 +54,21 @@ def load(config: Config, bundle: Bundle, choice: Choice, admitted: Admit = admit
 
 
 def prove(
-    backend: BackendPart, settings: EngineConfig, bundle: Bundle, precision: str, admitted: Admit = admit
+    backend: BackendPart,
+    settings: EngineConfig,
+    bundle: Bundle,
+    precision: str,
+    admitted: Admit = admit,
+    keep: bool = True,
 ) -> Verdict:
-    """Try a precision on a backend now, and store the verdict if this machine will need it again.
+    """Try a precision on a backend now, and ``keep`` the verdict if this machine will need it again.
 
     EdgeError if it does not run.
     """
     if backend.on_processor:
         verdict = admitted(bundle, precision)
-        remember_verdict(bundle, precision, verdict)
+        if keep:
+            remember_verdict(bundle, precision, verdict)
         return verdict
     with backend.load(settings, bundle, precision, 1) as engine:
         return reproduces(engine, bundle)
@@ -129,14 +141,20 @@ def traits(parts: Sequence[BackendPart]) -> list[str]:
 
 
 def _proven(
-    backend: BackendPart, config: Config, bundle: Bundle, precision: str, threads: int, admitted: Admit
+    backend: BackendPart,
+    config: Config,
+    bundle: Bundle,
+    precision: str,
+    threads: int,
+    admitted: Admit,
+    keep: bool = True,
 ) -> Engine:
     """The loaded engine; BundleError if it does not reproduce golden.npz."""
     if backend.on_processor:
         if not passed_before(bundle, precision):
             text = "the network of %s (%s) is new on this machine: checking graph, memory and golden outputs"
             log.info(text, bundle.manifest.name, precision)
-            _refuse(backend, precision, prove(backend, config.engine, bundle, precision, admitted))
+            _refuse(backend, precision, prove(backend, config.engine, bundle, precision, admitted, keep))
         return backend.load(config.engine, bundle, precision, threads)
     loaded: Engine = backend.load(config.engine, bundle, precision, threads)
     _refuse(backend, precision, reproduces(loaded, bundle))

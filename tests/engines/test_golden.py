@@ -41,6 +41,19 @@ def test_a_bundle_reproduces_its_own_golden_and_no_other(tmp_path: Path) -> None
     assert not reproduces(engine, with_golden(folder, crops=crops, logits=wrong)).passed
 
 
+def test_a_brief_comparison_takes_the_first_eight_sequences(tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "b")
+    engine = OrtEngine(bundle.load(folder).model("fp32"))
+    crops = np.random.default_rng(0).integers(0, 256, (19, 5, 8, 8), np.uint8)
+    logits = roll(engine, bundle.load(folder), crops)
+    for at, passes in ((8, True), (7, False)):
+        wrong = logits.copy()
+        wrong[at] *= -1
+        loaded = with_golden(folder, crops=crops, logits=wrong)
+        assert not reproduces(engine, loaded).passed
+        assert reproduces(engine, loaded, brief=True).passed is passes
+
+
 def with_golden(folder: Path, save=np.savez_compressed, **arrays) -> bundle.Bundle:
     """The tiny bundle with a golden.npz of these arrays."""
     save(folder / "golden.npz", **arrays)

@@ -18,6 +18,7 @@ from edge import bundle as bundles
 from edge import config_file
 from edge.engines import improving, machine_cache, measure_command, selection
 from edge.engines.backends import BACKENDS
+from edge.engines.golden import Verdict
 from edge.engines.improving import Improving
 from edge.engines.measure import Choice
 from edge.engines.ort import OrtEngine
@@ -173,6 +174,25 @@ def test_only_auto_without_a_stored_choice_is_measured(own_cache) -> None:
     traits = selection.traits(selection.backends_here(auto))
     machine_cache.remember(REFERENCE, Choice("onnxruntime", "fp32", 1, "because"), traits)
     assert isinstance(selection.engine(auto, REFERENCE, improving=True), OrtEngine)
+
+
+def test_a_part_of_golden_does_only_until_it_was_measured(own_cache) -> None:
+    """What a brief trial has found is not kept: the next start tries again, or has been measured with all."""
+
+    def tried(improving: bool) -> list[str]:
+        asked: list[str] = []
+
+        def note(kind: str):
+            return lambda *_: asked.append(kind) or Verdict(1.0, 0.0)
+
+        auto = config_file.load(None, ["engine.kind=onnxruntime"])
+        selection.engine(auto, REFERENCE, note("whole"), improving, note("brief"))
+        return asked
+
+    assert tried(improving=True) == ["brief"]
+    assert tried(improving=True) == ["brief"]
+    assert tried(improving=False) == ["whole"]
+    assert tried(improving=True) == [], "a whole trial holds from then on"
 
 
 def test_a_new_onnx_runtime_is_measured_again(own_cache, monkeypatch) -> None:
