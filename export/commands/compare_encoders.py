@@ -20,10 +20,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train and print one row per encoder."""
     from export.train import train
-    from export.train.networks import ENCODERS
+    from export.train.encoders import NAMED
 
     if args.epochs < 1:
         raise EdgeError(f"--epochs is {args.epochs}, expected 1 or more")
-    names = args.encoders or list(ENCODERS)
+    names = args.encoders or list(NAMED)
     check_encoders(names)
     train.compare_encoders(args.data, args.work, names, args.epochs)

@@ -105,9 +105,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def check_encoders(names: Sequence[str]) -> None:
-    """EdgeError that lists the encoders where one of ``names`` is none of them."""
-    from export.train.networks import ENCODERS
+    """EdgeError that lists the encoders where one of ``names`` neither names nor describes one."""
+    from export.train.encoders import parse
 
     for name in names:
-        if name not in ENCODERS:
-            raise EdgeError(f"unknown encoder {name!r}; choose from {', '.join(ENCODERS)}")
+        parse(name)

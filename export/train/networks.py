@@ -11,13 +11,13 @@ Belief Networks on CIFAR-10, 2010), because without one a few large activations 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardtanh
 
 from export.data.ferplus import LABELS
+from export.train.encoders import parse
 from export.train.heads import FAMILIES
 
 FACE = 48  # side of a crop in pixels
@@ -88,49 +88,40 @@ class ResidualBlock(nn.Module):
         return y
 
 
-BLOCKS = {"plain": PlainBlock, "residual": ResidualBlock}
+class SingleBlock(nn.Sequential):
+    """One 3x3 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(conv_bn(inputs, outputs, stride), BoundedReLU())
 
 
-@dataclass(frozen=True)
-class EncoderSpec:
-    """Block kind, stem (channels, kernel, stride) and per stage (channels, blocks, stride of the first)."""
-
-    block: str
-    stem: tuple[int, int, int]
-    stages: tuple[tuple[int, int, int], ...]
-
-
-ENCODERS = {
-    "plain-s": EncoderSpec("plain", (32, 3, 1), ((32, 1, 2), (64, 1, 2), (128, 1, 2), (256, 1, 2))),
-    "plain-m": EncoderSpec("plain", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
-    "residual-s": EncoderSpec("residual", (32, 3, 1), ((32, 1, 2), (64, 1, 2), (128, 1, 2), (256, 1, 2))),
-    "residual-m": EncoderSpec("residual", (32, 3, 1), ((48, 1, 2), (96, 1, 2), (192, 1, 2))),
-    "residual-l": EncoderSpec("residual", (32, 3, 1), ((48, 2, 2), (96, 2, 2), (192, 2, 2))),
-    "plain-strided": EncoderSpec("plain", (32, 5, 2), ((48, 1, 1), (96, 1, 2), (192, 1, 2))),
-    "residual-deep": EncoderSpec("residual", (24, 5, 2), ((32, 2, 1), (64, 2, 2), (128, 2, 2))),
-}
+BLOCKS = {"single": SingleBlock, "plain": PlainBlock, "residual": ResidualBlock}
 
 
 class FrameEncoder(nn.Module):
-    """A face ``(N,1,48,48)`` float32, standardized, to features ``(N,features)``."""
+    """A face ``(N,1,48,48)`` float32, standardized, to features ``(N,features)``.
 
-    def __init__(self, name: str) -> None:
+    ``text`` names or describes it, see ``export.train.encoders``.
+    """
+
+    def __init__(self, text: str) -> None:
         super().__init__()
-        spec = ENCODERS[name]
-        width, kernel, stride = spec.stem
-        side = FACE // stride
-        layers: list[nn.Module] = [conv_bn(1, width, stride, kernel), BoundedReLU()]
-        for channels, count, first_stride in spec.stages:
-            for index in range(count):
-                layers.append(BLOCKS[spec.block](width, channels, 1 if index else first_stride))
-                width = channels
-            side //= first_stride
+        spec = parse(text, FACE)
+        self.unshuffle = nn.PixelUnshuffle(spec.unshuffle) if spec.unshuffle > 1 else nn.Identity()
+        width = spec.channels
+        layers: list[nn.Module] = [
+            conv_bn(spec.unshuffle**2, width, spec.stride, spec.kernel),
+            BoundedReLU(),
+        ]
+        for block in spec.blocks:
+            layers.append(BLOCKS[block.kind](width, block.channels, block.stride))
+            width = block.channels
         self.layers = nn.Sequential(*layers)
-        self.features, self.side = width, side
+        self.features, self.side = width, spec.side(FACE)
 
     def maps(self, face: Tensor) -> Tensor:
         """Features per place ``(N,features,side,side)``."""
-        x: Tensor = self.layers(to_grid(face))
+        x: Tensor = self.layers(self.unshuffle(to_grid(face)))
         return x
 
     def forward(self, face: Tensor) -> Tensor:
