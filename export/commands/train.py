@@ -18,7 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_work(parser)
     parser.add_argument(
         "--encoder",
-        help="the convolutional part: plain-m (default), plain-strided, ...; a wrong name lists all",
+        help="the convolutional part: plain-m (default), plain-strided, ..., or a text such as "
+        "'s2 32 | 64,64 | 128,128'; a wrong name lists all",
     )
     parser.add_argument(
         "--family", help="kind of network: cnn, cnn-gru (default), cnn-lstm, ...; a wrong name lists all"
@@ -37,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--fine-tune", type=int, default=3, metavar="EPOCHS",
         help="final epochs that prepare the network for INT8 (default: 3; with 0 INT8 loses more)",
     )  # fmt: skip
+    add_teacher(parser)
     parser.add_argument(
         "--trial",
         action="store_true",
@@ -58,6 +60,31 @@ def add_work(parser: argparse.ArgumentParser) -> None:
         default=Path("work"),
         help="folder for checkpoints; a later call goes on there (default: %(default)s)",
     )
+
+
+def add_teacher(parser: argparse.ArgumentParser) -> None:
+    """--teacher and --taught, for a network that learns from another one."""
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FOLDER",
+        help="a bundle, or a folder with frames.pt, whose answers to each picture are learnt, too",
+    )
+    parser.add_argument(
+        "--taught", type=share, default=0.7, metavar="SHARE",
+        help="how much these answers count; the rest are the votes (default: %(default)s)",
+    )  # fmt: skip
+
+
+def share(text: str) -> float:
+    """Option type: above 0, up to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share above 0 and up to 1")
+    return value
 
 
 def add_clips(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +110,8 @@ def run(args: argparse.Namespace) -> None:
     from export.train.sequences import SequenceTrainingRecipe
 
     given = {"encoder": args.encoder, "epochs": args.epochs, "seed": args.seed}
-    frames = replace(FrameRecipe(), **{key: value for key, value in given.items() if value is not None})
+    given = {key: value for key, value in given.items() if value is not None}
+    frames = replace(FrameRecipe(), distil=args.taught, **given)
     check_encoders([frames.encoder])
     family = args.family or SequenceTrainingRecipe.family
     if family not in FAMILIES:
@@ -98,7 +126,7 @@ def run(args: argparse.Namespace) -> None:
     complete = train.train(
         args.data, args.work, args.out, frames, over_time, together_epochs=args.together,
         fine_tune_epochs=args.fine_tune, seeds=args.seeds, clips=args.clips, detector=args.detector,
-        trial=args.trial,
+        trial=args.trial, teacher=args.teacher,
     )  # fmt: skip
     if not complete:
         raise SystemExit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,6 +38,7 @@ class FrameRecipe:
     ema: float = 0.998  # per step; the averaged weights are the ones that are kept
     no_faces: float = 0.04  # share of pictures without a face, whose target is every class alike
     distil: float = 0.0  # share of the answers of other networks in the target
+    teacher: str = ""  # which network gives them for the very views that are shown, see teachers.py
     seed: int = 11
 
 
@@ -56,10 +57,12 @@ def batches(
     weights: npt.NDArray[np.float64],
     recipe: FrameRecipe,
     epoch: int,
+    teacher: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented faces (B,1,S,S) and targets (B,K), made ahead by threads.
 
-    A batch depends on seed, epoch, its number and the answers only.
+    A batch depends on seed, epoch, its number and the answers only: those to each still, or those that
+    ``teacher`` gives to the view. A picture without a face keeps its own target.
     """
     steps = len(images) // recipe.batch
     order = np.random.default_rng((recipe.seed, epoch)).choice(len(images), steps * recipe.batch, p=weights)
@@ -72,9 +75,15 @@ def batches(
             wanted = (1 - recipe.distil) * wanted + recipe.distil * answers[rows]
         shown = [nudge if rng.random() < recipe.calm else augment for _ in rows]
         crops = np.stack([show(images[row], rng) for show, row in zip(shown, rows, strict=True)])
-        for at in np.flatnonzero(rng.random(len(crops)) < recipe.no_faces):
-            crops[at], wanted[at] = no_face(crops[at], rng), 1 / wanted.shape[1]
-        return torch.from_numpy(normalize(crops, INPUT)), torch.from_numpy(wanted)
+        strange = np.flatnonzero(rng.random(len(crops)) < recipe.no_faces)
+        for at in strange:
+            crops[at] = no_face(crops[at], rng)
+        faces = torch.from_numpy(normalize(crops, INPUT))
+        if teacher:
+            told: npt.NDArray[np.float32] = teacher(faces).numpy()
+            wanted = (1 - recipe.distil) * wanted + recipe.distil * told
+        wanted[strange] = 1 / wanted.shape[1]
+        return faces, torch.from_numpy(wanted)
 
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as threads:
         ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,6 +41,15 @@ def save(path: Path, parts: Mapping[str, Any], recipe: object, epoch: int) -> No
     state = {name: part.state_dict() for name, part in parts.items()}
     torch.save({**state, "recipe": repr(recipe), "epoch": epoch}, content)
     atomic_write(path, content.getvalue())
+
+
+def averaged(path: Path) -> tuple[str, dict[str, Any]]:
+    """The encoder of a frame stage's checkpoint and its averaged weights; EdgeError where it is damaged."""
+    saved = _read(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+    found = re.search(r"encoder='([^']*)'", str(saved.get("recipe")))
+    if not found or "averaged" not in saved:
+        raise EdgeError(f"{path} is no checkpoint of a frame stage; pass the folder of one")
+    return found[1], saved["averaged"]
 
 
 def save_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:

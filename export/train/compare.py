@@ -32,8 +32,8 @@ def title() -> str:
     )
 
 
-def row(name: str, model: FrameClassifier, data: FerPlus, folder: Path) -> str:
-    """Accuracy, cost, one-thread times (median of alternating runs, batch 1) and loss by quantization."""
+def measured(model: FrameClassifier, data: FerPlus, folder: Path) -> dict[str, float]:
+    """Figures of the development fold, cost, and one-thread times (median of alternating runs, batch 1)."""
     dev = data.fold == 1
     images, labels = data.images[dev], majority(data.votes[dev])
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
@@ -42,16 +42,30 @@ def row(name: str, model: FrameClassifier, data: FerPlus, folder: Path) -> str:
     step = onnx.load(str(fp32))
     histograms = ranges.observe(step, (), [normalize(faces, INPUT)])
     write_int8(step, int8, ranges.summarize(histograms, "minmax"), "cpu")
-    acc, uar = accuracy(predict(model, images), labels)
     quantized = OrtEngine(int8, threads=1)
-    out = quantized.run({"face": normalize(images, INPUT)})["logits"]
-    loss = 100 * (acc - accuracy(out, labels)[0])
+    acc, uar = accuracy(predict(model, images), labels)
+    rounded, rounded_uar = accuracy(quantized.run({"face": normalize(images, INPUT)})["logits"], labels)
     slow, fast = _times(OrtEngine(fp32, threads=1), quantized)
-    macs = audit(fp32)["macs"] / 1e6
-    size = sum(p.numel() for p in model.parameters()) / 1e6
+    return {
+        "mmac": audit(fp32)["macs"] / 1e6,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "dev_faces": int((labels >= 0).sum()),
+        "accuracy": acc,
+        "uar": uar,
+        "int8_accuracy": rounded,
+        "int8_uar": rounded_uar,
+        "fp32_ms": slow,
+        "int8_ms": fast,
+    }
+
+
+def row(name: str, result: dict[str, float]) -> str:
+    """What ``measured`` found, under ``title``."""
+    acc, slow, fast = result["accuracy"], result["fp32_ms"], result["int8_ms"]
     return (
-        f"| {name} | {macs:.1f} | {size:.2f} M | {acc:.1%} | {uar:.1%} | {loss:+.1f} | "
-        f"{slow:.2f} | {fast:.2f} | {slow / fast:.2f} |"
+        f"| {name.replace('|', chr(92) + '|')} | {result['mmac']:.1f} | {result['parameters'] / 1e6:.2f} M "
+        f"| {acc:.1%} | {result['uar']:.1%} | {100 * (acc - result['int8_accuracy']):+.1f} "
+        f"| {slow:.2f} | {fast:.2f} | {slow / fast:.2f} |"
     )
 
 

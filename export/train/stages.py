@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from export.train.frames import answer, fine_tune, together, train_frames, train
 from export.train.networks import FrameClassifier, StreamingNetwork
 from export.train.seeds import Candidate
 from export.train.sequences import SequenceTrainingRecipe, fingerprint, train_sequences
+from export.train.teachers import Teacher
 
 
 def frame_networks(
@@ -26,15 +28,18 @@ def frame_networks(
     fine_tune_epochs: int,
     work: Path,
     train: Callable[..., FrameClassifier] = train_frames,
+    teacher: Teacher | None = None,
 ) -> list[tuple[FrameClassifier, Path]]:
     """A network by each of ``recipes``, which differ in their seed, and the folder of its last checkpoint.
 
-    First each learns from the votes. In ``together_epochs`` they then learn the mean answer of all
-    (Furlanello et al., Born-Again Neural Networks, ICML 2018, with an ensemble for the teacher).
+    First each learns from the votes, and from what ``teacher`` says of each view. In ``together_epochs`` they
+    then learn the mean answer of all (Furlanello et al., Born-Again Neural Networks, ICML 2018, with an
+    ensemble for the teacher).
     ``fine_tune_epochs`` of quantization-aware training come last. 0 leaves a stage out.
     """
     folders = [work / f"seed-{recipe.seed}" for recipe in recipes]
-    networks = [train(data, *each) for each in zip(recipes, folders, strict=True)]
+    first = partial(train, teacher=teacher) if teacher else train
+    networks = [first(data, *each) for each in zip(recipes, folders, strict=True)]
     if together_epochs:
         name = f"together-{fingerprint(*networks)}-{together_epochs}"
         answers = _answers(data, networks, work / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -38,12 +39,15 @@ from export.metrics import accuracy
 from export.parity.proof import STEPS, prove
 from export.parity.references import every_step
 from export.train.batches import INPUT, FrameRecipe
-from export.train.compare import row, title
+from export.train.compare import measured, row, title
+from export.train.encoders import NAMED, folder_name
 from export.train.frames import processor, together, train_frames
 from export.train.networks import StreamingNetwork
 from export.train.seeds import best, spread
 from export.train.sequences import SequenceTrainingRecipe
 from export.train.stages import frame_networks, with_heads
+from export.train.teachers import Teacher, load_teacher
+from export.train.teachers import name as teacher_name
 
 LICENSE = (
     "research and demonstration only: the training faces were collected from the web without an image licence"
@@ -66,22 +70,24 @@ def train(
     clips: Sequence[Path] = (),
     detector: str = "",
     trial: bool = False,
+    teacher: Path | None = None,
 ) -> bool:
     """Train all stages with checkpoints in ``work``, measure, and write the bundle to ``out``.
 
     The network is trained from ``seeds`` seeds, of which the one that is best on the development fold ships;
-    ``together_epochs`` and ``fine_tune_epochs`` are those of ``frame_networks``, ``clips`` and ``detector``
-    those of ``card.write``. A ``trial`` is measured on the development fold. Returns whether every precision
-    could be listed.
+    ``teacher`` answers beside the voters (``frames.distil`` of the target); ``together_epochs`` and
+    ``fine_tune_epochs`` are those of ``frame_networks``, ``clips`` and ``detector`` those of ``card.write``.
+    A ``trial`` is measured on the development fold. Returns whether every precision could be listed.
     """
     card.check_before(out, clips, detector)
     keep_large_buffers(2**31 - 1)
     data = ferplus.load(data_file, trial)
     _one_origin(work, data_file)
+    frames, teach = taught(frames, teacher)
     if together_epochs:
         frames = replace(frames, noisy_epochs=0)  # what rounding does is for the last stage to learn
     recipes = [replace(frames, seed=seed) for seed in range(frames.seed, frames.seed + seeds)]
-    trained = frame_networks(data, recipes, together_epochs, fine_tune_epochs, work)
+    trained = frame_networks(data, recipes, together_epochs, fine_tune_epochs, work, teacher=teach)
     candidates = [
         with_heads(data, recipe, network, replace(over_time, seed=recipe.seed), folder)
         for recipe, (network, folder) in zip(recipes, trained, strict=True)
@@ -119,6 +125,13 @@ def train(
     if not complete:
         print("a precision was left out; more --fine-tune epochs adapt the network", file=sys.stderr)
     return complete
+
+
+def taught(recipe: FrameRecipe, teacher: Path | None) -> tuple[FrameRecipe, Teacher | None]:
+    """``recipe`` with the teacher's share and name in it, and the teacher."""
+    if teacher is None:
+        return replace(recipe, distil=0.0), None
+    return replace(recipe, teacher=teacher_name(teacher)), load_teacher(teacher)
 
 
 def _one_origin(work: Path, data_file: Path) -> None:
@@ -186,15 +199,22 @@ def _export(folder: Path, model: StreamingNetwork, data: ferplus.FerPlus) -> Bun
     return add_precisions(Bundle(folder, manifest), step, table, list(FILES), data=labeled)
 
 
-def compare_encoders(data_file: Path, work: Path, names: list[str], epochs: int) -> None:
-    """Short, equal training of several encoders; one table row each on standard output."""
+def compare_encoders(
+    data_file: Path, work: Path, names: list[str], recipe: FrameRecipe, teacher: Path | None = None
+) -> None:
+    """Equal training of several encoders; one table row each on standard output, and in ``result.json``."""
     keep_large_buffers(2**31 - 1)
     data = ferplus.load(data_file)
     work = work / "encoders"
     _one_origin(work, data_file)
+    recipe, teach = taught(recipe, teacher)
     print(title())
     for name in names:
-        folder = work / f"{name}-{epochs}"
+        suffix = f"-taught-{recipe.teacher}" if teach else ""
+        folder = work / f"{folder_name(name)}-{recipe.epochs}{suffix}"
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = replace(FrameRecipe(), encoder=name, epochs=epochs, calm=0.0, no_faces=0.0)
-        print(row(name, train_frames(data, recipe, folder), data, folder), flush=True)
+        network = train_frames(data, replace(recipe, encoder=name), folder, teacher=teach)
+        result = measured(network, data, folder)
+        told = {"encoder": NAMED.get(name, name), **result, "recipe": asdict(recipe)}
+        atomic_write(folder / "result.json", f"{json.dumps(told, indent=1)}\n".encode())
+        print(row(name, result), flush=True)

@@ -209,10 +209,18 @@ def test_a_card_says_nothing_of_files_that_were_made_anew(made, tmp_path, capsys
 
 
 def test_encoders_are_compared(made, capsys) -> None:
+    from export.train.batches import FrameRecipe
     from export.train.train import compare_encoders
 
-    compare_encoders(made / "faces.npz", made / "compared", ["plain-s"], 2)
-    assert "| plain-s | 35.2 | 1.18 M |" in capsys.readouterr().out
+    recipe = FrameRecipe(epochs=2, no_faces=0.0, batch=64)
+    compare_encoders(made / "faces.npz", made / "compared", ["plain-s", "s2 8 | 16"], recipe)
+    said = capsys.readouterr().out
+    assert "| plain-s | 35.2 | 1.18 M |" in said
+    assert "| s2 8 \\| 16 | 0.2 |" in said
+    [file] = (made / "compared" / "encoders").glob("s2-8-16-2/result.json")
+    told = json.loads(file.read_text())
+    assert (told["encoder"], told["recipe"]["epochs"]) == ("s2 8 | 16", 2)
+    assert 0 <= told["int8_accuracy"] <= 1
 
 
 @pytest.mark.parametrize(
@@ -222,6 +230,7 @@ def test_encoders_are_compared(made, capsys) -> None:
         (["train", "--out", "bundle", "--together", "-1"], "--together is -1"),
         (["compare-encoders", "--epochs", "0"], "--epochs is 0"),
         (["compare-encoders", "plain-x"], "unknown encoder 'plain-x'"),
+        (["compare-encoders", "--calm", "2"], "--calm is 2"),
     ],
 )
 def test_a_setting_out_of_bounds_is_one_line(arguments, words: str, capsys) -> None:
