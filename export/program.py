@@ -17,6 +17,7 @@ from export.commands import (
     evaluate,
     face_check,
     fit,
+    frontier,
     inspection,
     quantize,
     sensitivity,
@@ -29,6 +30,7 @@ _COMMANDS = {
     "train": train, "card": card, "bundle": bundle, "quantize": quantize, "sensitivity": sensitivity,
     "engine": engine, "verify": verify, "evaluate": evaluate, "fit": fit, "inspect": inspection,
     "upgrade": upgrade, "compare-encoders": compare_encoders, "face-check": face_check,
+    "frontier": frontier,
 }  # fmt: skip
 
 
