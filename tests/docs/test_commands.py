@@ -28,6 +28,8 @@ PROGRAMS = {
 FOREIGN = {
     *(
         "make",
+        "chmod",
+        "ssh-keygen",
         "python",
         "python3",
         "pip",

@@ -21,6 +21,7 @@ import edge
 from edge.__main__ import main
 from edge.capture.demo import DemoSource
 from edge.config_file import Reader, read_toml
+from edge.deploy.kit import secret_file
 from edge.errors import EdgeError, RestartNeeded
 from edge.events import EstimateEvent
 
@@ -188,5 +189,8 @@ def test_settings_are_read(block: Block, tmp_path: Path) -> None:
         assert gate.read_budgets(path) == gate.Budgets(), "the page calls them the defaults"
     elif path.name == "export.toml":
         assert {"labels", "normalize", "step_hz", "window", "parts"} == set(read_toml(path))
+    elif path.name == "secrets.toml":
+        path.chmod(0o600)
+        assert secret_file.read(path)
     else:
         Reader().file(path)

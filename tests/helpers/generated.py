@@ -10,6 +10,7 @@ import boundaries
 
 from edge.capture.sources import SOURCES
 from edge.cli.config import code, reference
+from edge.deploy.kit.targets import TARGETS
 from edge.engines.backends import BACKENDS
 from edge.faces.detectors import DETECTORS
 from edge.parts import Part, markdown
@@ -24,6 +25,7 @@ PAGES = [
         "CONTRIBUTING.md",
         "docs/how-it-works.md",
         "docs/jetson.md",
+        "docs/kit.md",
         "docs/library.md",
         "docs/outputs.md",
         "docs/security.md",
@@ -50,6 +52,20 @@ def _layers() -> str:
     return "\n".join(["| Package | Layers |", "|---|---|", *rows])
 
 
+def _either(name: str) -> str:
+    return " or ".join(f"`{each}`" for each in name.split(" | "))
+
+
+def _targets() -> str:
+    rows = [
+        f"| `{row.name}` | {row.system} | {row.python} | {', '.join(_either(name) for name in row.depends)} "
+        f"| {'compared with the archive' if row.checked else 'from documentation'} |"
+        for row in TARGETS
+    ]
+    head = "| `--target` | System | Python | Of the system, beside Python | Names of packages |"
+    return "\n".join([head, "|---|---|---|---|---|", *rows])
+
+
 TABLES = {
     "sources": markdown(SOURCES, "Source", lambda part: code(part.address)),
     "detectors": markdown(DETECTORS, "Detector", _named),
@@ -57,6 +73,7 @@ TABLES = {
     "sinks": markdown(SINKS, "Output", lambda part: f"`--{part.name}`", "What it writes"),
     "layers": _layers(),
     "boundaries": boundaries.table(),
+    "targets": _targets(),
 }
 
 
