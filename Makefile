@@ -32,7 +32,7 @@ quick: lint ## a change in a minute: lint, types and the tests of what differs f
 test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYTHON=python3.10
 	$(RUNTIME)/bin/python -m pytest $(PARALLEL) -m "not export and not boards" $(PYTEST_ARGS)
 
-test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64, systemd (root, minutes); SHORT=1 leaves two out
+test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64, systemd (root, minutes); SHORT=1 leaves out what takes an hour
 	.venv/bin/python -m pytest -m "boards$(if $(SHORT), and not slow)"
 
 test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FULL=1 for the full counts

@@ -7,7 +7,6 @@ Python program; what that prints on standard output comes back through a console
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -66,7 +65,7 @@ def run(folder: Path, files: Mapping[str, Path], timeout: float = 170) -> tuple[
             shutil.copy(source, there)
     shutil.copy(kernel_and_root / "root.cpio", folder / "all.cpio")
     with (folder / "all.cpio").open("ab") as archive:
-        archive.write(_archived(over))
+        archive.write(rootfs.archived(over))
     command = [
         *MACHINE,
         *("-kernel", str(kernel_and_root / "vmlinuz"), "-initrd", str(folder / "all.cpio")),
@@ -82,7 +81,7 @@ def _build(folder: Path) -> None:
     root = folder / "root"
     rootfs.unpack_arm64(root, PACKAGES)
     shutil.copy(next(root.glob("boot/vmlinuz-*")), folder / "vmlinuz")
-    _keep_modules(root)
+    rootfs.keep_modules(root, MODULES)
     for wheel in _download(folder / "wheels"):
         zipfile.ZipFile(wheel).extractall(root / "opt/site")
     (root / "etc/udev/rules.d/59-serial.rules").write_text(RULE)
@@ -93,23 +92,9 @@ def _build(folder: Path) -> None:
     (root / "init").chmod(0o755)
     for path in (path for pattern in UNUSED for path in root.glob(pattern)):
         shutil.rmtree(path)
-    (folder / "root.cpio").write_bytes(_archived(root))
+    (folder / "root.cpio").write_bytes(rootfs.archived(root))
     for path in (root, folder / "wheels"):
         shutil.rmtree(path)
-
-
-def _keep_modules(root: Path) -> None:
-    """Of 100 MB of modules those that are used, in an index of their own."""
-    (modules,) = root.glob("usr/lib/modules/*")
-    index = ["depmod", "--basedir", str(root), modules.name]
-    subprocess.run(index, check=True)
-    show = ["modprobe", "--dirname", str(root), "--set-version", modules.name, "--show-depends", "--all"]
-    needed = subprocess.run([*show, *MODULES], check=True, capture_output=True, text=True).stdout.split()
-    used = {Path(word).resolve() for word in needed if "/kernel/" in word}
-    for path in modules.glob("kernel/**/*.ko*"):
-        if path.resolve() not in used:
-            path.unlink()
-    subprocess.run(index, check=True)
 
 
 def _download(folder: Path) -> list[Path]:
@@ -131,9 +116,3 @@ def _download(folder: Path) -> list[Path]:
     if done.returncode:
         raise rootfs.Offline(done.stderr.strip().splitlines()[-1])
     return sorted(folder.glob("*.whl"))
-
-
-def _archived(root: Path) -> bytes:
-    names = b"\0".join(os.fsencode(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    command = ["cpio", "--create", "--null", "--format=newc", "--owner=0:0", "--quiet"]
-    return subprocess.run(command, cwd=root, input=names, check=True, capture_output=True).stdout

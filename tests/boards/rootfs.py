@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BASE = ("python3", "python3-venv", "python3-numpy", "systemd", "systemd-sysv", "dbus", "udev")
-_UNSEEN = ("unshare", "--mount", "--propagation", "private")  # mounts of the command stay its own
+UNSEEN = ("unshare", "--mount", "--propagation", "private")  # mounts of the command stay its own
 _PASSED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _OFFLINE = (
     "Failed getting release file",
@@ -81,9 +81,9 @@ def with_packages(
         subprocess.run(["cp", "-a", "--reflink=auto", f"{base}/.", str(root)], check=True)
         apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
         if packages:
-            _checked(run(root, [*apt, "update"]))
-            _checked(run(root, [*apt, "install", "--no-install-recommends", "--yes", *packages]))
-            _checked(run(root, [*apt, "clean"]))
+            checked(run(root, [*apt, "update"]))
+            checked(run(root, [*apt, "install", "--no-install-recommends", "--yes", *packages]))
+            checked(run(root, [*apt, "clean"]))
         finish(root)
 
     return _made(f"trixie-amd64-{name}-{_digest([base.name, *packages, version])}", fill)
@@ -101,8 +101,8 @@ def unpack_arm64(root: Path, packages: Sequence[str]) -> None:
     is started by its path runs. Raises Offline where the archive cannot be reached.
     """
     options = ("--foreign", "--arch=arm64", "--variant=minbase", f"--include={','.join(packages)}")
-    command = [*_UNSEEN, "debootstrap", *options, "trixie", str(root)]
-    _checked(subprocess.run(command, capture_output=True, text=True))
+    command = [*UNSEEN, "debootstrap", *options, "trixie", str(root)]
+    checked(subprocess.run(command, capture_output=True, text=True))
     archives = root / "var/cache/apt/archives"
     for package in sorted(archives.glob("*.deb")):
         subprocess.run(["dpkg-deb", "--extract", str(package), str(root)], check=True)
@@ -115,9 +115,11 @@ def run(
     mounts: Mapping[Path, str] | None = None,
     environment: Mapping[str, str] | None = None,
     timeout: float = 900,
+    before: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run ``command`` inside ``root``, with folders of the host shown read-only at the given paths.
 
+    ``before``: a program of the host that starts it, such as ``unshare --net``.
     The environment is a clean one: settings of the host's pip or Python would break what runs inside.
     """
     inside = {
@@ -130,22 +132,57 @@ def run(
     binds = [text for outer, inner in (mounts or {}).items() for text in (str(outer), inner)]
     variables = [f"{name}={value}" for name, value in inside.items()]
     return subprocess.run(
-        [*_UNSEEN, "sh", "-c", _ENTER, "enter", str(root), *binds, "--", "env", "-i", *variables, *command],
+        [
+            *before,
+            *UNSEEN,
+            "sh",
+            "-c",
+            _ENTER,
+            "enter",
+            str(root),
+            *binds,
+            "--",
+            "env",
+            "-i",
+            *variables,
+            *command,
+        ],
         capture_output=True,
         text=True,
         timeout=timeout,
     )
 
 
+def keep_modules(root: Path, names: Sequence[str]) -> None:
+    """Of 100 MB of a kernel's modules those that ``names`` need, in an index of their own."""
+    (modules,) = root.glob("usr/lib/modules/*")
+    index = ["depmod", "--basedir", str(root), modules.name]
+    subprocess.run(index, check=True)
+    show = ["modprobe", "--dirname", str(root), "--set-version", modules.name, "--show-depends", "--all"]
+    needed = subprocess.run([*show, *names], check=True, capture_output=True, text=True).stdout.split()
+    used = {Path(word).resolve() for word in needed if "/kernel/" in word}
+    for path in modules.glob("kernel/**/*.ko*"):
+        if path.resolve() not in used:
+            path.unlink()
+    subprocess.run(index, check=True)
+
+
+def archived(root: Path) -> bytes:
+    """``root`` as the cpio archive that a kernel unpacks at its start."""
+    names = b"\0".join(os.fsencode(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    command = ["cpio", "--create", "--null", "--format=newc", "--owner=0:0", "--quiet"]
+    return subprocess.run(command, cwd=root, input=names, check=True, capture_output=True).stdout
+
+
 def _bootstrap(root: Path) -> None:
     # debootstrap mounts /proc, and leaves it mounted when it is killed.
     options = ("--arch=amd64", "--variant=minbase", f"--include={','.join(BASE)}")
     done = subprocess.run(
-        [*_UNSEEN, "debootstrap", *options, "trixie", str(root)],
+        [*UNSEEN, "debootstrap", *options, "trixie", str(root)],
         capture_output=True,
         text=True,
     )
-    _checked(done)
+    checked(done)
 
 
 def _made(name: str, fill: Callable[[Path], None]) -> Path:
@@ -168,7 +205,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _checked(done: subprocess.CompletedProcess[str]) -> None:
+def checked(done: subprocess.CompletedProcess[str]) -> None:
+    """Raise Offline or RuntimeError, with its words, where a command has failed."""
     if done.returncode == 0:
         return
     said = (done.stdout + done.stderr).strip()
