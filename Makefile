@@ -14,7 +14,7 @@ PARALLEL := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick test-runtime test-boards test-faults test-signals test-fuzz test-fuzz-planted test-mutants test-networks test-keras judge gstreamer docs audit dist lint format clean python
+.PHONY: help demo test quick test-runtime test-boards test-power-cuts test-faults test-signals test-fuzz test-fuzz-planted test-mutants test-networks test-keras judge gstreamer docs audit dist lint format clean python
 
 help: ## this list
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -34,6 +34,9 @@ test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYT
 
 test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64, systemd (root, minutes); SHORT=1 leaves out what takes an hour
 	.venv/bin/python -m pytest -m "boards$(if $(SHORT), and not slow)"
+
+test-power-cuts: .venv/$(STAMP) ## the power of an emulated board is cut 20 times in an installation, 20 in an upgrade (root, hours); COUNT=2 for fewer
+	.venv/bin/python tests/boards/power_cuts.py $(if $(COUNT),--count $(COUNT))
 
 test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FULL=1 for the full counts
 	.venv/bin/python tests/faults.py $(if $(FULL),--full)
