@@ -28,7 +28,7 @@ FAULTS = [
      "copies", "warning", "several OpenCV"),
     (PC, {f"usr/lib/python3/dist-packages/{name}-1.23.2.dist-info/METADATA": ""
           for name in ("onnxruntime", "onnxruntime_gpu")}, "copies", "warning", "onnxruntime-gpu"),
-    (PC, {"etc/systemd/system/emotion-edge.service": "[Service]\nExecStart=/bin/x\n"},
+    (PC, {"etc/systemd/system/emotion-edge.service": "[Service]\nExecStart=/bin/python3 -I -m edge run\n"},
      "telemetry", "note", "does not set"),
     (PC, {"etc/group": "root:x:0:\n"}, "groups", "warning", "no group video"),
     (PC, {"usr/lib/udev/rules.d/50-udev-default.rules": '# SUBSYSTEM=="video4linux", GROUP="video"\n'},

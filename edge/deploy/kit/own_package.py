@@ -51,4 +51,5 @@ def _metadata() -> str:
         raise EdgeError(
             f"the installation says version {installed.version}, the program {__version__}; install it again"
         )
-    return (installed.read_text("METADATA") or "").partition("\n\n")[0] + "\n"
+    text = installed.read_text("METADATA") or installed.read_text("PKG-INFO") or ""  # a wheel's, a checkout's
+    return text.partition("\n\n")[0] + "\n"
