@@ -19,7 +19,7 @@ import pytest
 import rootfs
 
 from edge.config import Config, SourceConfig
-from edge.deploy.units import SERVICE, units
+from edge.deploy.units import SERVICE, Board, units
 
 pytestmark = pytest.mark.boards
 
@@ -54,7 +54,7 @@ def overlay(folder: Path) -> dict[str, Path]:
     """The files of this run by their places in the machine."""
     (folder / "etc").mkdir()
     (folder / "etc/group").write_text("video:x:44:\n")  # as the machine has it
-    texts = units(Config(source=SourceConfig(address="/dev/video0")), ["python"], [], 150, root=folder)
+    texts = units(Config(source=SourceConfig(address="/dev/video0")), ["python"], [], 150, Board.of(folder))
     ours, replaced = re.subn(
         "(?m)^ExecStart=.*$", f"ExecStart={PROGRAM} service /var/lib/emotion-edge/seen.json", texts[SERVICE]
     )

@@ -47,7 +47,7 @@ class Target:
         after = f"{self.python[:2]}{int(self.python[2:]) + 1}"
         system = [
             f"python3 (>= {self.python}~)", f"python3 (<< {after}~)", f"python{self.python}",
-            f"libc6 (>= 2.{self.glibc})", "libgcc-s1", "libstdc++6",
+            f"libc6 (>= 2.{self.glibc})", "libgcc-s1", "libstdc++6", "zlib1g",
         ]  # fmt: skip
         others = [name for names in self.sources.values() for name in names if name not in needed]
         return [*system, *self.depends, *needed], [*others, *self.recommends]
