@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge import bundle
 from edge.config import Config
 from edge.deploy.kit.packaged import HOME
+from edge.engines.backends import BACKENDS
 from edge.errors import BundleError, ConfigError
-from edge.faces.fetch import YUNET_BYTES, YUNET_NAME, YUNET_SHA256, cached_detector
+from edge.faces.detectors import DETECTORS, model_for
+from edge.faces.fetch import YUNET_BYTES, YUNET_NAME, YUNET_SHA256
 from edge.system.checked_file import FileRefused, read_checked
 
 DETECTOR = f"{HOME}/models/{YUNET_NAME}"
@@ -39,19 +41,23 @@ class Models:
 
 
 def gather(config: Config, folder: Path | None, detector: Path | None, accepted: bool) -> Models:
-    """The bundle in ``folder`` (else the reference), every hash checked, and the detector's file.
+    """The bundle in ``folder`` and the detector's file, every hash checked.
 
-    BundleError for what was altered or is missing; ConfigError for weights that are for research only, unless
-    that was ``accepted``.
+    Without names here, they are what the settings name, else the reference and the file that ``fetch`` got.
+    BundleError for what was altered or is missing; ConfigError for a part that is unknown, and for weights
+    that are for research only, unless that was ``accepted``.
     """
+    if folder is None and config.bundle.path:
+        folder = Path(config.bundle.path)
     found = bundle.load(folder, limits=config.limits)
+    _refuse_unknown(config, found)
     terms = found.manifest.license
     if _RESEARCH.search(terms) and not accepted:
         raise ConfigError(
             f"the weights of {found.folder} are for {terms:.120}; "
             "take a bundle of your own, or pass --accept-research-weights where that is what they are for"
         )
-    files = {DETECTOR: _detector(detector)} if config.detector.kind != "haar" else {}
+    files = {DETECTOR: _detector(config, found, detector)} if config.detector.kind != "haar" else {}
     models = Models(found, files)
     if models.folder:
         for path in sorted(found.folder.iterdir()):
@@ -60,8 +66,24 @@ def gather(config: Config, folder: Path | None, detector: Path | None, accepted:
     return models
 
 
-def _detector(named: Path | None) -> bytes:
-    path = named or cached_detector()
+def _refuse_unknown(config: Config, found: bundle.Bundle) -> None:
+    """ConfigError for a name that the board would refuse, whatever machine it is."""
+    for key, given, parts in (
+        ("detector.kind", config.detector.kind, DETECTORS),
+        ("engine.kind", config.engine.kind, BACKENDS),
+    ):
+        known = ("auto", *(part.name for part in parts))
+        if given not in known:
+            raise ConfigError(f"{key} is {given!r:.60}, expected one of {', '.join(known)}")
+    if config.bundle.precision != "auto":
+        found.model(config.bundle.precision)
+
+
+def _detector(config: Config, found: bundle.Bundle, named: Path | None) -> bytes:
+    settings = config.detector
+    if settings.model == f"/{DETECTOR}":  # settings that a kit had written
+        settings = replace(settings, model="")
+    path = named or model_for(settings, found.folder)
     if path is None:
         raise BundleError(
             "no face detector is there; run `emotion-edge fetch` once, or name it with --detector"
