@@ -27,13 +27,20 @@ def write(folder: Path, target: Target) -> Path:
 
 
 def one(folder: Path, name: str, version: str, tag: str) -> Path:
-    """One wheel with a module, a script and a license."""
+    """One wheel with a module, a script, a license, and files whose names do not say whose they are."""
     path, info = folder / f"{name}-{version}-{tag}.whl", f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": f"VERSION = {version!r}\nSOME = {{'a', 'b', 'c', 'd', 'e'}}\n",
+        f"{name}/NOTICE": "nothing\n",
+        f"{name}-{version}.data/scripts/{name}-tool": "#!python\n",
+        f"{name}-{version}.data/purelib/of_{name}.py": "",
+        f"other_{name[:4]}.pth": "",
+        f"{info}/METADATA": METADATA.format(name=name, version=version),
+        f"{info}/WHEEL": WHEEL.format(tag=tag),
+        f"{info}/LICENSE": "MIT License\n",
+        f"{info}/RECORD": "",
+    }
     with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr(f"{name}/__init__.py", f"VERSION = {version!r}\n")
-        wheel.writestr(f"{name}-{version}.data/scripts/{name}-tool", "#!python\n")
-        wheel.writestr(f"{info}/METADATA", METADATA.format(name=name, version=version))
-        wheel.writestr(f"{info}/WHEEL", WHEEL.format(tag=tag))
-        wheel.writestr(f"{info}/LICENSE", "MIT License\n")
-        wheel.writestr(f"{info}/RECORD", "")
+        for inside, text in files.items():
+            wheel.writestr(inside, text)
     return path

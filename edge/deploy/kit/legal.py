@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+import re
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.message import Message
@@ -46,12 +48,12 @@ class Part:
     texts: tuple[str, ...]  # its license files, below site-packages
 
 
-def parts(site: Path) -> list[Part]:
-    """All distributions in ``site``, by name."""
-    return [_part(site, info) for info in sorted(site.glob("*.dist-info"))]
+def parts(site: Path, wheels: Sequence[Path]) -> list[Part]:
+    """The distributions of ``wheels``, which lie unpacked in ``site``, by name."""
+    return sorted((_part(site, wheel) for wheel in wheels), key=lambda part: part.name)
 
 
-def copyright_file(site: Path, inside: str, models: Models) -> str:
+def copyright_file(site: Path, inside: str, models: Models, wheels: Sequence[Path]) -> str:
     """debian/copyright (DEP 5) of the package; ``inside`` is where ``site`` lies on the board."""
     stanzas = [
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
@@ -64,12 +66,11 @@ def copyright_file(site: Path, inside: str, models: Models) -> str:
         stanzas.append(
             _stanza([DETECTOR], "Shiqi Yu and contributors of the OpenCV Zoo", YUNET_LICENSE, [_MIT])
         )
-    for part in parts(site):
-        if part.name != "emotion-edge":
-            files = [f"{inside}/{name}" for name in part.files]
-            said = [f"{part.name} {part.version}: {part.license}"]
-            said += [f"The full text: /{inside}/{name}" for name in part.texts]
-            stanzas.append(_stanza(files, part.author, f"{part.name}-license", said))
+    for part in parts(site, wheels):
+        files = [f"{inside}/{name}" for name in part.files]
+        said = [f"{part.name} {part.version}: {part.license}"]
+        said += [f"The full text: /{inside}/{name}" for name in part.texts]
+        stanzas.append(_stanza(files, part.author, f"{part.name}-license", said))
     return "\n".join([*stanzas, _APACHE])
 
 
@@ -98,22 +99,35 @@ def _stanza(files: Sequence[str], author: str, name: str, said: Sequence[str]) -
     return "\n".join([*lines, *(f" {' '.join(line.split())}" for line in said)]) + "\n"
 
 
-def _part(site: Path, info: Path) -> Part:
-    metadata = HeaderParser().parsestr((info / "METADATA").read_text("utf-8"))
+def _part(site: Path, wheel: Path) -> Part:
+    files = _installed(wheel)
+    info = next(name for name in files if name.endswith(".dist-info/METADATA"))
+    metadata = HeaderParser().parsestr((site / info).read_text("utf-8"))
     name, version = metadata["Name"], metadata["Version"]
-    texts = [path for path in sorted(info.rglob("*")) if path.is_file() and _is_license(path)]
+    tops = sorted({file.split("/")[0] + ("/*" if "/" in file else "") for file in files})
     return Part(
         name,
         version,
         " ".join(_license(metadata).split())[:200],
         " ".join((metadata["Author"] or metadata["Author-email"] or f"the authors of {name}").split()),
-        tuple(_top(site, info)),
-        tuple(path.relative_to(site).as_posix() for path in texts),
+        tuple(tops),
+        tuple(file for file in files if _is_license(file)),
     )
 
 
-def _is_license(path: Path) -> bool:
-    return path.name.lower().startswith(("licen", "copying", "notice")) or "licenses" in path.parts
+def _installed(wheel: Path) -> list[str]:
+    """The files of a wheel that go into site-packages, sorted; a module need not bear its name."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    moved = [re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", name) for name in names]
+    return sorted(name for name in moved if not name.split("/")[0].endswith(".data"))
+
+
+def _is_license(file: str) -> bool:
+    """Whether it is a text of the law, in dist-info or at the top of a package."""
+    *folders, name = file.lower().split("/")
+    beside = len(folders) == 1 and name.startswith(("licen", "copying", "notice", "thirdparty"))
+    return beside or folders[1:2] == ["licenses"]
 
 
 def _license(metadata: Message) -> str:
@@ -122,14 +136,3 @@ def _license(metadata: Message) -> str:
     first = next((line for line in (metadata["License"] or "").splitlines() if line.strip()), "")
     known = [text.rpartition(" :: ")[2] for text in classified]
     return metadata["License-Expression"] or " or ".join(known) or first or "not stated"
-
-
-def _top(site: Path, info: Path) -> Iterator[str]:
-    """What of ``site`` belongs to a distribution: by its name, and by the names in top_level.txt."""
-    top = info / "top_level.txt"
-    record = top.read_text("utf-8").split() if top.exists() else []
-    name = info.name.partition("-")[0]
-    for entry in sorted(site.iterdir()):
-        start = entry.name.partition(".")[0]
-        if entry == info or start in (*record, name) or entry.name == f"{name}.libs":
-            yield f"{entry.name}/*" if entry.is_dir() else entry.name

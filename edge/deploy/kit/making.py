@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +13,7 @@ from edge.deploy.kit import (
     bytecode,
     legal,
     models,
+    out_folder,
     own_package,
     package,
     packaged,
@@ -28,13 +26,8 @@ from edge.deploy.kit.maintainer import scripts
 from edge.deploy.kit.packaged import HOME, SETTINGS
 from edge.deploy.kit.programs import Programs
 from edge.deploy.kit.targets import Target
-from edge.errors import ConfigError
 from edge.system.steps import Steps
 from edge.version import RELEASED, __version__
-
-LOCK = "wheels.lock"
-_OURS = (LOCK, "README.md", proofs.SBOM, proofs.SUMS, proofs.SIGNATURE, proofs.SIGNERS)
-_LEAST_BYTES = 1 << 30  # what lies unpacked while the package is made, and the package
 
 
 @dataclass(frozen=True)
@@ -75,8 +68,10 @@ def make(order: Order, steps: Steps, dry_run: bool = False) -> Path | None:
     reader = settings.read(order.settings)
     source = reader.config.source.address
     out = Path(os.path.abspath(order.out))
-    refuse_other(out)
-    with _beside(out) as part:
+    out_folder.refuse_other(out)
+    package.ready()
+    proofs.ready(order.key)
+    with out_folder.beside(out) as part:
         programs = Programs(part, dry_run)
         python = bytecode.find(order.target.python, order.compile_with, programs) if order.bytecode else ""
         found = models.gather(reader.config, order.bundle, order.detector, order.accepted)
@@ -87,7 +82,7 @@ def make(order: Order, steps: Steps, dry_run: bool = False) -> Path | None:
         site = root / HOME / f"lib/python{order.target.python}/site-packages"
         steps.begin("unpacking them")
         wheels.unpack(order.target, taken, site, programs)
-        _fill(root, site, order, reader, found, full_version)
+        _fill(root, site, taken, order, reader, found, full_version)
         if python:
             steps.begin(f"compiling for Python {order.target.python}")
             bytecode.compile_modules(root, root / HOME, python, programs)
@@ -98,7 +93,7 @@ def make(order: Order, steps: Steps, dry_run: bool = False) -> Path | None:
         package.pack(root, deb, epoch(), programs)
         steps.begin("listing its parts")
         proofs.write_sbom(site, kit / proofs.SBOM, epoch(), programs)
-        (kit / LOCK).write_text(wheels.lock(taken), "utf-8")
+        (kit / out_folder.LOCK).write_text(wheels.lock(taken), "utf-8")
         license_ = found.bundle.manifest.license
         text = proofs.page(order.target, deb, source, license_, order.key is not None)
         (kit / "README.md").write_text(text, "utf-8")
@@ -112,23 +107,19 @@ def make(order: Order, steps: Steps, dry_run: bool = False) -> Path | None:
             return None
         for path in kit.iterdir():
             path.chmod(0o644)
-        _put(kit, out)
+        out_folder.put(kit, out)
     return out
 
 
-def refuse_other(out: Path) -> None:
-    """ConfigError if ``out`` exists and is no kit, which would be replaced."""
-    if not out.exists() and not out.is_symlink():
-        return
-    names = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
-    other = [name for name in names if name not in _OURS and not name.endswith(".deb")]
-    if other or not out.is_dir() or out.is_symlink():
-        raise ConfigError(
-            f"{out} is no kit (it holds {', '.join(other[:3]) or 'a link'}); name another folder with -o"
-        )
-
-
-def _fill(root: Path, site: Path, order: Order, reader: Reader, found: models.Models, version: str) -> None:
+def _fill(
+    root: Path,
+    site: Path,
+    taken: Sequence[Path],
+    order: Order,
+    reader: Reader,
+    found: models.Models,
+    version: str,
+) -> None:
     """Everything but the wheels, the bytecode and DEBIAN/."""
     tree.link(root, f"{HOME}/bin/python3", f"/usr/bin/python{order.target.python}")
     tree.put(root, f"{HOME}/pyvenv.cfg", _VENV.format(version=order.target.python).encode())
@@ -142,7 +133,7 @@ def _fill(root: Path, site: Path, order: Order, reader: Reader, found: models.Mo
     for file in packaged.files(reader.config, packaged.target_board(order.target.jetson)):
         tree.put(root, file.path, file.data, file.mode)
     documents = {
-        "doc/emotion-edge/copyright": legal.copyright_file(site, inside, found).encode(),
+        "doc/emotion-edge/copyright": legal.copyright_file(site, inside, found, taken).encode(),
         "doc/emotion-edge/changelog.Debian.gz": legal.changelog(version, order.target.system, epoch()),
         "lintian/overrides/emotion-edge": legal.OVERRIDES.encode(),
         "man/man1/emotion-edge.1.gz": legal.packed(order.manual),
@@ -163,30 +154,6 @@ def _control(root: Path, target: Target, reader: Reader, version: str) -> None:
     conffiles = [path.relative_to(root).as_posix() for path in tree.entries(root / "etc") if path.is_file()]
     maintainer = dict(scripts(packaged.enabled(reader.config, board)))
     package.write_control(root, target, version, reader.config.source.address, maintainer, conffiles)
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder on the disk of ``out``, gone at the end."""
-    if not out.parent.is_dir():
-        raise ConfigError(f"{out.parent} is not a folder; make it first, or name another one with -o")
-    free = shutil.disk_usage(out.parent).free
-    if free < _LEAST_BYTES:
-        raise ConfigError(
-            f"{out.parent} has {free / 1e6:.0f} MB free, a kit needs {_LEAST_BYTES / 1e6:.0f}; "
-            "free some, or name a folder on another disk with -o"
-        )
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as part:
-        yield Path(part)
-
-
-def _put(kit: Path, out: Path) -> None:
-    """The finished folder in its place; a kit that was there before goes."""
-    kit.chmod(0o755)
-    if out.is_dir():
-        before = kit.with_name("before")
-        out.rename(before)
-    kit.rename(out)
 
 
 def date() -> str:

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from edge.deploy.kit import tree
 from edge.deploy.kit.legal import MAINTAINER
-from edge.deploy.kit.programs import Programs
+from edge.deploy.kit.programs import Programs, need
 from edge.deploy.kit.targets import Target
 from edge.errors import ConfigError
 
 _INSTALL = "install it: sudo apt install dpkg"
 _LEVEL = "10"  # of zstd, on two cores: 5 s more than the least, for a tenth of the size
+
+
+def ready() -> None:
+    """DependencyError without dpkg-deb."""
+    need("dpkg-deb", _INSTALL)
 
 
 def version(own: str, revision: str) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.errors import DependencyError, EdgeError
+
+_FULL = os.strerror(errno.ENOSPC)
+
+
+def full(folder: Path) -> str:
+    """What to say of a disk on which nothing more has room."""
+    return f"{_FULL} in {folder.parent}; free some, or name a folder on another disk with -o"
 
 
 class ProgramFailed(EdgeError):
@@ -17,6 +26,12 @@ class ProgramFailed(EdgeError):
     def __init__(self, message: str, said: str) -> None:
         super().__init__(message)
         self.said = said
+
+
+def need(name: str, install: str) -> None:
+    """DependencyError if no program of that name is there; before work that would be for nothing."""
+    if not shutil.which(name):
+        raise DependencyError(f"{name} is not there; {install}")
 
 
 class Programs:
@@ -37,7 +52,7 @@ class Programs:
         """Its standard output.
 
         ``environment`` is added to this program's own. ``install`` is how to get it: DependencyError if it is
-        not there. ProgramFailed, an EdgeError, if it fails.
+        not there. ProgramFailed, an EdgeError, if it fails, but for a full disk.
         """
         command = [str(word) for word in words]
         self.tell(command)
@@ -49,6 +64,8 @@ class Programs:
             )  # fmt: skip
         except OSError as error:
             raise DependencyError(f"{command[0]} cannot be run ({error.strerror}); {install}") from error
+        if done.returncode and _FULL in done.stderr + done.stdout:
+            raise EdgeError(f"{Path(command[0]).name} failed: {full(self._folder)}")
         if done.returncode:
             lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
             last = lines[-1] if lines else f"exit code {done.returncode}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edge.deploy.kit.programs import Programs
+from edge.deploy.kit.programs import Programs, need
 from edge.deploy.kit.targets import Target
 from edge.errors import ConfigError, EdgeError, require
 from edge.system.hashing import sha256
@@ -15,9 +15,20 @@ SBOM, SUMS, SIGNATURE, SIGNERS = "sbom.cdx.json", "SHA256SUMS", "SHA256SUMS.sig"
 _OPENSSH = "install OpenSSH: sudo apt install openssh-client"
 
 
+def ready(key: Path | None) -> None:
+    """DependencyError or ConfigError if something is missing to list the parts and to sign with ``key``."""
+    require("cyclonedx_py", "pip install 'emotion-edge[kit]'")
+    if key is None:
+        return
+    need("ssh-keygen", _OPENSSH)
+    if not key.is_file():
+        raise ConfigError(f"--key {key} is no file; make a key with ssh-keygen -t ed25519 -f {key}")
+    if key.suffix == ".pub":
+        raise ConfigError(f"--key {key} is the public half; give the private one, {key.with_suffix('')}")
+
+
 def write_sbom(site: Path, file: Path, epoch: int, programs: Programs) -> None:
     """A CycloneDX 1.6 list of the distributions in ``site``, judged by CycloneDX's own schema."""
-    require("cyclonedx_py", "pip install 'emotion-edge[kit]'")
     # It asks an interpreter for its path; the board's own does not run on this machine.
     answer = file.with_name("python-of-the-kit")
     answer.write_text(f"#!/bin/sh\necho '[\"{site}\"]'\n", "utf-8")
@@ -47,10 +58,6 @@ def sums(folder: Path) -> str:
 
 def sign(folder: Path, key: Path, programs: Programs) -> None:
     """Sign SHA256SUMS with an SSH key, and write down which key that is, as OpenSSH takes it."""
-    if not key.is_file():
-        raise ConfigError(f"--key {key} is no file; make a key with ssh-keygen -t ed25519 -f {key}")
-    if key.suffix == ".pub":
-        raise ConfigError(f"--key {key} is the public half; give the private one, {key.with_suffix('')}")
     public = programs.run(["ssh-keygen", "-y", "-f", key], _OPENSSH).split()
     if len(public) < 2:
         raise EdgeError(f"{key} is no SSH key; make one with ssh-keygen -t ed25519")
