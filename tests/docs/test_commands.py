@@ -29,6 +29,7 @@ FOREIGN = {
     *(
         "make",
         "chmod",
+        "sha256sum",
         "ssh-keygen",
         "python",
         "python3",
