@@ -25,6 +25,8 @@ OVERRIDES = """\
 # The libraries come as their makers' wheels, which were tested as they are, each with copies of its own.
 emotion-edge: embedded-library *
 emotion-edge: unstripped-binary-or-object *
+# NumPy's module of LAPACK, for Python 3.10, needs nothing of libc by itself.
+emotion-edge: library-not-linked-against-libc *
 # The environment is no part of the system's Python, whose tools would compile modules at the installation:
 # no board compiles anything, and a root that is read-only starts as fast.
 emotion-edge: package-installs-python-pycache-dir *
