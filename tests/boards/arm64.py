@@ -52,8 +52,7 @@ def root(suite: str) -> Path:
 
 def copy_of(suite: str, folder: Path) -> Path:
     """A root of one's own, as ``folder``."""
-    subprocess.run(["cp", "-a", "--reflink=auto", str(root(suite)), str(folder)], check=True)
-    return folder
+    return rootfs.copy(root(suite), folder)
 
 
 @contextmanager

@@ -69,8 +69,7 @@ def disk(root: Path, image: Path, size: str = "2G") -> Path:
 
 def copy_of_root(folder: Path) -> Path:
     """A root of one's own, as ``folder``."""
-    subprocess.run(["cp", "-a", "--reflink=auto", str(base() / "root"), str(folder)], check=True)
-    return folder
+    return rootfs.copy(base() / "root", folder)
 
 
 def unpack(root: Path, deb: Path) -> None:

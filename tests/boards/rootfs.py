@@ -78,7 +78,7 @@ def with_packages(
     base = trixie_amd64()
 
     def fill(root: Path) -> None:
-        subprocess.run(["cp", "-a", "--reflink=auto", f"{base}/.", str(root)], check=True)
+        copy(base, root)
         apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
         if packages:
             checked(run(root, [*apt, "update"]))
@@ -87,6 +87,12 @@ def with_packages(
         finish(root)
 
     return _made(f"trixie-amd64-{name}-{_digest([base.name, *packages, version])}", fill)
+
+
+def copy(root: Path, to: Path) -> Path:
+    """All of ``root`` in the folder ``to``, which is made if it is not there."""
+    subprocess.run(["cp", "-a", "--reflink=auto", "--no-target-directory", str(root), str(to)], check=True)
+    return to
 
 
 def kept(name: str, fill: Callable[[Path], None], version: str) -> Path:
