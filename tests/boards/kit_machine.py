@@ -45,7 +45,7 @@ WantedBy=sysinit.target
 _CAMERA = "options vivid n_devs=1 node_types=0x1\n"
 MACHINE = (
     *("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-accel", "tcg,thread=multi"),
-    *("-smp", "2", "-m", "1536", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot"),
+    *("-smp", "2", "-m", "1536", "-nic", "none", "-display", "none", "-no-reboot"),
     *("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
 )
 
@@ -83,8 +83,9 @@ class Machine:
 
     def __init__(self, image: Path, folder: Path, options: str = "") -> None:
         self.console = folder / "console"
-        address = folder / "shell"
-        address.unlink(missing_ok=True)
+        address, monitor = folder / "shell", folder / "monitor"
+        for path in (address, monitor):
+            path.unlink(missing_ok=True)
         kernel = base()
         self.began = time.monotonic()
         self._process = subprocess.Popen(
@@ -95,10 +96,11 @@ class Machine:
                 *("-drive", f"file={image},format=raw,if=virtio,cache=writeback"),
                 *("-chardev", f"socket,id=shell,path={address},server=on,wait=off"),
                 *("-serial", f"file:{self.console}"),
+                *("-monitor", f"unix:{monitor},server=on,wait=off"),
             ],
             stdin=subprocess.DEVNULL,
         )
-        self._shell = self._connect(address)
+        self._shell, self._monitor = self._connect(address), self._connect(monitor)
 
     def answers(self, timeout: float = 240) -> None:
         """Wait for the shell: what is sent before it is there gets lost."""
@@ -139,6 +141,17 @@ class Machine:
         assert code == "0", f"{command}: {said} {code}"
         return said.strip("\n")
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Its processors and its clock stand still: the disk is then as a cut of the power would leave it."""
+        self._monitor.sendall(b"stop\n")
+        self._until("paused")
+        try:
+            yield
+        finally:
+            self._monitor.sendall(b"cont\n")
+            self._until("running")
+
     def since(self) -> float:
         """Seconds since the power came on."""
         return time.monotonic() - self.began
@@ -164,6 +177,14 @@ class Machine:
         self._process.kill()
         self._process.wait()
         self._shell.close()
+        self._monitor.close()
+
+    def _until(self, state: str) -> None:
+        said = b""
+        while f"VM status: {state}".encode() not in said:
+            self._monitor.sendall(b"info status\n")
+            with suppress(TimeoutError):
+                said += self._monitor.recv(65536)
 
     def _connect(self, address: Path) -> socket.socket:
         shell = socket.socket(socket.AF_UNIX)

@@ -2,9 +2,10 @@
 
     python tests/boards/power_cuts.py [--count 20] [--seed 1]
 
-Cuts fall at random moments of both. After each the machine starts again, without anybody's help: the old or
-the new version must be whole, its files those of the package, and its service started by systemd. Where the
-package was never there, nothing may be half there. A cut takes minutes in an emulator.
+Cuts fall at random moments of both. At each the machine is frozen, and a second one starts from a copy of its
+disk, which holds what the first one's kernel had written by then. Without anybody's help the old or the new
+version must be whole, its files those of the package, and its service started by systemd. Where the package
+was never there, nothing may be half there. A cut takes a minute or two in an emulator.
 """
 
 from __future__ import annotations
@@ -27,8 +28,14 @@ from edge.deploy.kit.packaged import KITS
 
 INCOMING = f"{KITS}/incoming"
 INSTALL = f"sh {INCOMING}/board.sh install"
-STATE = "dpkg-query --show --showformat '${db:Status-Abbrev}${Version}' emotion-edge 2>/dev/null || echo none"
-SETTLED = "systemctl is-active emotion-edge-firstboot | grep --invert-match activating"
+STATE = (
+    "dpkg-query --show --showformat '${db:Status-Abbrev} ${Version}\\n' emotion-edge 2>/dev/null || echo none"
+)
+# Not before: first boot has been tried, or there is none, since the cut came before it was written.
+SETTLED = """
+of() { systemctl show --value --property=$1 emotion-edge-firstboot.service; }
+[ $(of LoadState) = not-found ] ||
+    { [ $(of ConditionTimestampMonotonic) != 0 ] && [ $(of ActiveState) != activating ]; }"""
 
 
 def main() -> int:
@@ -46,11 +53,11 @@ def main() -> int:
         _bring(root, old)
         first = kit_machine.disk(root, folder / "first.img")
         second, seconds = _installed(first, new, folder)
-        moments = random.Random(args.seed)
+        draw = random.Random(args.seed)
         faults = 0
         for image, what in ((first, "installation"), (second, "upgrade")):
-            for _ in range(args.count):
-                faults += not _cut(image, what, moments.uniform(0, seconds), folder)
+            moments = sorted(draw.uniform(0, seconds) for _ in range(args.count))
+            faults += _cuts(image, what, moments, folder)
     print(f"{2 * args.count} cuts, {faults} boards that need a person")
     return int(faults > 0)
 
@@ -74,7 +81,7 @@ def _bring(root: Path, kit: Kit) -> None:
 def _installed(image: Path, new: Kit, folder: Path) -> tuple[Path, float]:
     """A disk with the first version installed and the second one copied, and how long the first one took."""
     done = folder / "second.img"
-    subprocess.run(["cp", "--sparse=always", str(image), str(done)], check=True)
+    _copy(image, done)
     with started(done, folder) as machine:
         began = time.monotonic()
         said = machine.run(INSTALL, timeout=900)
@@ -92,27 +99,47 @@ def _installed(image: Path, new: Kit, folder: Path) -> tuple[Path, float]:
     return done, seconds
 
 
-def _cut(image: Path, what: str, after: float, folder: Path) -> bool:
-    """Whether the machine is whole again after a cut, ``after`` seconds into an installation."""
-    disk = folder / "cut.img"
-    subprocess.run(["cp", "--sparse=always", str(image), str(disk)], check=True)
+def _cuts(image: Path, what: str, moments: list[float], folder: Path) -> int:
+    """How many cuts, so many seconds into one installation, leave a board that needs a person."""
+    disk, cut = folder / "running.img", folder / "cut.img"
+    _copy(image, disk)
+    faults, ran = 0, 0.0
     with started(disk, folder) as machine:
-        before = machine.run(STATE).split()[-2]
+        before = _state(machine)
         machine.send(INSTALL)
-        time.sleep(after)
-        machine.cut()
+        for moment in moments:
+            time.sleep(moment - ran)
+            ran = moment
+            with machine.frozen():
+                _copy(disk, cut)
+                end = _after(cut, what, folder / "after")
+            print(f"{what} cut after {moment:5.1f} s: {before} -> {end}", flush=True)
+            faults += "FAULT" in end
+    return faults
+
+
+def _after(disk: Path, what: str, folder: Path) -> str:
+    """What a machine with this disk comes to by itself."""
+    folder.mkdir(exist_ok=True)
     with started(disk, folder) as machine:
         machine.wait(SETTLED, 900)
-        after_state = machine.run(STATE).split("\n")[0].strip()
-        verified = machine.run("dpkg --verify emotion-edge; dpkg --audit").strip()
+        state = _state(machine)
+        verified = machine.run("dpkg --verify emotion-edge; dpkg --audit")
         runs = machine.run("systemctl show --value --property=ActiveState emotion-edge").split()[0]
-        home = machine.run("ls /usr/lib/emotion-edge").split()[-1] == "0"
+        there = machine.run("ls /usr/lib/emotion-edge").split()[-1] == "0"
         machine.off()
-    whole = after_state.startswith("ii") and verified in ("0", "") and runs in ("active", "activating")
-    good = whole or (after_state == "none" and not home and what == "installation")
-    end = "whole" if good else f"FAULT: {verified[:300]}"
-    print(f"{what} cut after {after:5.1f} s: {before} -> {after_state}, service {runs}: {end}", flush=True)
-    return good
+    whole = state.startswith("ii") and verified == "0" and runs in ("active", "activating")
+    never = what == "installation" and state == "none" and not there
+    return f"{state}, service {runs}: " + ("whole" if whole or never else f"FAULT: {verified[:300]}")
+
+
+def _state(machine: kit_machine.Machine) -> str:
+    """Status and version as dpkg has them, such as ``ii 0.3.0-1``; ``none`` without the package."""
+    return " ".join(machine.run(STATE).split()[:-1])
+
+
+def _copy(image: Path, to: Path) -> None:
+    subprocess.run(["cp", "--sparse=always", str(image), str(to)], check=True)
 
 
 if __name__ == "__main__":
