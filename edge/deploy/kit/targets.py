@@ -75,7 +75,9 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         "jetson-jp7", "JetPack 7 (Ubuntu 24.04)", "arm64", "3.12", 39,
-        ("onnxruntime==1.31.1", "cuda-bindings==13.5.0", "cuda-pathfinder==1.9.1"),
+        # JetPack 6's bindings: a driver of CUDA 13.0 or 13.2 serves what is older without limits, but what is
+        # newer, such as 13.5, with fewer features (NVIDIA, CUDA Compatibility).
+        ("onnxruntime==1.31.1", "cuda-bindings==12.9.10", "cuda-pathfinder==1.9.1"),
         ("python3-numpy", "libopencv-python | python3-opencv", "python3-libnvinfer"),
         {"csi": _GSTREAMER},
     ),

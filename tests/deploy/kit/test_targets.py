@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 from edge.deploy.kit import targets
 from edge.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[3]
 
 
 @given(st.integers(17, 60), st.sampled_from(["arm64", "amd64"]))
@@ -37,3 +47,21 @@ def test_a_target_is_exact(target: targets.Target) -> None:
 def test_another_python_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"3\.9.*3\.13 or 3\.11"):
         targets.find("debian-amd64", "3.9")
+
+
+@pytest.mark.parametrize("target", targets.TARGETS, ids=lambda target: f"{target.name}-{target.python}")
+def test_a_wheel_is_one_that_the_program_was_tested_with(target: targets.Target) -> None:
+    """Its version is within the bounds of pyproject.toml, as what `pip install` takes on a board is."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    listed = map(Requirement, [*project["dependencies"], *extras["cpu"], *extras["jetson"]])
+    bounds = {requirement.name: requirement.specifier for requirement in listed}
+    pins = dict(pin.split("==") for pin in target.wheels)
+    pins.pop("cuda-pathfinder", None)  # has no line of its own: cuda-bindings asks for it
+    assert {name: pin for name, pin in pins.items() if not bounds[name].contains(pin)} == {}
+
+
+def test_a_kit_speaks_to_cuda_by_what_the_tests_ran_with() -> None:
+    locked = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    (tested,) = [line for line in locked if line.startswith("cuda-bindings==")]
+    assert [target.name for target in targets.TARGETS if target.jetson and tested not in target.wheels] == []
