@@ -46,8 +46,9 @@ def control(root: Path, target: Target, full_version: str, source: str) -> str:
         " One recurrent step of a neural network for each face that is tracked. It runs\n"
         " as a service, sends nothing anywhere, and keeps no pictures.\n"
         " .\n"
-        f" This package is a kit for {target.system}: a ready environment for\n"
-        f" Python {target.python}, the networks and the settings of one kiosk.",
+        f" This package is a kit for {target.system}.\n"
+        f" It holds a ready environment for Python {target.python}, the networks and the\n"
+        " settings of one kiosk.",
     }
     return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
 

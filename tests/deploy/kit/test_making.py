@@ -132,3 +132,12 @@ def test_the_manual_page_has_no_fault_and_names_each_command(root: Path) -> None
     assert (shown.returncode, shown.stderr) == (0, b"")
     lines = [line.split() for line in shown.stdout.decode().splitlines()]
     assert set(COMMANDS) <= {line[0] for line in lines if line}
+
+
+@pytest.mark.skipif(not shutil.which("lintian"), reason="lintian is missing: apt install lintian")
+def test_lintian_finds_no_error(made: Path) -> None:
+    """In all but the wheels and their bytecode, which tests/boards/test_kit_package.py shows it."""
+    words = ["lintian", "--allow-root", "--show-overrides", str(kits_made.deb(made / "KIT"))]
+    said = subprocess.run(words, capture_output=True, text=True)
+    assert [line for line in said.stdout.splitlines() if line.startswith("E: ")] == []
+    assert "O: emotion-edge: bogus-mail-host" in said.stdout, said.stderr  # it has looked
