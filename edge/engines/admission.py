@@ -23,17 +23,18 @@ from edge.system.background import Background
 from edge.system.notify import Supervisor
 from edge.system.one_line import one_line
 
-Admit = Callable[[Bundle, str], Verdict]  # how closely a precision reproduces golden.npz on the processor
+# How closely a precision reproduces golden.npz on the processor, or only its first sequences: brief.
+Admit = Callable[[Bundle, str, bool], Verdict]
 _COMMAND = ("-m", "edge.engines.admission_command")
 _BEAT_S = 1.0
 _MOST_WORDS = 600  # characters of an error
 
 
-def admit(bundle: Bundle, precision: str, resting: bool = False, brief: bool = False) -> Verdict:
+def admit(bundle: Bundle, precision: str, brief: bool = False, resting: bool = False) -> Verdict:
     """Load ``precision`` in a child with limits on memory and time, and compare it with golden.npz there.
 
-    ``resting``: the child rests after each step, so that a run beside it is not slowed down. ``brief``: only
-    the first eight sequences are compared, of the 64 that the export writes. A bundle without golden.npz
+    ``brief``: only the first eight sequences are compared, of the 64 that the export writes. ``resting``: the
+    child rests after each step, so that a run beside it is not slowed down. A bundle without golden.npz
     passes if its float32 network gives finite numbers. Raises BundleError if the network cannot be loaded,
     crashes, takes too much, or is not what the manifest describes; EdgeError if no child can be started.
     """
@@ -62,11 +63,6 @@ def admit(bundle: Bundle, precision: str, resting: bool = False, brief: bool = F
         return _verdict(child, str(model))
     finally:
         child.stop(0)
-
-
-def admit_briefly(bundle: Bundle, precision: str) -> Verdict:
-    """As ``admit`` with ``brief``."""
-    return admit(bundle, precision, brief=True)
 
 
 def _ended(child: Background, most_s: float) -> bool:

@@ -43,15 +43,25 @@ def recall(bundle: Bundle, traits: Sequence[str] = ()) -> Choice | None:
     return _load("choice", _choice_key(bundle, traits), choice_from)
 
 
-def remember_verdict(bundle: Bundle, precision: str, verdict: Verdict) -> None:
-    """Store how ``precision`` did on golden.npz, on this processor with this ONNX Runtime."""
-    _store("golden", _verdict_key(bundle, precision), verdict_fields(verdict))
+def remember_verdict(bundle: Bundle, precision: str, verdict: Verdict, brief: bool = False) -> None:
+    """Store how ``precision`` did on golden.npz, on this processor with this ONNX Runtime.
+
+    A ``brief`` verdict is about its first sequences. It has a key of its own: it never counts as a whole one.
+    """
+    _store("golden", _verdict_key(bundle, precision, brief), verdict_fields(verdict))
 
 
-def passed_before(bundle: Bundle, precision: str) -> bool:
-    """Whether ``precision`` is known to reproduce golden.npz here; False if nothing is known."""
-    verdict = _load("golden", _verdict_key(bundle, precision), verdict_from)
-    return verdict is not None and verdict.passed
+def passed_before(bundle: Bundle, precision: str, brief: bool = False) -> bool:
+    """Whether ``precision`` is known to reproduce golden.npz here; False if nothing is known.
+
+    With ``brief``, its first sequences suffice.
+    """
+    known = (_verdict(bundle, precision, kind) for kind in ((False, True) if brief else (False,)))
+    return any(verdict is not None and verdict.passed for verdict in known)
+
+
+def _verdict(bundle: Bundle, precision: str, brief: bool) -> Verdict | None:
+    return _load("golden", _verdict_key(bundle, precision, brief), verdict_from)
 
 
 def _choice_key(bundle: Bundle, traits: Sequence[str]) -> list[str]:
@@ -61,13 +71,14 @@ def _choice_key(bundle: Bundle, traits: Sequence[str]) -> list[str]:
     return [*hashes, *_machine(), str(os.cpu_count()), processor, _engine_version(), *traits]
 
 
-def _verdict_key(bundle: Bundle, precision: str) -> list[str]:
-    """Model, golden.npz, processor and versions: everything the logits depend on."""
+def _verdict_key(bundle: Bundle, precision: str, brief: bool) -> list[str]:
+    """Model, golden.npz and how much of it, processor and versions: everything the verdict depends on."""
     # The whole manifest, since it holds the hashes of all files and the normalization of the crops.
     manifest = json.dumps(bundle.manifest.to_dict(), sort_keys=True)
     # Includes the features: a migrated virtual machine keeps its processor's name, but not all features.
     processor = _processor("model name", "flags", "CPU part", "CPU variant", "Features")
-    return [manifest, precision, *_machine(), processor, _engine_version(), __version__]
+    part = ["brief"] if brief else []
+    return [manifest, precision, *_machine(), processor, _engine_version(), __version__, *part]
 
 
 def _store(kind: str, key: Sequence[str], fields: dict[str, Any]) -> None:

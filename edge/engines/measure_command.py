@@ -36,8 +36,8 @@ def _measure(folder: str, kind: str, limits: LimitsConfig) -> None:
     print(json.dumps(choice_fields(choice)))
 
 
-def _admit(bundle: Bundle, precision: str) -> Verdict:
-    return admit(bundle, precision, resting=True)
+def _admit(bundle: Bundle, precision: str, brief: bool) -> Verdict:
+    return admit(bundle, precision, brief, resting=True)
 
 
 def _prove(part: BackendPart, settings: EngineConfig, bundle: Bundle, precision: str) -> Verdict:

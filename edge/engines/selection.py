@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edge.bundle import Bundle
 from edge.config import Config, EngineConfig
 from edge.engines import improving as measuring
-from edge.engines.admission import Admit, admit, admit_briefly
+from edge.engines.admission import Admit, admit
 from edge.engines.backends import BACKENDS, BackendPart, tensorrt_fault
 from edge.engines.golden import Verdict, reproduces
 from edge.engines.machine_cache import passed_before, recall, remember_verdict
@@ -26,13 +26,12 @@ def engine(
     bundle: Bundle,
     admitted: Admit = admit,
     improving: bool = False,
-    briefly: Admit = admit_briefly,
 ) -> Engine:
     """The engine for the chosen backend, which must reproduce golden.npz first.
 
     ``admitted`` tries a network on the processor, once on each machine: a child does, so that nothing that
     the network does wrong happens here. With ``improving``, a machine on which nothing has been measured yet
-    is measured during the run, with all golden outputs; so ``briefly`` does for the first seconds of the run.
+    is measured during the run, with all golden outputs; so a brief trial does until then.
     """
     backends = backends_here(config)
     kind, precision, threads = _wanted(config, bundle, backends)
@@ -40,7 +39,7 @@ def engine(
     if backend.serve is None:
         if not (improving and _is_unknown(config, bundle, backends)):
             return _proven(backend, config, bundle, precision, threads, admitted)
-        first = _proven(backend, config, bundle, precision, threads, briefly, keep=False)
+        first = _proven(backend, config, bundle, precision, threads, admitted, brief=True)
         command = measuring.command(bundle, config.engine.kind)
         return measuring.Improving(
             first, command, lambda choice: load(config, bundle, choice, admitted), measuring.DELAY_S
@@ -59,16 +58,15 @@ def prove(
     bundle: Bundle,
     precision: str,
     admitted: Admit = admit,
-    keep: bool = True,
+    brief: bool = False,
 ) -> Verdict:
-    """Try a precision on a backend now, and ``keep`` the verdict if this machine will need it again.
+    """Try a precision on a backend now; the verdict is kept where another start will need it.
 
-    EdgeError if it does not run.
+    ``brief``: with the first golden sequences only, on the processor. EdgeError if it does not run.
     """
     if backend.on_processor:
-        verdict = admitted(bundle, precision)
-        if keep:
-            remember_verdict(bundle, precision, verdict)
+        verdict = admitted(bundle, precision, brief)
+        remember_verdict(bundle, precision, verdict, brief)
         return verdict
     with backend.load(settings, bundle, precision, 1) as engine:
         return reproduces(engine, bundle)
@@ -147,14 +145,17 @@ def _proven(
     precision: str,
     threads: int,
     admitted: Admit,
-    keep: bool = True,
+    brief: bool = False,
 ) -> Engine:
-    """The loaded engine; BundleError if it does not reproduce golden.npz."""
+    """The loaded engine; BundleError if it does not reproduce golden.npz.
+
+    ``brief``: its first sequences suffice for now, on the processor.
+    """
     if backend.on_processor:
-        if not passed_before(bundle, precision):
+        if not passed_before(bundle, precision, brief):
             text = "the network of %s (%s) is new on this machine: checking graph, memory and golden outputs"
             log.info(text, bundle.manifest.name, precision)
-            _refuse(backend, precision, prove(backend, config.engine, bundle, precision, admitted, keep))
+            _refuse(backend, precision, prove(backend, config.engine, bundle, precision, admitted, brief))
         return backend.load(config.engine, bundle, precision, threads)
     loaded: Engine = backend.load(config.engine, bundle, precision, threads)
     _refuse(backend, precision, reproduces(loaded, bundle))

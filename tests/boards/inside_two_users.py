@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def records(bundle: bundles.Bundle) -> Iterator[tuple[Path, bytes]]:
     choice = {"engine": "onnxruntime", "precision": "fp16", "threads": 2, "why": "planted"}
     for key in (machine_cache._choice_key(bundle, selection.traits(selection.backends_here(CONFIG))),):
         yield machine_cache._path("choice", key), stored(choice, machine_cache._digest(key))
-    for precision in bundle.precisions:
-        key = machine_cache._verdict_key(bundle, precision)
+    for precision, brief in product(bundle.precisions, (False, True)):
+        key = machine_cache._verdict_key(bundle, precision, brief)
         good = {"min_cosine": 1.0, "label_changes": 0.0}
         yield machine_cache._path("golden", key), stored(good, machine_cache._digest(key))
     plan, sidecar = plans._paths(plans.default_folder(), KEY)

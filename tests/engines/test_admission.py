@@ -56,7 +56,7 @@ def test_a_cache_that_cannot_be_written_costs_a_check_at_each_start(monkeypatch,
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     tried: list[str] = []
 
-    def admitted(bundle, precision) -> Verdict:
+    def admitted(bundle, precision, brief) -> Verdict:
         tried.append(precision)
         return Verdict(1.0, 0.0)
 

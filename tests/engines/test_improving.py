@@ -177,22 +177,29 @@ def test_only_auto_without_a_stored_choice_is_measured(own_cache) -> None:
 
 
 def test_a_part_of_golden_does_only_until_it_was_measured(own_cache) -> None:
-    """What a brief trial has found is not kept: the next start tries again, or has been measured with all."""
+    """A board may lose its power before it was measured: a brief verdict is kept, and is no whole one."""
 
-    def tried(improving: bool) -> list[str]:
+    def tried(improving: bool, cosine: float = 1.0) -> list[str]:
         asked: list[str] = []
 
-        def note(kind: str):
-            return lambda *_: asked.append(kind) or Verdict(1.0, 0.0)
+        def trial(bundle, precision, brief) -> Verdict:
+            asked.append("brief" if brief else "whole")
+            return Verdict(cosine, 0.0)
 
         auto = config_file.load(None, ["engine.kind=onnxruntime"])
-        selection.engine(auto, REFERENCE, note("whole"), improving, note("brief"))
+        selection.engine(auto, REFERENCE, trial, improving)
         return asked
 
-    assert tried(improving=True) == ["brief"]
-    assert tried(improving=True) == ["brief"]
+    with pytest.raises(EdgeError, match="does not reproduce"):
+        tried(improving=True, cosine=0.5)
+    assert tried(improving=True) == ["brief"], "one that failed is no reason to believe the network"
+    assert tried(improving=True) == [], "the power went off before it was measured"
     assert tried(improving=False) == ["whole"]
-    assert tried(improving=True) == [], "a whole trial holds from then on"
+    assert tried(improving=False) == []
+    for path in own_cache.rglob("golden-*"):
+        path.unlink()
+    assert tried(improving=False) == ["whole"]
+    assert tried(improving=True) == [], "a whole verdict is also a brief one"
 
 
 def test_a_new_onnx_runtime_is_measured_again(own_cache, monkeypatch) -> None:

@@ -192,7 +192,7 @@ def test_golden_is_tried_once_per_model_processor_and_version(reference, own_cac
     wanted = config_file.load(None, ["bundle.precision=int8-cpu", "engine.kind=onnxruntime"])
     tried: list[Verdict] = []
 
-    def admit(bundle, precision) -> Verdict:
+    def admit(bundle, precision, brief) -> Verdict:
         tried.append(Verdict(0.9999, 0.0))
         return tried[-1]
 
