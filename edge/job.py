@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -55,6 +56,7 @@ class Job:
             log.warning("no output is set: pass %s", options_text())
         self._health.parts = {
             "engine": lambda: parts.engine.serves,
+            "building": lambda: asdict(building) if (building := parts.building) else None,
             "drops": lambda: {"newer frame": frames.dropped, **frames.bad},
             "recovery": lambda: dict(frames.rungs),
             "load": self._governor.figures,

@@ -22,6 +22,8 @@ from edge.capture.reconnect.timeouts import Timeouts
 from edge.config import Config, SourceConfig
 from edge.engines import selection
 from edge.engines.improving import Improving
+from edge.engines.switching import Switching
+from edge.engines.tensorrt.build_progress import Progress
 from edge.faces import detectors
 from edge.faces.fine_looks import PROPOSES_PX
 from edge.faces.tracker import Tracker
@@ -93,6 +95,11 @@ class Parts:
         """Between two frames: change to an engine that was measured to be faster meanwhile."""
         if isinstance(self.engine, Improving):
             self.engine.between_frames()
+
+    @property
+    def building(self) -> Progress | None:
+        """The engine that is being built meanwhile; None if none is."""
+        return self.engine.building if isinstance(self.engine, Switching) else None
 
     @cached_property
     def detector(self) -> FaceDetector:

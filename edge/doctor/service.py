@@ -111,9 +111,17 @@ def line(path: Path, figures: dict[str, Any], age_s: float) -> str:
         f"{_number(figures.get('fps'), '.1f')} frames/s",
         f"last frame {_number(figures.get('last_frame_s'), '.1f')} s ago",
         *([engine] if isinstance(engine, str) else []),
+        *_building(figures.get("building")),
         *([f"{celsius:.0f} °C"] if isinstance(celsius, int | float) else []),
     ]
     return one_line(", ".join(parts)[:200])
+
+
+def _building(told: Any) -> list[str]:
+    """How far the engine is that is being built beside the service."""
+    if not isinstance(told, dict) or not isinstance(told.get("percent"), int):
+        return []
+    return [f"building the {told.get('precision')} engine: {told['percent']} %"]
 
 
 def health_lines(machine: Machine) -> list[str]:

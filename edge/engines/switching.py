@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from edge.engines.tensorrt.build_progress import Progress
 from edge.protocols import Engine
 from edge.system.closing import Closing
 
@@ -30,6 +31,11 @@ class Switching(Closing):
     def serves(self) -> str:
         """The engine in use."""
         return self._now.serves
+
+    @property
+    def building(self) -> Progress | None:
+        """The engine that is being built meanwhile; None if none is."""
+        return None
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch on the engine in use."""

@@ -19,19 +19,19 @@ class Bar(Closing):
 
     def __init__(self, total: float | None, unit: str) -> None:
         self._total, self._unit = total or 0.0, unit
-        self._shown = self._total > 0 and sys.stderr.isatty()
+        self.shown = self._total > 0 and sys.stderr.isatty()
         self._done = self._drawn_s = 0.0
 
     def close(self) -> None:
         """Draw the final state and end the line."""
-        if self._shown:
+        if self.shown:
             self._draw()
             print(file=sys.stderr)
 
     def at(self, done: float) -> None:
         """Set how much of the total is done; drawn at most ten times a second."""
         self._done = done
-        if self._shown and monotonic() - self._drawn_s > _REDRAW_S:
+        if self.shown and monotonic() - self._drawn_s > _REDRAW_S:
             self._draw()
             self._drawn_s = monotonic()
 

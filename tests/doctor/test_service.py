@@ -86,6 +86,23 @@ def test_the_health_line(root: Path) -> None:
     assert only(list(service.health(Live(root, None)))) == ("ok", line)
 
 
+@pytest.mark.parametrize(
+    ("building", "words"),
+    [
+        ('{"precision": "int8-trt", "percent": 42}', ", building the int8-trt engine: 42 %"),
+        ("null", ""),
+        ('{"precision": "int8-trt", "percent": "x"}', ""),
+        ("[1]", ""),
+    ],
+)
+def test_the_health_line_tells_of_an_engine_that_is_being_built(
+    building: str, words: str, root: Path
+) -> None:
+    plant(root, {"run/emotion-edge/health.json": _FRESH[:-1] + f', "building": {building}}}'})
+    (line,) = service.health_lines(Machine(root))
+    assert line == f"up 2 h, 29.9 frames/s, last frame 0.0 s ago, fp32{words}, 51 °C"
+
+
 def test_an_old_health_file_is_a_fault(root: Path) -> None:
     plant(root, {"run/emotion-edge/health.json": _FRESH})
     file = root / "run/emotion-edge/health.json"

@@ -40,4 +40,5 @@ def test_a_service_without_camera_and_clock_says_so_in_health_and_status(tmp_pat
     assert "refuses the connection" in told
     assert any(line.startswith("camera: rtsp://") for line in figures["missing"]), figures["missing"]
     assert figures["frames"] == 0
+    assert figures["building"] is None
     assert SECRET not in told + json.dumps(figures) + fault

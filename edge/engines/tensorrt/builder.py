@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edge.engines.tensorrt.build_progress import Phases
 from edge.errors import DependencyError, EdgeError
 from edge.system.checked_file import FileRefused, read_checked
 from edge.system.command import finish
@@ -170,25 +171,21 @@ def make_logger(trt: ModuleType) -> Any:
 
 def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined, misc]
-        """Reports only the outermost phase: nested phases start and end too often for a progress bar."""
+        """Passes on what TensorRT reports; it never ends a build."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.steps: dict[str, int] = {}
+            self._phases = Phases(say)
 
-        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
-            if parent is None:
-                self.steps[phase] = max(steps, 1)
-                say(f"0 {phase}")
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self._phases.start(phase_name, parent_phase, num_steps)
 
-        def step_complete(self, phase: str, step: int) -> bool:
-            if phase in self.steps:
-                say(f"{100 * (step + 1) // self.steps[phase]} {phase}")
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            self._phases.step(phase_name, step)
             return True
 
-        def phase_finish(self, phase: str) -> None:
-            if self.steps.pop(phase, None):
-                say(f"100 {phase}")
+        def phase_finish(self, phase_name: str) -> None:
+            self._phases.finish(phase_name)
 
     return Monitor()
 

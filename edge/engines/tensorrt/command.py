@@ -68,15 +68,20 @@ def _build(
 def make_with_progress(
     bundle: bundles.Bundle, key: plans.Key, folder: Path, workspace_mb: int = WORKSPACE_MB
 ) -> Path:
-    """``plans.make`` with a progress bar on a terminal, one lap per phase; warnings are always printed."""
+    """``plans.make`` with a progress bar on a terminal, else a line for each tenth; warnings in any case."""
     with Bar(100, "%") as bar:
+        tenths = 0  # told, as on the console of a board that starts
 
         def show(line: str) -> None:
+            nonlocal tenths
             percent = line.partition(" ")[0]
-            if percent.isdigit():
-                bar.at(int(percent))
-            else:
+            if not percent.isdecimal():
                 print(line, file=sys.stderr)
+            elif bar.shown:
+                bar.at(int(percent))
+            elif int(percent) // 10 != tenths:
+                tenths = int(percent) // 10
+                print(f"building the {key.precision} engine: {percent} %", flush=True)
 
         return plans.make(bundle, key, folder, show, workspace_mb)
 

@@ -14,7 +14,7 @@ from edge.bundle import Bundle
 from edge.engines import _cuda
 from edge.engines.golden import reproduces
 from edge.engines.switching import Switching
-from edge.engines.tensorrt import plans
+from edge.engines.tensorrt import build_progress, plans
 from edge.engines.tensorrt.builder import library
 from edge.engines.tensorrt.command import make_with_progress
 from edge.engines.tensorrt.engine import Stale, TrtEngine
@@ -96,6 +96,11 @@ class Serving(Switching):
         super().close()
         if self._now is not self._standby:
             self._standby.__exit__(None, None, None)
+
+    @property
+    def building(self) -> build_progress.Progress | None:
+        """The engine that is being built meanwhile, here or by another process for which this one waits."""
+        return build_progress.read(self._folder) if self._builder else None
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run one batch on the engine in use, after switching to one that was built meanwhile."""

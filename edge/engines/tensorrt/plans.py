@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge.bundle import Bundle
+from edge.engines.tensorrt import build_progress
 from edge.engines.tensorrt.builder import BUILDER_MB, WORKSPACE_MB, library, memory_fault
 from edge.errors import EdgeError, reason
 from edge.system import strict_json
@@ -133,12 +134,13 @@ def make(
 ) -> Path:
     """Build the plan for ``key`` in a child process and return its path; ``folder`` is absolute.
 
-    ``say`` receives lines of progress, "42 Building engine", and warnings. EdgeError if the builder rejects
+    ``say`` receives lines of progress, "42 Building engine", and warnings; other processes
+    find the progress by ``build_progress.read``. EdgeError if the builder rejects
     the file (with the parser's message), is killed, or the folder cannot be written; no partial engine is
     left.
     """
     _prepare(folder)
-    with _locked(folder):
+    with _locked(folder) as lock:
         if plan := find(folder, key):  # built by another process in the meantime
             return plan
         plan, sidecar = _paths(folder, key)
@@ -160,7 +162,12 @@ def make(
         ]  # fmt: skip
         if key.gpu == "another":
             command += ["--capability", key.capability]
-        _run(command, say)
+
+        def tell(line: str) -> None:
+            build_progress.write(lock, key.precision, line)
+            say(line)
+
+        _run(command, tell)
         try:
             record = {**asdict(key), "plan_sha256": _sha256(plan)}
         except FileRefused as error:
@@ -186,16 +193,18 @@ def _unwritable(folder: Path, error: Exception) -> EdgeError:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let only one process at a time build into ``folder``; others wait."""
+def _locked(folder: Path) -> Iterator[int]:
+    """Let only one process at a time build into ``folder``; others wait. Yields the lock's open file."""
+    path = folder / build_progress.LOCK
     try:
-        _remove_strangers_lock(folder / "lock")
-        lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        _remove_strangers_lock(path)
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        os.ftruncate(lock, 0)  # what another one wrote that was killed
+        yield lock
     finally:
         os.close(lock)
 

@@ -16,8 +16,8 @@ from edge import bundle as bundles
 from edge import config_file
 from edge.engines import backends, selection
 from edge.engines.ort import OrtEngine
+from edge.engines.tensorrt import build_progress, hot_swap, plans
 from edge.engines.tensorrt import builder as builder_module
-from edge.engines.tensorrt import hot_swap, plans
 from edge.engines.tensorrt.hot_swap import Serving
 from edge.errors import BundleError, ConfigError
 from edge.manifest import BundleFile
@@ -128,10 +128,21 @@ def test_it_changes_between_two_steps_and_the_state_goes_on(gpu, builder, log, t
     assert gpu.gpu.pushed == 0
 
 
+def test_a_service_that_waits_for_an_engine_tells_how_far_it_is(gpu, builder, tmp_path) -> None:
+    """Whoever builds it: the unit beside the service holds the lock, and the service's own builder waits."""
+    folder = tmp_path / "engines"
+    folder.mkdir(mode=0o700)
+    with plans._locked(folder) as lock, serving(folder) as engine:
+        build_progress.write(lock, "int8-trt", "42 Building engine")
+        assert engine.building == build_progress.Progress("int8-trt", 42)
+
+
 def test_an_engine_that_is_there_serves_at_once(gpu, builder, tmp_path) -> None:
     put("int8-trt", tmp_path / "engines")
-    with serving(tmp_path / "engines") as engine:
+    with plans._locked(tmp_path / "engines") as lock, serving(tmp_path / "engines") as engine:
+        build_progress.write(lock, "fp32", "42 Building engine")
         assert engine.serves == "int8-trt on TensorRT"
+        assert engine.building is None, "another one's"
     assert builder[0] == []
 
 
