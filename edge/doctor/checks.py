@@ -23,6 +23,7 @@ class Check:
     about: str  # in a sentence such as "the look at ... failed"
     quick: bool = True  # takes a moment, opens no device and runs no program
     patience_s: float = 5.0
+    each: bool = False  # with the settings of each further camera, too
 
 
 def _gpu(machine: Machine) -> Iterable[Finding]:
@@ -41,6 +42,12 @@ def _parts(machine: Machine) -> Iterable[Finding]:
     from edge.doctor import settings
 
     return settings.parts(machine)
+
+
+def _shared(machine: Machine) -> Iterable[Finding]:
+    from edge.doctor import settings
+
+    return settings.shared(machine)
 
 
 def _bundle(machine: Machine) -> Iterable[Finding]:
@@ -77,7 +84,7 @@ CHECKS: tuple[Check, ...] = (
     Check("telemetry", libraries.telemetry, "telemetry of libraries"),
     Check("groups", access.groups, "groups"),
     Check("devices", access.devices, "rules for devices"),
-    Check("argus", access.argus, "the daemon for CSI cameras"),
+    Check("argus", access.argus, "the daemon for CSI cameras", each=True),
     Check("gpu", _gpu, "the GPU", quick=False, patience_s=20.0),
     Check("tensorrt", _tensorrt, "TensorRT", quick=False, patience_s=60.0),
     Check("thermals", power.thermals, "temperatures"),
@@ -89,11 +96,12 @@ CHECKS: tuple[Check, ...] = (
     Check("space", storage.space, "free space"),
     Check("writable", storage.writable, "file systems"),
     Check("wear", storage.wear, "the wear of disks"),
-    Check("settings", _settings, "the settings"),
-    Check("parts", _parts, "source and outputs", quick=False),
-    Check("bundle", _bundle, "the bundle", quick=False, patience_s=30.0),
-    Check("detector", _detector, "the face detector", quick=False),
-    Check("service", service.look, "the service", quick=False, patience_s=10.0),
+    Check("settings", _settings, "the settings", each=True),
+    Check("parts", _parts, "source and outputs", quick=False, each=True),
+    Check("shared", _shared, "what two services have in common", quick=False),
+    Check("bundle", _bundle, "the bundle", quick=False, patience_s=30.0, each=True),
+    Check("detector", _detector, "the face detector", quick=False, each=True),
+    Check("service", service.look, "the service", quick=False, patience_s=10.0, each=True),
     Check("health", service.health, "its figures"),
-    Check("camera", _camera, "the camera", quick=False, patience_s=30.0),
+    Check("camera", _camera, "the camera", quick=False, patience_s=30.0, each=True),
 )

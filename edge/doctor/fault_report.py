@@ -28,7 +28,7 @@ _ABOUT = """\
 Made by `emotion-edge doctor --bundle`, for whoever helps with a fault.
 
 findings.json  what the doctor found
-settings.json  the settings in force
+settings.json  the settings in force; those of a further camera in settings@NAME.json
 versions.json  board, system, Python, libraries, packages
 health.json    the figures of the running service: counts, rates, times
 units.txt      the units of the service, as they are installed
@@ -58,6 +58,7 @@ def contents(findings: Sequence[Finding], machine: Machine) -> dict[str, str]:
     documents = {
         "findings.json": telling.document(findings),
         "settings.json": asdict(machine.config),
+        **{f"settings@{other.name}.json": asdict(other.config) for other in machine.others},
         "versions.json": _versions(machine),
         "health.json": [service.read_health(path)[0] for path in service.health_files(machine)],
     }

@@ -50,9 +50,11 @@ def hide_values(value: Any, secrets: Iterable[str], key: str = "") -> Any:
 
 def known(machine: Machine) -> set[str]:
     """The secrets of this machine that we can read: in the settings, in credentials, of the Wi-Fi."""
-    found = {machine.config.source.address, *_texts(machine.config.output.sinks)}
+    configs = [one.config for one in (machine, *machine.others)]
+    found = {config.source.address for config in configs}
+    found |= {text for config in configs for text in _texts(config.output.sinks)}
     parts = {part for text in found for part in _of_address(text)}
-    parts |= set(_secret_values(machine.config.output.sinks))
+    parts |= {value for config in configs for value in _secret_values(config.output.sinks)}
     for path in (path for pattern in _FILES for path in machine.found(pattern)):
         content = machine.text(str(path.relative_to(machine.root)))
         if "credentials" in str(path):

@@ -19,6 +19,13 @@ KIT = "usr/lib/emotion-edge"  # the environment that a package brings
 STATE, CACHE, RUN = "var/lib/emotion-edge", "var/cache/emotion-edge", "run/emotion-edge"
 
 
+def further_cameras(machine: Machine) -> list[str]:
+    """NAME of each emotion-edge@NAME that has settings or starts at boot."""
+    files = machine.found("etc/emotion-edge/*.toml")
+    units = machine.found("etc/systemd/system/*.wants/emotion-edge@*.service")
+    return sorted({path.stem.removeprefix("emotion-edge@") for path in (*files, *units)})
+
+
 class Machine:
     """Files below ``root``, and commands if that is this very machine (``live``)."""
 
@@ -28,10 +35,25 @@ class Machine:
         config: Config | None = None,
         settings: Path | None = None,
         fault: EdgeError | None = None,
+        name: str = "",
     ) -> None:
-        """``settings``: the file that ``config`` was read from; ``fault``: why it could not be."""
+        """``settings``: the file that ``config`` was read from; ``fault``: why it could not be.
+
+        ``name``: of the further camera whose service is looked at, as in emotion-edge@NAME.
+        """
         self.root, self.live = root, root == Path("/")
-        self.config, self.settings, self.fault = config or Config(), settings, fault
+        self.config, self.settings, self.fault, self.name = config or Config(), settings, fault, name
+        self.others: list[Machine] = []  # the same machine with the settings of each further camera
+
+    @property
+    def unit(self) -> str:
+        """The service that is looked at."""
+        return SERVICE.replace(".", f"@{self.name}.") if self.name else SERVICE
+
+    @property
+    def cache(self) -> str:
+        """Folder of the service's cache."""
+        return f"{CACHE}-{self.name}" if self.name else CACHE
 
     def path(self, name: str) -> Path:
         """Where the file ``name`` of that machine lies here; links are followed as if ``root`` were /."""

@@ -20,19 +20,22 @@ _SHOWN = (
     *("ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "ActiveEnterTimestamp"),
     *("UnitFileState", "StatusText"),
 )
+_INSTALL = "sudo emotion-edge service install -c FILE"
+_KIT = "install a kit: emotion-edge kit make"  # service install makes no units for further cameras
 _WHY = f"journalctl -u {SERVICE} -e"
 
 
 def installed(machine: Machine) -> bool:
     """Whether the unit is there, written by `service install` or unpacked from a package."""
-    return any(machine.exists(f"{folder}/{SERVICE}") for folder in UNITS)
+    unit = SERVICE.replace(".", "@.") if machine.name else SERVICE
+    return any(machine.exists(f"{folder}/{unit}") for folder in UNITS)
 
 
 def properties(machine: Machine) -> dict[str, str]:
     """What systemd says about the service; empty where it does not run or answer."""
     if not machine.exists("run/systemd/system"):
         return {}
-    said = machine.said("systemctl", "show", f"--property={','.join(_SHOWN)}", SERVICE) or ""
+    said = machine.said("systemctl", "show", f"--property={','.join(_SHOWN)}", machine.unit) or ""
     return dict(line.partition("=")[::2] for line in said.splitlines())
 
 
@@ -40,23 +43,23 @@ def look(machine: Machine) -> Iterator[Finding]:
     """Whether it is installed, runs, and gets frames."""
     if not installed(machine):
         yield Finding(
-            "service", NOTE, f"{SERVICE} is not installed", "sudo emotion-edge service install -c FILE"
+            "service", NOTE, f"{machine.unit} is not installed", _INSTALL if not machine.name else _KIT
         )
         return
     if not machine.live:
-        wanted = list(machine.found(f"etc/systemd/system/*.wants/{SERVICE}"))
+        wanted = list(machine.found(f"etc/systemd/system/*.wants/{machine.unit}"))
         at_boot = "starts at boot" if wanted else "does not start at boot"
-        fix = "" if wanted else f"sudo systemctl enable {SERVICE}"
-        yield Finding("service", OK if wanted else WARNING, f"{SERVICE} {at_boot}", fix)
+        fix = "" if wanted else f"sudo systemctl enable {machine.unit}"
+        yield Finding("service", OK if wanted else WARNING, f"{machine.unit} {at_boot}", fix)
         return
     if not (told := properties(machine)):
-        yield not_looked_at("service", f"{SERVICE} is installed; systemd, which does not run here,")
+        yield not_looked_at("service", f"{machine.unit} is installed; systemd, which does not run here,")
     elif told.get("ActiveState") == "failed":
         text = f"failed: {told.get('Result')}, exit {told.get('ExecMainStatus')}"
-        yield Finding("service", FAULT, text, _WHY)
+        yield Finding("service", FAULT, text, f"journalctl -u {machine.unit} -e")
     elif told.get("ActiveState") != "active":
         yield Finding(
-            "service", WARNING, f"it is {told.get('ActiveState')}", f"sudo systemctl start {SERVICE}"
+            "service", WARNING, f"it is {told.get('ActiveState')}", f"sudo systemctl start {machine.unit}"
         )
     else:
         yield Finding("service", OK, told.get("StatusText") or "it runs")
@@ -82,9 +85,10 @@ def health(machine: Machine) -> Iterator[Finding]:
 
 def health_files(machine: Machine) -> list[Path]:
     """The health files of running services, the first one's first."""
-    named = machine.config.output.health
-    paths = [machine.named(named)] if named and not named.isdigit() else []
-    paths += [*machine.found(f"{RUN}/health.json"), *machine.found(f"{RUN}*/*/health.json")]
+    named = [one.config.output.health for one in (machine, *machine.others)]
+    paths = [machine.named(name) for name in named if name and not name.isdigit()]
+    paths += [*machine.found(f"{RUN}/health.json"), *machine.found(f"{RUN}-*/health.json")]
+    paths += machine.found(f"{RUN}/*/health.json")
     return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
@@ -102,6 +106,7 @@ def read_health(path: Path) -> tuple[dict[str, Any], float]:
 def line(path: Path, figures: dict[str, Any], age_s: float) -> str:
     """One line about a running service, from the figures of its health file."""
     name = path.parent.name if path.parent.name != "emotion-edge" else ""
+    name = name.removeprefix("emotion-edge-")  # emotion-edge@NAME
     if age_s > LATE_S:
         return f"{name or 'the service'} wrote no figures for {age_s:.0f} s: it hangs, or was killed"
     load, engine = figures.get("load"), figures.get("engine")

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from edge import bundle as bundles
 from edge.capture import sources
+from edge.capture.addresses import node_of
 from edge.deploy import permissions
 from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding, of_error
-from edge.doctor.machine import CACHE, KIT, Machine
+from edge.doctor.machine import KIT, Machine
 from edge.errors import EdgeError
 from edge.faces import detectors
 from edge.faces.fetch import YUNET_NAME, cached_detector
 from edge.sinks import outputs
 
-_FETCH = f"sudo env XDG_CACHE_HOME=/{CACHE} emotion-edge fetch, or set detector.model"
 _REFERENCE = "lib/python3*/site-packages/edge/models/reference"
 
 
@@ -34,6 +34,18 @@ def parts(machine: Machine) -> Iterator[Finding]:
     for told in permissions.notes(config, file) if file is not None else ():
         text, _, fix = told.partition("; ")
         yield Finding("parts", WARNING if "password" in text else NOTE, text, fix)
+
+
+def shared(machine: Machine) -> Iterator[Finding]:
+    """What two services cannot both have: a camera that one program reads, a place for the health."""
+    first: dict[str, str] = {}
+    for one in (machine, *machine.others):
+        address, health = one.config.source.address, one.config.output.health
+        own = address if address.startswith(("csi:", "picam:")) else str(node_of(address) or "")
+        for what in (f"camera {own}" if own else "", f"health {health}" if health else ""):
+            if what and first.setdefault(what, one.unit) != one.unit:
+                text = f"{one.unit} and {first[what]} have the same {what}"
+                yield Finding("shared", FAULT, text, f"give each its own, in {one.settings}")
 
 
 def bundle(machine: Machine) -> Iterator[Finding]:
@@ -58,7 +70,8 @@ def bundle_folder(machine: Machine) -> Path | None:
 def detector(machine: Machine) -> Iterator[Finding]:
     """Whether the face detector's file is where the program looks for it."""
     settings = machine.config.detector
-    fetch = "emotion-edge fetch" if machine.settings is None else _FETCH
+    fetch = f"sudo env XDG_CACHE_HOME=/{machine.cache} emotion-edge fetch, or set detector.model"
+    fetch = "emotion-edge fetch" if machine.settings is None else fetch
     try:
         model = _model(machine)
     except EdgeError as error:
@@ -92,5 +105,5 @@ def _model(machine: Machine) -> Path | None:
     folder = bundle_folder(machine) or bundles.REFERENCE
     if os.path.lexists(folder / YUNET_NAME):
         return detectors.model_for(machine.config.detector, folder)
-    own = machine.path(f"{CACHE}/emotion-edge/{YUNET_NAME}")
+    own = machine.path(f"{machine.cache}/emotion-edge/{YUNET_NAME}")
     return own if own.is_file() else None
