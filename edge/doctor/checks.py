@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from edge.doctor import access, board, clock, libraries, memory, power, service, storage
+from edge.doctor import access, board, clock, libraries, memory, nvme, power, service, storage
 from edge.doctor.finding import FAULT, OK, Finding, of_error
 from edge.doctor.machine import Machine
 
@@ -96,6 +96,7 @@ CHECKS: tuple[Check, ...] = (
     Check("space", storage.space, "free space"),
     Check("writable", storage.writable, "file systems"),
     Check("wear", storage.wear, "the wear of disks"),
+    Check("ssd", nvme.wear, "the wear of an SSD", quick=False, patience_s=10.0),
     Check("settings", _settings, "the settings", each=True),
     Check("parts", _parts, "source and outputs", quick=False, each=True),
     Check("shared", _shared, "what two services have in common", quick=False),

@@ -1,7 +1,6 @@
 """Disks: space, wear, faults, and whether they can be written.
 
-Files: kernel.org, ABI/testing/sysfs-fs-ext4 and, for eMMC, driver-api/mmc/mmc-dev-attrs. A memory card does
-not tell its wear.
+Files: kernel.org, ABI/testing/sysfs-fs-ext4 and, for eMMC, driver-api/mmc/mmc-dev-attrs.
 """
 
 from __future__ import annotations
@@ -68,7 +67,12 @@ def _options(machine: Machine, table: str) -> list[str]:
 
 
 def wear(machine: Machine) -> Iterator[Finding]:
-    """Of an eMMC: its own estimate of the life used, in tenths."""
+    """Of an eMMC: its own estimate of the life used, in tenths. A memory card does not tell its wear."""
+    for file in machine.found("sys/block/mmcblk*/device/type"):
+        if machine.word(_inside(machine, file)) == "SD":
+            name = file.parent.parent.name
+            text = f"{name} is a memory card, which does not tell its wear"
+            yield Finding("wear", NOTE, text, "have a second card ready; `dmesg | grep mmc` shows its faults")
     for file in machine.found("sys/block/mmcblk*/device/life_time"):
         name = file.parent.parent.name
         used = [

@@ -58,6 +58,7 @@ FAULTS = [
     (PC, {"sys/fs/ext4/sda1/errors_count": "2\n"}, "writable", "warning", "sda1 counts 2 errors"),
     (PI4, {f"{_EMMC}/life_time": "0x03 0x0a\n"}, "wear", "warning", "100 %"),
     (PI4, {f"{_EMMC}/life_time": "0x03 0x02\n", f"{_EMMC}/pre_eol_info": "0x03\n"}, "wear", "fault", "30 %"),
+    (PI4, {"sys/block/mmcblk0/device/type": "SD\n"}, "wear", "note", "does not tell its wear"),
     (PC, {"proc/swaps": "Filename Type\n/var/swap file 1 0 -2\n"}, "wear", "note", "/var/swap"),
     (PC, {"etc/emotion-edge.toml": "[source]\nadress = 1\n"},
      "settings", "fault", "unknown key source.adress"),
