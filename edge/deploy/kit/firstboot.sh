@@ -7,7 +7,9 @@
 # In $kits: next.deb waits to be installed, current.deb is installed, previous.deb is the one before.
 # A name is given by a rename, after the file's content is on disk. No network, no Python: both may be missing.
 set -u
-kits=${EMOTION_EDGE_KITS:-/var/lib/emotion-edge-kits}
+root=${DPKG_ROOT:-}  # as dpkg knows it; empty on a board
+kits=${EMOTION_EDGE_KITS:-$root/var/lib/emotion-edge-kits}
+tree=$root/usr/lib/emotion-edge
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 keep="--force-confdef --force-confold"
@@ -17,10 +19,20 @@ local="--no-install-recommends -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::so
 
 say() { echo "emotion-edge: $*"; }
 
-# As "ii": wanted and installed. A third letter, R, asks for another installation.
+# As "ii": wanted (i, h held, r to be removed, p purged), and what is: i installed, U unpacked, F half-configured,
+# H half-installed, W and t with triggers left, c only its configuration, n nothing. A third letter, R, asks for
+# another installation. dpkg(1), "Package states".
 state() { dpkg-query -W -f '${db:Status-Abbrev}' emotion-edge 2>/dev/null || echo "un"; }
 
 whole() { case $(state) in "ii"|"ii "|"hi"|"hi ") true ;; *) false ;; esac; }
+
+# Where /var is made anew at each start (systemd.volatile=state), dpkg knows of no package at all.
+no_records() { [ ! -s "$root/var/lib/dpkg/status" ]; }
+
+# dpkg writes all files under other names first, and takes the last of these away when all are in place.
+whole_tree() {
+    [ -e "$tree/pyvenv.cfg" ] && ! find "$tree" -name '*.dpkg-new' -o -name '*.dpkg-tmp' | grep -q .
+}
 
 configure() { dpkg $keep --configure -a </dev/null; }
 
@@ -53,17 +65,34 @@ back() {
     return 1
 }
 
+# The files of the installed version, where dpkg was interrupted among them, or they do not configure.
+again() {
+    if [ -e "$kits/current.deb" ]; then
+        say "unpacking $kits/current.deb again"
+        unpack_again "$kits/current.deb" && whole
+    else
+        say "files are missing and no kit is kept in $kits; install it again: emotion-edge kit install"
+        false
+    fi
+}
+
 bring() {
     if [ -e "$kits/next.deb" ]; then
         say "installing $(dpkg-deb --field "$kits/next.deb" Version 2>/dev/null || echo 'a damaged kit')"
         if put "$kits/next.deb" && whole; then settle; else back; fi
     elif ! whole; then
         case $(state) in
-            un*|rc*) say "the package is not installed" ;;
-            *R|?H*) [ -e "$kits/current.deb" ] && unpack_again "$kits/current.deb" ;;
-            *) say "configuring what is unpacked"; configure ;;
+            un*) say "the package is not installed"; false ;;
+            rc*) say "the package was removed: nothing is to be finished" ;;
+            [rp]i|[rp]"i ") say "the package is to be removed, and whole until then" ;;
+            # What a person began; the settings stay, unless they were to go, too.
+            r*) say "finishing its removal"
+                dpkg --force-remove-reinstreq --remove emotion-edge </dev/null ;;
+            p*) say "finishing its removal, with its settings"
+                dpkg --force-remove-reinstreq --purge emotion-edge </dev/null ;;
+            *R|?H*) again ;;
+            *) say "configuring what is unpacked"; { configure && whole; } || again ;;
         esac
-        whole
     fi
 }
 
@@ -73,6 +102,14 @@ if [ -w "$kits" ]; then
     exec 9>"$kits/lock"
     flock 9
 fi
+if no_records; then
+    if ! whole_tree; then
+        say "$tree is not whole, and dpkg has no records here; start once without systemd.volatile"
+        exit 1
+    fi
+    say "dpkg has no records here, as with systemd.volatile=state; the files are whole"
+    exit 0
+fi
 if [ "${1:-finish}" = finish ] && whole && [ ! -e "$kits/next.deb" ]; then
     exit 0
 fi
@@ -80,10 +117,11 @@ if ! bring; then
     say "not whole (state $(state)); see: journalctl -u emotion-edge-firstboot"
     exit 1
 fi
+whole || exit 0  # removed, as somebody wished
 say "version $(dpkg-query -W -f '${Version}' emotion-edge) is installed"
 # What brought a first installation over a power cut; the package has its own.
-if [ -e /usr/lib/emotion-edge/firstboot ]; then
-    rm -f "$kits/firstboot" /etc/systemd/system/emotion-edge-firstboot.service \
-        /etc/systemd/system/multi-user.target.wants/emotion-edge-firstboot.service
+if [ -e "$tree/firstboot" ]; then
+    rm -f "$kits/firstboot" "$root/etc/systemd/system/emotion-edge-firstboot.service" \
+        "$root/etc/systemd/system/multi-user.target.wants/emotion-edge-firstboot.service"
 fi
 exit 0
