@@ -38,6 +38,19 @@ def driver() -> Any:
     raise DependencyError(f"no library speaks to the CUDA driver ({'; '.join(faults)}); {FIX}")
 
 
+def keep(context: Any) -> None:
+    """Let a retained primary context of pycuda live as long as the process; of ours nothing is kept.
+
+    pycuda 2026.1 (cuda.hpp) releases it in a virtual function that its base class calls from the
+    destructor, where C++ takes the base's: cuCtxDetach, which the CUDA driver API allows only for contexts of
+    cuCtxCreate and cuCtxAttach. That fails with a warning on standard error, and leaves the context on the
+    thread's stack. Nothing is lost: CUDA's runtime, which TensorRT uses, holds the same context until the
+    process ends.
+    """
+    if hasattr(context, "detach"):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(context))
+
+
 class DriverError(Exception):
     """A call of the driver failed; the text names the call and its reason."""
 

@@ -3,7 +3,8 @@
  * Device addresses lie far from host addresses, so that one taken for the other is an error (1). A call
  * without a current context is an error (201). The kernels are known by name and do what their PTX says.
  * cuda_driver_left() counts what was not given back: allocations, streams, modules, graphs; cuda_driver_contexts()
- * the contexts that were not released, or not popped.
+ * the contexts that were not released, or not popped; cuda_driver_depth() the latter alone, cuda_driver_detached()
+ * the calls that no primary context allows.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,10 +29,12 @@ struct module { char *text; };
 
 static struct block blocks[BLOCKS];
 static u64 next_address = DEVICE_BASE, in_use;
-static int live, depth, retained;
+static int live, depth, retained, detached;
 
 int cuda_driver_left(void) { return live; }
 int cuda_driver_contexts(void) { return depth + retained; }
+int cuda_driver_depth(void) { return depth; }
+int cuda_driver_detached(void) { return detached; }
 static int ready(void) { return depth > 0; }
 
 static char *device(u64 at, u64 size)
@@ -96,7 +99,7 @@ int cuDevicePrimaryCtxRetain(void **made, int of) { retained++; *made = (void *)
 int cuDevicePrimaryCtxRelease_v2(int of) { if (!retained) return NO_CONTEXT; retained--; return of; }
 int cuCtxPushCurrent_v2(void *context) { if (context != (void *)&depth || !retained) return NO_CONTEXT; depth++; return 0; }
 int cuCtxPopCurrent_v2(void **was) { if (!depth) return NO_CONTEXT; depth--; if (was) *was = (void *)&depth; return 0; }
-int cuCtxDetach(void *context) { (void)context; return INVALID; } /* of a primary context (CUDA's manual) */
+int cuCtxDetach(void *context) { (void)context; detached++; return INVALID; } /* of a primary context (CUDA's manual) */
 int cuCtxGetCurrent(void **now) { *now = depth ? (void *)&depth : NULL; return 0; }
 int cuCtxGetDevice(int *of) { *of = 0; return ready() ? 0 : NO_CONTEXT; }
 int cuCtxSynchronize(void) { return ready() ? 0 : NO_CONTEXT; }

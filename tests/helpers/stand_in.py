@@ -65,6 +65,18 @@ class Stream:
             raise DriverError("a stream that is captured cannot be waited for")
 
 
+class Context:
+    """A primary context of pycuda, whose destructor calls what the driver refuses."""
+
+    def __init__(self, gpu: Gpu, push: Any, pop: Any) -> None:
+        self._gpu, self.push, self.pop = gpu, push, pop
+
+    def detach(self) -> None: ...
+
+    def __del__(self) -> None:
+        self._gpu.destroyed += 1
+
+
 class Gpu:
     """``pycuda.driver``, and with ``driver`` the calls of libcuda that pycuda lacks."""
 
@@ -76,6 +88,7 @@ class Gpu:
         self.graphs: dict[int, list[Any]] = {}
         self.launches = 0
         self.refuses_capture = False
+        self.destroyed = 0  # primary contexts
 
     def init(self) -> None: ...
 
@@ -86,7 +99,7 @@ class Gpu:
         def pop() -> None:
             self.pushed -= 1
 
-        return SimpleNamespace(retain_primary_context=lambda: SimpleNamespace(push=push, pop=pop))
+        return SimpleNamespace(retain_primary_context=lambda: Context(self, push, pop))
 
     def Stream(self) -> Stream:
         return Stream(self)

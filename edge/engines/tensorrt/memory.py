@@ -77,6 +77,7 @@ class Device:
         with self.faults("start the GPU"):
             self._cuda.init()
             self._context = self._cuda.Device(0).retain_primary_context()
+            _cuda.keep(self._context)
             self._context.push()
             try:
                 self.stream = self._cuda.Stream()

@@ -6,6 +6,7 @@ arguments and statuses are proven that way, not the kernels, the streams and the
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import shutil
@@ -62,6 +63,25 @@ def test_the_bindings_are_asked_as_pycuda_is(name: str) -> None:
     """The stand-in for pycuda and what stands for it on cuda-bindings take the same arguments."""
     ours, pycudas = (getattr(kind, name) for kind in (_cuda.Bindings, stand_in.Gpu))
     assert len(inspect.signature(ours).parameters) == len(inspect.signature(pycudas).parameters)
+
+
+def test_pycudas_destructor_of_a_primary_context_never_runs() -> None:
+    gpu = stand_in.Gpu()
+    for kept in (False, True):
+        context = gpu.Device(0).retain_primary_context()
+        if kept:
+            _cuda.keep(context)
+        del context
+        gc.collect()
+        assert gpu.destroyed == 1, "only the first one, which nobody kept"
+
+
+def test_of_our_own_context_nothing_is_kept() -> None:
+    """It is released with the last reference, as the driver wants it."""
+    context = SimpleNamespace(push=print, pop=print)
+    before = sys.getrefcount(context)
+    _cuda.keep(context)
+    assert sys.getrefcount(context) == before
 
 
 def test_a_driver_without_a_call_is_a_fault_of_one_line() -> None:

@@ -152,8 +152,9 @@ def test_what_outlives_the_engine_is_given_back(library) -> None:
     gc.collect()
     if "GPU_OF_HOST_MEMORY" in os.environ:
         assert _driver().cuda_driver_left() == 0
-        if ours:  # pycuda 2026.1 destroys a primary context instead of releasing it, which fails
-            assert _driver().cuda_driver_contexts() == 0
+        assert _driver().cuda_driver_detached() == 0, "a primary context is released, not detached"
+        assert _driver().cuda_driver_depth() == 0
+        assert ours is (_driver().cuda_driver_contexts() == 0), "pycuda's stays as long as the process"
 
 
 def test_a_fault_is_one_line_with_its_reason(device) -> None:
