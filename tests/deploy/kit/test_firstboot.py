@@ -2,65 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import small_deb
+from small_deb import CONTROL, TREE
 
 SCRIPT = str(files("edge.deploy.kit") / "firstboot.sh")
-DPKG = shutil.which("dpkg"), shutil.which("dpkg-deb")
-pytestmark = pytest.mark.skipif(
-    None in DPKG or os.geteuid() != 0, reason="needs dpkg, which unpacks as root alone"
-)
-_TREE = "usr/lib/emotion-edge"
-_CONTROL = """\
-Package: emotion-edge
-Version: 1.0
-Architecture: all
-Maintainer: Nobody <nobody@example.org>
-Description: stands for the package
-"""
+pytestmark = pytest.mark.skipif(bool(small_deb.why_not()), reason=small_deb.why_not())
+_FILES = {f"{TREE}/pyvenv.cfg": "home = /usr/bin\n", f"{TREE}/firstboot": "#!/bin/sh\n"}
 
 
-def build(folder: Path) -> Path:
-    tree = folder / "deb"
-    for name, text in (
-        ("DEBIAN/control", _CONTROL),
-        ("DEBIAN/conffiles", "/etc/emotion-edge.toml\n"),
-        ("etc/emotion-edge.toml", "# settings\n"),
-        (f"{_TREE}/pyvenv.cfg", "home = /usr/bin\n"),
-        (f"{_TREE}/firstboot", "#!/bin/sh\n"),
-    ):
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text(text)
-    deb = folder / "emotion-edge.deb"
-    words = ["dpkg-deb", "-Znone", "--root-owner-group", "--build", str(tree), str(deb)]
-    subprocess.run(words, check=True, capture_output=True)
-    return deb
-
-
-class Board:
+class Board(small_deb.Root):
     """A root folder in which the package is installed, and whose kit is kept."""
 
     def __init__(self, folder: Path, deb: Path) -> None:
-        self.root = folder / "root"
-        self.kits, self.status = self.root / "var/lib/emotion-edge-kits", self.root / "var/lib/dpkg/status"
-        for name in ("info", "updates", "triggers"):
-            (self.status.parent / name).mkdir(parents=True)
-        self.status.touch()
-        self.environment = os.environ | {"DPKG_ROOT": str(self.root)}
-        self.dpkg("--install", str(deb))
+        super().__init__(folder / "root", deb)
+        self.kits = self.path / "var/lib/emotion-edge-kits"
         self.kits.mkdir(mode=0o700)
         shutil.copy(deb, self.kits / "current.deb")
-
-    def dpkg(self, *words: str) -> str:
-        done = subprocess.run(
-            ["dpkg", *words], env=self.environment, check=True, capture_output=True, text=True
-        )
-        return done.stdout
 
     def left(self, state: str) -> None:
         """As a power cut leaves it: "install ok unpacked"."""
@@ -84,12 +47,12 @@ class Board:
         return done.stdout.strip() or "un"
 
     def has(self, name: str) -> bool:
-        return (self.root / name).exists()
+        return (self.path / name).exists()
 
 
 @pytest.fixture(scope="module")
 def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("deb"))
+    return small_deb.build(tmp_path_factory.mktemp("deb"), _FILES)
 
 
 @pytest.fixture
@@ -112,12 +75,12 @@ def board(tmp_path: Path, deb: Path) -> Board:
 def test_what_was_interrupted_is_finished(board: Board, state: str, damage: bool, words: str) -> None:
     board.left(state)
     if damage:
-        (board.root / _TREE / "pyvenv.cfg").unlink()
+        (board.path / TREE / "pyvenv.cfg").unlink()
     code, told = board.boots()
     assert (code, board.state[1:]) == (0, "i"), told
     assert words in told
     assert "version 1.0 is installed" in told
-    assert board.has(f"{_TREE}/pyvenv.cfg")
+    assert board.has(f"{TREE}/pyvenv.cfg")
     assert board.boots() == (0, ""), "nothing is left to do"
 
 
@@ -138,7 +101,7 @@ def test_a_removal_that_somebody_began_is_finished(
     code, told = board.boots()
     assert (code, board.state) == (0, after), told
     assert "finishing its removal" in told
-    assert not board.has(_TREE)
+    assert not board.has(TREE)
     assert board.has("etc/emotion-edge.toml") is settings
 
 
@@ -154,12 +117,12 @@ def test_what_is_only_marked_for_removal_runs_until_then(board: Board, wish: str
     board.left(f"{wish} ok installed")
     code, told = board.boots()
     assert (code, board.state[1]) == (0, "i"), told
-    assert board.has(f"{_TREE}/pyvenv.cfg")
+    assert board.has(f"{TREE}/pyvenv.cfg")
 
 
 def test_a_package_that_was_never_there_is_said(board: Board) -> None:
     board.dpkg("--purge", "emotion-edge")
-    board.status.write_text(_CONTROL.replace("emotion-edge", "another"))
+    board.status.write_text(CONTROL.replace("emotion-edge", "another"))
     code, told = board.boots()
     assert code == 1
     assert "is not installed" in told
@@ -176,15 +139,15 @@ def test_damaged_files_without_a_kit_are_said_with_the_fix(board: Board) -> None
 
 def test_a_volatile_state_has_no_records_and_a_whole_tree(board: Board) -> None:
     """systemd.volatile=state mounts an empty /var over that of the disk."""
-    shutil.rmtree(board.root / "var")
+    shutil.rmtree(board.path / "var")
     code, told = board.boots()
     assert (code, "the files are whole" in told) == (0, True), told
     assert not board.status.exists(), "dpkg was not asked"
     for name in ("site.py.dpkg-new", "pyvenv.cfg.dpkg-tmp"):
-        left = board.root / _TREE / name
+        left = board.path / TREE / name
         left.touch()
         code, told = board.boots()
         assert (code, "not whole" in told) == (1, True), told
         left.unlink()
-    shutil.rmtree(board.root / _TREE)
+    shutil.rmtree(board.path / TREE)
     assert board.boots()[0] == 1
