@@ -131,6 +131,18 @@ def test_a_stop_while_dpkg_deb_runs_leaves_nothing(folder: Path, number: str) ->
     interrupted(running, folder)
 
 
+def test_what_a_killed_run_leaves_is_taken_away_by_the_next(folder: Path) -> None:
+    programs = folder.with_name(f"{folder.name}-programs")
+    programs.mkdir()
+    (programs / "dpkg-deb").write_text("#!/bin/sh\nkill -KILL $PPID\n")
+    (programs / "dpkg-deb").chmod(0o755)
+    killed = kits_made.make(folder, env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"})
+    assert killed.returncode == -signal.SIGKILL
+    assert (folder / ".KIT.part/root").is_dir()
+    assert "bundle" in kits_made.refused(kits_made.make(folder, "--bundle", "/nowhere"))
+    assert sorted(path.name for path in folder.iterdir()) == ["kiosk.toml", "wheels"]
+
+
 def interrupted(running: subprocess.Popen[str], folder: Path) -> None:
     """It ends soon, without a word of Python's, and without a trace."""
     _, said = running.communicate(timeout=20)
