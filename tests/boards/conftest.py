@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import installed
+import kit_board
 import pytest
 import rootfs
 from container import Machine, boot, flowing, until
 from kiosk_page import MEMORY
+from kit_board import Board
 
 DROP_IN = """
 [Service]
@@ -75,3 +78,35 @@ def short_of_memory(running: Machine) -> Iterator[Machine]:
     running.memory.limit(MEMORY << 20)
     yield running
     running.memory.limit(None)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """A running Debian with OpenSSH and without a network, and two kits that only play the service."""
+    if reason := installed.why_not():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("kit")
+    try:
+        base = rootfs.with_packages("kit", kit_board.PACKAGES)
+    except rootfs.Offline as error:
+        pytest.skip(str(error))
+    upper, work, root = (folder / name for name in ("upper", "work", "root"))
+    for path in (upper, work, root):
+        path.mkdir(mode=0o755)
+    layers = f"lowerdir={base},upperdir={upper},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True)
+    key = kit_board.new_key(folder / "maker")
+    kits = {version: kit_board.make_kit(folder, version, key=key) for version in ("1.0", "1.1")}
+    try:
+        for machine in boot(root, folder / "console.txt"):
+            yield Board(machine, folder, kit_board.let_in(machine, folder), kits)
+    finally:
+        subprocess.run(["umount", "--lazy", str(root)], check=False)
+
+
+@pytest.fixture
+def with_one(board: Board) -> Board:
+    """Version 1.0 is installed and ready."""
+    code, _, fault = board.install(board.kits["1.0"], "--downgrade")
+    assert code == 0, fault
+    return board

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from container import Machine
@@ -35,13 +38,55 @@ Version: {version}
 Architecture: {arch}
 Maintainer: Nobody <nobody@example.org>
 Depends: {depends}
+Emotion-Edge-Target: {target}
 Description: plays the service
 """
+
+_COMMAND = """
+import argparse, sys
+from edge.cli import kit_install
+from edge.system.command import finish
+parser = argparse.ArgumentParser()
+kit_install.add_options(parser)
+args = parser.parse_args()
+sys.exit(finish("emotion-edge", lambda: kit_install.run(args), "nothing"))
+"""
+
+
+@dataclass
+class Board:
+    machine: Machine
+    folder: Path
+    bin: Path
+    kits: dict[str, Path]
+
+    def command(self, *words: object, host: str = "root@board") -> list[str]:
+        """`kit install`, by this checkout."""
+        return [sys.executable, "-c", _COMMAND, *map(str, words), f"--host={host}"]
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PATH": f"{self.bin}:{os.environ['PATH']}"}
+
+    def install(
+        self, *words: object, host: str = "root@board", before: Sequence[str] = ()
+    ) -> tuple[int, str, str]:
+        """Its exit code, and what it prints; ``before``: a program that starts it."""
+        done = subprocess.run(
+            [*before, *self.command(*words, host=host)], stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, env=self.environment(), start_new_session=True, timeout=180,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    def version(self) -> str:
+        return self.machine.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Version}", "emotion-edge")
+
+    def status(self) -> str:
+        return self.machine.show("StatusText")
 
 
 def make_kit(
     folder: Path, version: str, *, arch: str = "amd64", depends: str = "python3", key: Path | None = None,
-    files: int = 50,
+    files: int = 50, target: str = "debian-amd64",
 ) -> Path:  # fmt: skip
     """A kit as `kit make` writes it, with ``files`` more files to unpack."""
     config = load(None, ["source.address=/dev/video0"])
@@ -50,7 +95,10 @@ def make_kit(
     texts = {file.path: (file.data, file.mode) for file in packaged.files(config, board)}
     texts["usr/lib/emotion-edge/bin/python3"] = _PROGRAM.replace("{version}", version).encode(), 0o755
     texts["etc/emotion-edge.toml"] = b'[source]\naddress = "/dev/video0"\n', 0o644
-    texts["DEBIAN/control"] = _CONTROL.format(version=version, arch=arch, depends=depends).encode(), 0o644
+    texts["DEBIAN/control"] = (
+        _CONTROL.format(version=version, arch=arch, depends=depends, target=target).encode(),
+        0o644,
+    )
     texts["DEBIAN/conffiles"] = b"/etc/emotion-edge.toml\n/etc/update-motd.d/60-emotion-edge\n", 0o644
     for name, text in maintainer.scripts(packaged.enabled(config, board)).items():
         texts[f"DEBIAN/{name}"] = text.encode(), 0o755

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import signal
+import shutil
 import subprocess
-import sys
+import termios
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import kit_board
 import pytest
-import rootfs
-from container import Machine, boot, until
+from container import until
+from kit_board import Board
+
+pytestmark = pytest.mark.boards
 
 PLANTED = "pl4nted-s3cret"
 SECRETS = f"""
@@ -29,73 +32,6 @@ authorized_keys = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI desk"
 name = "kiosk"
 password_hash = "$6${PLANTED}$abcdefghijklmnop"
 """
-_COMMAND = """
-import argparse, sys
-from edge.cli import kit_install
-from edge.system.command import finish
-parser = argparse.ArgumentParser()
-kit_install.add_options(parser)
-args = parser.parse_args()
-sys.exit(finish("emotion-edge", lambda: kit_install.run(args), "nothing"))
-"""
-
-
-@dataclass
-class Board:
-    machine: Machine
-    folder: Path
-    bin: Path
-    kits: dict[str, Path]
-
-    def start(self, *words: object) -> subprocess.Popen[str]:
-        path = f"{self.bin}:{os.environ['PATH']}"
-        return subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, *map(str, words)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"PATH": path}, start_new_session=True,
-        )  # fmt: skip
-
-    def install(self, *words: object, host: str = "root@board") -> tuple[int, str, str]:
-        process = self.start(*words, f"--host={host}")
-        out, fault = process.communicate(timeout=180)
-        return process.returncode, out, fault
-
-    def version(self) -> str:
-        return self.machine.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Version}", "emotion-edge")
-
-    def status(self) -> str:
-        return self.machine.show("StatusText")
-
-
-@pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    if reason := rootfs.why_not():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("kit")
-    try:
-        base = rootfs.with_packages("kit", kit_board.PACKAGES)
-    except rootfs.Offline as error:
-        pytest.skip(str(error))
-    upper, work, root = (folder / name for name in ("upper", "work", "root"))
-    for path in (upper, work, root):
-        path.mkdir(mode=0o755)
-    layers = f"lowerdir={base},upperdir={upper},workdir={work}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], check=True)
-    key = kit_board.new_key(folder / "maker")
-    kits = {version: kit_board.make_kit(folder, version, key=key) for version in ("1.0", "1.1")}
-    try:
-        for machine in boot(root, folder / "console.txt"):
-            yield Board(machine, folder, kit_board.let_in(machine, folder), kits)
-    finally:
-        subprocess.run(["umount", "--lazy", str(root)], check=False)
-
-
-@pytest.fixture
-def with_one(board: Board) -> Board:
-    """Version 1.0 is installed and ready."""
-    code, _, fault = board.install(board.kits["1.0"], "--downgrade")
-    assert code == 0, fault
-    return board
 
 
 def test_a_board_goes_from_nothing_to_a_service_that_is_ready(board: Board) -> None:
@@ -127,6 +63,16 @@ def test_a_newer_kit_an_older_one_and_back(with_one: Board) -> None:
         assert with_one.version() == f"ii {expected}"
 
 
+def test_the_version_before_comes_back_after_the_package_was_removed(with_one: Board) -> None:
+    assert with_one.install(with_one.kits["1.1"])[0] == 0
+    with_one.machine.run("dpkg", "--remove", "emotion-edge")
+    code, out, fault = with_one.install("--rollback")
+    assert (code, "ready: serves 1.0" in out) == (0, True), fault
+    with_one.machine.run("dpkg", "--purge", "emotion-edge")
+    code, _, fault = with_one.install("--rollback")
+    assert (code, "no version before is kept" in fault) == (2, True), fault
+
+
 def test_a_changed_setting_survives_an_update(with_one: Board) -> None:
     with_one.machine.run("sed", "-i", "s/video0/video7/", "/etc/emotion-edge.toml")
     assert with_one.install(with_one.kits["1.1"])[0] == 0
@@ -137,18 +83,17 @@ def test_secrets_arrive_and_are_seen_nowhere_else(with_one: Board, tmp_path: Pat
     secrets = tmp_path / "secrets.toml"
     secrets.touch(0o600)
     secrets.write_text(SECRETS)
-    process = with_one.start(with_one.kits["1.0"], "--host", "root@board", "--secrets", secrets)
-    seen = b""
-    while process.poll() is None:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):  # the container's processes, too
-            try:
-                seen += path.read_bytes()
-            except OSError:
-                continue
-    out, fault = process.communicate()
-    assert process.returncode == 0, fault
-    assert b"board.sh" in seen
-    assert PLANTED.encode() not in seen
+    calls = tmp_path / "calls"
+    trace = ["strace", "--follow-forks", "--trace=execve,execveat", "--no-abbrev", "--string-limit=9999"]
+    if not shutil.which("strace"):
+        pytest.skip("not installed: strace")
+    code, out, fault = with_one.install(
+        with_one.kits["1.0"], "--secrets", secrets, before=[*trace, f"--output={calls}"]
+    )
+    assert code == 0, fault
+    seen = calls.read_text()  # arguments and environment of each program, the container's too
+    assert "/usr/sbin/chpasswd" in seen
+    assert PLANTED not in seen
     assert PLANTED not in out + fault
     assert "with camera" in with_one.status(), "the service can read it"
     machine = with_one.machine
@@ -169,18 +114,6 @@ def test_secrets_arrive_and_are_seen_nowhere_else(with_one: Board, tmp_path: Pat
     assert code == 0
     assert PLANTED not in out + fault
     assert "0600 root:root /etc/emotion-edge/credentials/camera" in out
-
-
-@pytest.mark.parametrize("after_s", [0.4, 0.8, 1.2, 1.6, 2.0, 2.5])
-def test_interrupted_at_any_point_and_run_again_it_ends_the_same(board: Board, after_s: float) -> None:
-    board.machine.run("dpkg", "--purge", "emotion-edge")
-    process = board.start(board.kits["1.1"], "--host", "root@board")
-    time.sleep(after_s)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    code, out, fault = board.install(board.kits["1.1"])
-    assert (code, "ready: serves 1.1" in out) == (0, True), fault
-    assert board.version() == "ii 1.1"
 
 
 def test_what_a_power_cut_left_is_finished_at_the_next_start(with_one: Board) -> None:
@@ -226,10 +159,12 @@ def test_a_removed_package_leaves_its_data_and_a_purged_one_nothing(with_one: Bo
 def test_what_is_refused_leaves_the_board_as_it_was(with_one: Board, tmp_path: Path) -> None:
     machine, maker = with_one.machine, with_one.folder / "maker"
     stranger = kit_board.new_key(tmp_path / "stranger")
+    jetson = "the kit is for jetson-jp6, but this board is no Jetson; make one for another --target"
     make = kit_board.make_kit
     cases = {
         "board is amd64, the kit is for arm64": make(tmp_path, "2.0", arch="arm64", key=maker),
         "python3 (>= 3.99)": make(tmp_path, "2.1", depends="python3 (>= 3.99)", key=maker),
+        jetson: make(tmp_path, "2.5", target="jetson-jp6", key=maker),
         "not signed by a key in /etc/emotion-edge/allowed_signers": make(tmp_path, "2.2", key=stranger),
         "the kit has no signature": make(tmp_path, "2.3"),
         "not the one of SHA256SUMS": make(tmp_path, "2.4", key=maker),
@@ -245,6 +180,79 @@ def test_what_is_refused_leaves_the_board_as_it_was(with_one: Board, tmp_path: P
     assert machine.show("ActiveState") == "active"
 
 
+@contextmanager
+def small(board: Board, path: str, size: str) -> Iterator[None]:
+    """A disk of its own for one folder, with what was in it."""
+    machine = board.machine
+    machine.run("cp", "-a", path, "/root/kept")
+    machine.run("mount", "-t", "tmpfs", "-o", f"mode=755,size={size}", "tmpfs", path)
+    machine.run("cp", "-a", "/root/kept/.", path)
+    try:
+        yield
+    finally:
+        machine.run("umount", path)
+        machine.run("rm", "-r", "/root/kept")
+
+
+def test_a_full_disk_is_said_and_the_version_before_runs_on(with_one: Board) -> None:
+    machine = with_one.machine
+    for path, size, said in (
+        ("/var/lib/emotion-edge-kits", "1500k", "board has no space left; free some there and run the same"),
+        ("/usr/lib/emotion-edge", "1500k", "board: no space is left for the kit; free space on the board"),
+    ):
+        with small(with_one, path, size):
+            code, _, fault = with_one.install(with_one.kits["1.1"])
+            assert (code, said in fault) == (2, True), fault
+            assert with_one.version() == "ii 1.0"
+            until(lambda: "serves 1.0" in with_one.status(), 30, "not ready")
+            assert "failed.deb" not in machine.run("ls", "/var/lib/emotion-edge-kits")
+    code, out, fault = with_one.install(with_one.kits["1.1"])
+    assert (code, "ready: serves 1.1" in out) == (0, True), fault
+
+
+def test_a_disk_that_cannot_be_written_is_said_before_anything_is_copied(with_one: Board) -> None:
+    machine = with_one.machine
+    machine.run("mount", "--bind", "/var/lib", "/var/lib")
+    machine.run("mount", "-o", "remount,bind,ro", "/var/lib")
+    try:
+        code, _, fault = with_one.install(with_one.kits["1.1"])
+    finally:
+        machine.run("umount", "/var/lib")
+    assert (code, "board has /var/lib mounted read-only; mount it for writing" in fault) == (2, True), fault
+
+
+def at_a_terminal(board: Board, answer: str) -> tuple[int, str]:
+    """Exit code and words of `kit install` by the user "fitter", who answers the question for a password."""
+    there, here = os.openpty()
+    process = subprocess.Popen(
+        board.command(board.kits["1.1"], host="fitter@board"),
+        env=board.environment(), start_new_session=True, stdin=here, stdout=here, stderr=here,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(here)
+    said = b""
+    with suppress(OSError):  # EIO: the other end is closed
+        while more := os.read(there, 4096):
+            said += more
+            if said.endswith(b"for sudo: "):
+                os.write(there, answer.encode())
+    os.close(there)
+    return process.wait(60), said.decode()
+
+
+def test_a_password_for_sudo_is_asked_for_at_a_terminal(with_one: Board) -> None:
+    with_one.machine.run("sh", "-c", f"echo fitter:{PLANTED} | chpasswd; usermod -aG sudo fitter")
+    for answer, code, words in (
+        ("wrong\n", 2, "sudo on fitter@board does not take that password; try it again"),
+        ("\3", 130, "interrupted; nothing"),
+        (f"{PLANTED}\n", 0, "ready: serves 1.1"),
+    ):
+        ended, said = at_a_terminal(with_one, answer)
+        assert (ended, words in said) == (code, True), said
+        assert PLANTED not in said
+        assert said.count("password of fitter@board for sudo:") == 1
+
+
 def test_a_login_that_does_not_get_through(with_one: Board) -> None:
     kit = with_one.kits["1.1"]
     for host, said in (
@@ -256,6 +264,12 @@ def test_a_login_that_does_not_get_through(with_one: Board) -> None:
     ):
         code, _, fault = with_one.install(kit, host=host)
         assert (code, said in fault) == (2, True), fault
+    known = with_one.folder / "known"
+    before = known.read_text()
+    known.write_text(f"board {' '.join((with_one.folder / 'login.pub').read_text().split()[:2])}\n")
+    code, _, fault = with_one.install(kit)
+    known.write_text(before)
+    assert (code, "has another host key than before" in fault) == (2, True), fault
     machine = with_one.machine
     machine.run("sh", "-c", "echo 'fitter ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/fitter")
     code, out, fault = with_one.install(kit, host="fitter@board")

@@ -9,6 +9,7 @@ local="--no-install-recommends -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::so
     -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache="
 signers=/etc/emotion-edge/allowed_signers
 drop_in=/etc/systemd/system/emotion-edge.service.d/credentials.conf
+again="free space on the board and run it again"
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -95,24 +96,34 @@ put_drop_in() {
 
 # The script and the unit that bring a first installation over a power cut, before dpkg begins.
 put_rescue() {
-    [ -e /usr/lib/emotion-edge/firstboot ] && dpkg-query -W emotion-edge >/dev/null 2>&1 && return 0
-    install -m 755 "$incoming/firstboot" "$kits/firstboot" || return 1
+    [ -e /usr/lib/emotion-edge/firstboot ] && dpkg-query -W emotion-edge >/dev/null 2>&1 && return
     units=/etc/systemd/system
-    install -m 644 "$incoming/emotion-edge-firstboot.service" "$units/" || return 1
-    install -d -m 755 "$units/multi-user.target.wants" || return 1
-    ln -sf ../emotion-edge-firstboot.service "$units/multi-user.target.wants/emotion-edge-firstboot.service"
+    install -m 755 "$incoming/firstboot" "$kits/firstboot" &&
+        install -m 644 "$incoming/emotion-edge-firstboot.service" "$units/" &&
+        install -d -m 755 "$units/multi-user.target.wants" &&
+        ln -sf ../emotion-edge-firstboot.service "$units/multi-user.target.wants/emotion-edge-firstboot.service" ||
+        refuse "the unit that survives a power cut could not be written; $again"
 }
 
-installed_already() {
-    [ ! -e "$kits/next.deb" ] && cmp -s "$(deb)" "$kits/current.deb" &&
-        [ "$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' emotion-edge | tr -d ' ')" = "ii$(field Version)" ]
+# By a rename, and it stays: an interrupted run's may still be at work, with that file open.
+put_installer() { cp "$incoming/firstboot" "$kits/install.part" && mv "$kits/install.part" "$kits/install.sh"; }
+
+# Whether a package is the one that is installed, whole.
+same() {
+    [ ! -e "$kits/next.deb" ] && cmp -s "$1" "$kits/current.deb" &&
+        [ "$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' emotion-edge 2>/dev/null | tr -d ' ')" = \
+            "ii$(dpkg-deb --field "$1" Version)" ]
 }
 
 # The output goes to a file: if the connection is lost, the installation goes on.
 bring() {
     sync
-    if ! sh "$1" install >"$kits/install.log" 2>&1; then
-        why=$(grep -E '^(E: |dpkg: error|dpkg-deb: error|emotion-edge: not whole)' "$kits/install.log" | head -n 1)
+    if ! sh "$kits/install.sh" install >"$kits/install.log" 2>&1; then
+        rm -f "$kits/rollback.deb" "$kits/failed.deb"  # the laptop has them
+        grep -q 'No space left on device' "$kits/install.log" && refuse "no space is left for the kit; $again"
+        # dpkg says the reason on a line of its own, which begins with a blank.
+        why=$(awk '/^(E: |dpkg: error|dpkg-deb: error|emotion-edge: not whole)/ { said = $0; getline
+            print said ($0 ~ /^ / ? $0 : ""); exit }' "$kits/install.log" | head -c 300)
         refuse "${why:-it could not be installed}; the whole log is $kits/install.log on the board"
     fi
     grep '^emotion-edge: ' "$kits/install.log"
@@ -120,9 +131,10 @@ bring() {
 
 install_kit() {
     changed=
-    put_secrets || refuse "the secrets could not be put in place; free space on the board and run it again"
-    put_drop_in || refuse "$drop_in could not be written; free space on the board and run it again"
-    if installed_already; then
+    rm -f "$kits/rollback.deb"
+    put_secrets || refuse "the secrets could not be put in place; $again"
+    put_drop_in || refuse "$drop_in could not be written; $again"
+    if same "$(deb)"; then
         echo "emotion-edge: this kit is installed already"
         if [ -n "$changed" ]; then
             systemctl daemon-reload
@@ -130,30 +142,41 @@ install_kit() {
             systemctl --no-block restart emotion-edge.service
         fi
     else
-        put_rescue || refuse "the unit that survives a power cut could not be written; free space and run it again"
+        put_rescue
         [ -e "$signers" ] || [ ! -e "$incoming/allowed_signers" ] ||
             { install -d -m 755 /etc/emotion-edge && install -m 644 "$incoming/allowed_signers" "$signers"; }
-        cp "$incoming/firstboot" "$kits/install.sh" && mv "$(deb)" "$kits/next.deb" ||
-            refuse "the kit could not be kept in $kits; free space on the board and run it again"
-        bring "$kits/install.sh"
-        rm -f "$kits/install.sh"
+        put_installer && mv "$(deb)" "$kits/next.deb" ||
+            refuse "the kit could not be kept in $kits; $again"
+        bring
     fi
 }
 
+# The version to go back to has a name until all is done: else the same command, run again, would go forth.
 rollback() {
-    [ -e "$kits/previous.deb" ] || refuse "no version before is kept in $kits; install an older kit with --downgrade"
-    cp "$kits/previous.deb" "$kits/next.part" && sync && mv "$kits/next.part" "$kits/next.deb" ||
-        refuse "no space for the version before; free space on the board and run it again"
-    bring /usr/lib/emotion-edge/firstboot
+    [ -e "$kits/rollback.deb" ] || ln "$kits/previous.deb" "$kits/rollback.deb" 2>/dev/null ||
+        refuse "no version before is kept in $kits; install an older kit with --downgrade"
+    if same "$kits/rollback.deb"; then
+        echo "emotion-edge: the version before is installed already"
+        return
+    fi
+    put_rescue
+    put_installer && cp "$kits/rollback.deb" "$kits/next.part" && sync && mv "$kits/next.part" "$kits/next.deb" ||
+        refuse "no space for the version before; $again"
+    bring
 }
 
 # Until systemd has heard that the service is ready, which it says once its parts are open.
 wait_ready() {
-    [ -d /run/systemd/system ] || { echo "systemd does not run here: it starts at boot"; exit 0; }
+    if [ ! -d /run/systemd/system ]; then
+        rm -f "$kits/rollback.deb"
+        echo "systemd does not run here: it starts at boot"
+        exit 0
+    fi
     left=$1
     while [ "$(systemctl is-active emotion-edge.service)" != active ]; do
         if [ "$(systemctl is-active emotion-edge.service)" = failed ] || [ "$left" -le 0 ]; then
             journalctl --no-pager -o cat -n 8 -u emotion-edge.service >&2
+            rm -f "$kits/rollback.deb"
             refuse "the service is not ready; see: journalctl -u emotion-edge. To go back: kit install --rollback"
         fi
         sleep 1
@@ -163,7 +186,7 @@ wait_ready() {
         line="$(systemctl show --value --property=StatusText emotion-edge.service)"
     echo "ready: $line"
     timeout 60 emotion-edge doctor 2>/dev/null || :
-    rm -rf "$incoming"
+    rm -rf "$incoming" "$kits/rollback.deb" "$kits/install.sh"
 }
 
 case $1 in

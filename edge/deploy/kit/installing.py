@@ -56,13 +56,7 @@ class Kit:
     def files(self) -> list[PackagedFile]:
         """What goes to the board beside the package."""
         texts = [PackagedFile(path.name, path.read_bytes()) for path in self.proofs]
-        unit = first_boot_unit(f"{KITS}/firstboot").encode()
-        return [
-            *texts,
-            PackagedFile("board.sh", script("board.sh"), 0o700),
-            PackagedFile("firstboot", packaged.first_boot_script(), 0o700),
-            PackagedFile(FIRST_BOOT, unit),
-        ]
+        return [*texts, *_own_files()]
 
 
 def script(name: str) -> bytes:
@@ -118,7 +112,7 @@ def rollback(remote: Remote, steps: Steps) -> None:
     steps.begin(f"asking {remote.login}")
     answers = _answers(remote.run(script("probe.sh"), "0"))
     remote.become_root(answers.get("uid", ""), answers.get("sudo", ""))
-    remote.root(_UNPACK.format(_INCOMING), lambda pipe: _tar(pipe, _own_scripts()))
+    remote.root(_UNPACK.format(_INCOMING), lambda pipe: _tar(pipe, _own_files()))
     steps.begin("going back to the version before")
     _print(remote.root(f"{_BOARD} rollback"), steps)
     ready(remote, steps)
@@ -147,6 +141,10 @@ def _check(remote: Remote, kit: Kit, downgrade: bool) -> None:
             f"{host} has version {answers['installed']}, the kit is {version}, which is older; "
             "add --downgrade if that is wanted"
         )
+    if "readonly" in answers:
+        raise EdgeError(
+            f"{host} has /var/lib mounted read-only; mount it for writing: sudo mount -o remount,rw /"
+        )
     free, needed = int(answers.get("free_kb") or 0) * 1024, _ROOM * kit.deb.stat().st_size
     if free < needed:
         raise EdgeError(
@@ -174,10 +172,11 @@ def _commands(secrets: bool, back: bool) -> list[str]:
     return [unpack, f"{_BOARD} verify", *middle, f"{_BOARD} install", f"{_BOARD} wait {_READY_S}"]
 
 
-def _own_scripts() -> list[PackagedFile]:
+def _own_files() -> list[PackagedFile]:
     return [
         PackagedFile("board.sh", script("board.sh"), 0o700),
         PackagedFile("firstboot", packaged.first_boot_script(), 0o700),
+        PackagedFile(FIRST_BOOT, first_boot_unit(f"{KITS}/firstboot").encode()),
     ]
 
 

@@ -14,7 +14,7 @@ case $(dpkg-query -W -f '${db:Status-Status}' emotion-edge 2>/dev/null) in
         if dpkg --compare-versions "$1" lt "$installed"; then echo "older=yes"; fi ;;
 esac
 echo "free_kb=$(df -Pk /var/lib | awk 'NR == 2 { print $4 }')"
-[ -w /var/lib ] || [ "$(id -u)" != 0 ] || echo "readonly=yes"
+if findmnt -n -o OPTIONS -T /var/lib 2>/dev/null | grep -qE '^ro(,|$)'; then echo "readonly=yes"; fi
 if ! command -v sudo >/dev/null; then echo "sudo=none"
 elif sudo -n true 2>/dev/null; then echo "sudo=free"
 else echo "sudo=password"

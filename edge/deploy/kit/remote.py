@@ -28,6 +28,8 @@ _FAULTS = (
     ("No route to host", "is not reachable; check address and network"),
 )  # fmt: skip
 
+_FULL = ("No space left", "Wrote only")  # the second is what GNU tar says of a write that was cut short
+
 
 class Remote(Closing):
     """One connection, shared by all calls, so that a password is asked for once."""
@@ -133,7 +135,7 @@ class Remote(Closing):
                     return EdgeError(f"{host} {words.format(host=host, login=self.login)}")
             last = lines[-1] if lines else "the connection was lost"
             return EdgeError(f"{host}: {last:.200}; run the same command again")
-        if "No space left" in told:
+        if any(sign in told for sign in _FULL):
             return EdgeError(f"{host} has no space left; free some there and run the same command again")
         last = lines[-1] if lines else f"exit code {code}"
         return EdgeError(f"{host}: {last:.200}")

@@ -10,7 +10,7 @@ import pytest
 
 from edge.cli import kit_install
 from edge.deploy.kit.remote import Remote
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError, DependencyError, EdgeError
 
 # Plays ssh: answers the probe, and fails as $FAULT says where a command is given.
 _SSH = """\
@@ -65,6 +65,7 @@ def command(*words: object) -> None:
         (255, "me@b: Permission denied (publickey).", "ssh-copy-id me@b"),
         (255, "Connection to b closed by remote host.", "closed by remote host.; run the same command again"),
         (2, "tar: x.deb: Cannot write: No space left on device\ntar: Exiting", "no space left; free some"),
+        (2, "tar: x.deb: Wrote only 2048 of 10240 bytes\ntar: Exiting", "no space left; free some"),
         (3, "noise\nrefused: the kit is for arm64, this board is amd64\n", "^b: the kit is for arm64, this"),
         (1, "", "^b: exit code 1"),
     ],
@@ -83,6 +84,7 @@ def test_a_fault_is_one_line_with_its_fix(board: Path, kit: Path, code: int, tol
         (_PROBE.replace("arm64", "amd64"), "b is amd64, the kit is for arm64"),
         (_PROBE.replace("9000000", "900"), "1 MB free, 5 MB are needed"),
         (_PROBE + "older=yes\ninstalled=1.3\n", "has version 1.3, the kit is 1.2, .* add --downgrade"),
+        (_PROBE + "readonly=yes\n", "read-only; .* sudo mount -o remount,rw /"),
         (_PROBE + "missing=ssh-keygen\n", "sudo apt install openssh-client"),
         (_PROBE.replace("uid=0", "uid=1000").replace("free\n", "password\n"), "asks for a password"),
         (_PROBE.replace("uid=0", "uid=1000").replace("free\n", "none\n"), "no sudo"),
@@ -115,6 +117,12 @@ def test_what_is_wrong_here_is_said_without_a_connection(board: Path, kit: Path,
         with pytest.raises(ConfigError, match="expected USER@HOST"):
             Remote(login)
     assert (board / "log").read_text() == ""
+
+
+def test_without_ssh_on_this_machine(board: Path, kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(DependencyError, match=r"ssh cannot be run .*; install openssh-client"):
+        command(kit, "--host", "me@b")
 
 
 def test_a_password_for_sudo_goes_through_the_pipe_alone(board: Path) -> None:
