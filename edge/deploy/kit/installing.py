@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import IO
 
-from edge.deploy.kit import packaged, secret_file
+from edge.deploy.kit import packaged, secret_file, tar_stream
 from edge.deploy.kit.packaged import KITS, PackagedFile
 from edge.deploy.kit.remote import Remote, sorted_debs, version_of
 from edge.deploy.units import FIRST_BOOT, first_boot_unit
@@ -95,13 +92,13 @@ def install(
     signals.leave("the board is as it was; run the same command again")
     size = kit.deb.stat().st_size
     steps.begin(f"copying {kit.deb.name} ({size / 1e6:.0f} MB)")
-    remote.root(_UNPACK.format(_INCOMING), lambda pipe: _tar(pipe, kit.files(), kit.deb))
+    remote.root(_UNPACK.format(_INCOMING), lambda pipe: tar_stream.write(pipe, kit.files(), kit.deb))
     steps.begin("verifying it on the board")
     steps.say(remote.root(f"{_BOARD} verify").strip())
     signals.leave("the board finishes by itself, or run the same command again")
     if secrets:
         steps.begin("copying the secrets")
-        remote.root(_UNPACK.format(_SECRETS), lambda pipe: _tar(pipe, secrets))
+        remote.root(_UNPACK.format(_SECRETS), lambda pipe: tar_stream.write(pipe, secrets))
     steps.begin("installing")
     _print(remote.root(f"{_BOARD} install"), steps)
     ready(remote, steps)
@@ -112,7 +109,7 @@ def rollback(remote: Remote, steps: Steps) -> None:
     steps.begin(f"asking {remote.login}")
     answers = _answers(remote.run(script("probe.sh"), "0"))
     remote.become_root(answers.get("uid", ""), answers.get("sudo", ""))
-    remote.root(_UNPACK.format(_INCOMING), lambda pipe: _tar(pipe, _own_files()))
+    remote.root(_UNPACK.format(_INCOMING), lambda pipe: tar_stream.write(pipe, _own_files()))
     steps.begin("going back to the version before")
     _print(remote.root(f"{_BOARD} rollback"), steps)
     ready(remote, steps)
@@ -178,20 +175,6 @@ def _own_files() -> list[PackagedFile]:
         PackagedFile("firstboot", packaged.first_boot_script(), 0o700),
         PackagedFile(FIRST_BOOT, first_boot_unit(f"{KITS}/firstboot").encode()),
     ]
-
-
-def _tar(pipe: IO[bytes], files: Sequence[PackagedFile], deb: Path | None = None) -> None:
-    """Write an archive; the package is last, so that what stands beside it is there when it is."""
-    with tarfile.open(fileobj=pipe, mode="w|", format=tarfile.GNU_FORMAT) as archive:
-        for file in files:
-            entry = tarfile.TarInfo(file.path)
-            entry.size, entry.mode = len(file.data), file.mode
-            archive.addfile(entry, io.BytesIO(file.data))
-        if deb:
-            entry = tarfile.TarInfo(deb.name)
-            entry.size, entry.mode = deb.stat().st_size, 0o600
-            with deb.open("rb") as content:
-                archive.addfile(entry, content)
 
 
 def _print(said: str, steps: Steps) -> None:

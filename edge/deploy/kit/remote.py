@@ -117,6 +117,8 @@ class Remote(Closing):
             except BaseException:
                 process.kill()
                 process.wait()
+                with suppress(OSError):  # what it has not read
+                    process.stdin.close()
                 raise
             said, told = _read(out), _read(fault)
         if code:

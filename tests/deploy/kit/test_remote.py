@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,38 @@ def test_what_is_wrong_here_is_said_without_a_connection(board: Path, kit: Path,
         with pytest.raises(ConfigError, match="expected USER@HOST"):
             Remote(login)
     assert (board / "log").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [
+        ("sh -s", "nothing was changed"),
+        ("tar -x", "the board is as it was; run the same command again"),
+        ("board.sh install", "the board finishes by itself, or run the same command again"),
+    ],
+)
+def test_ctrl_c_says_how_the_board_is_left(board: Path, kit: Path, call: str, left: str) -> None:
+    """At once, even where the connection stands still."""
+    script = (
+        (board / "ssh")
+        .read_text()
+        .replace(
+            "case $last in",
+            f"""case $last in
+    *'{call}'*) kill -INT $PPID; exec sleep 30 ;;  # it reads nothing""",
+        )
+    )
+    (board / "ssh").write_text(script)
+    program = "from edge.system.command import finish; import sys; from test_remote import command; sys.exit("
+    program += f"finish('x', lambda: command({str(kit)!r}, '--host', 'me@b'), 'nothing was changed'))"
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[3])])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=15, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.endswith(f"x: interrupted; {left}\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_without_ssh_on_this_machine(board: Path, kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
