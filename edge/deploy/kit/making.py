@@ -121,7 +121,8 @@ def _fill(
     version: str,
 ) -> None:
     """Everything but the wheels, the bytecode and DEBIAN/."""
-    tree.link(root, f"{HOME}/bin/python3", f"/usr/bin/python{order.target.python}")
+    # Relative, as Debian asks within /usr: it also leads there in a root that is not this machine's.
+    tree.link(root, f"{HOME}/bin/python3", f"../../../bin/python{order.target.python}")
     tree.put(root, f"{HOME}/pyvenv.cfg", _VENV.format(version=order.target.python).encode())
     inside = site.relative_to(root).as_posix()
     for path, data in own_package.files(found.reference).items():

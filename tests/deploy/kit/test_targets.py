@@ -65,3 +65,15 @@ def test_a_kit_speaks_to_cuda_by_what_the_tests_ran_with() -> None:
     locked = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     (tested,) = [line for line in locked if line.startswith("cuda-bindings==")]
     assert [target.name for target in targets.TARGETS if target.jetson and tested not in target.wheels] == []
+
+
+@pytest.mark.parametrize("target", targets.TARGETS, ids=lambda target: f"{target.name}-{target.python}")
+@pytest.mark.parametrize("address", ["/dev/video0", "picam://0", "csi://0", "rtsp://there/1", "clip.mp4"])
+def test_a_package_for_cameras_is_needed_where_the_settings_name_such_a_one(
+    target: targets.Target, address: str
+) -> None:
+    needed, others = (set(names) for names in target.depending(address))
+    for scheme, name in (("picam", "python3-picamera2"), ("csi", "python3-gi")):
+        there = scheme in target.sources
+        assert (name in needed) == (there and address == f"{scheme}://0")
+        assert (name in others) == (there and address != f"{scheme}://0")
