@@ -79,7 +79,7 @@ def imports(machine: Machine) -> Iterator[Finding]:
 def asked(module: str) -> tuple[str, str]:
     """Version of a library, and why it cannot be imported; one of the two is empty."""
     isolated = ["-I"] if sys.flags.isolated else []
-    command = [sys.executable, *isolated, "-c", _ASK, module]
+    command = [sys.executable, "-B", *isolated, "-c", _ASK, module]  # -B: run by root, it leaves nothing
     try:
         done = subprocess.run(
             command, cwd=START, stdin=subprocess.DEVNULL, capture_output=True, timeout=_IMPORT_S

@@ -63,6 +63,7 @@ def test_a_newer_kit_an_older_one_and_back(with_one: Board) -> None:
         assert with_one.version() == f"ii {expected}"
 
 
+@pytest.mark.slow
 def test_the_version_before_comes_back_after_the_package_was_removed(with_one: Board) -> None:
     assert with_one.install(with_one.kits["1.1"])[0] == 0
     with_one.machine.run("dpkg", "--remove", "emotion-edge")
@@ -148,7 +149,9 @@ def test_a_package_that_was_unpacked_from_outside_starts_by_itself(board: Board)
 
 def test_a_removed_package_leaves_its_data_and_a_purged_one_nothing(with_one: Board) -> None:
     machine = with_one.machine
+    machine.run("mkdir", "/usr/lib/emotion-edge/lib/__pycache__")  # by a Python that root has called
     machine.run("dpkg", "--remove", "emotion-edge")
+    assert "No such file" in machine.run("ls", "/usr/lib/emotion-edge")
     assert machine.show("LoadState") == "not-found"
     assert machine.main_pid() in ("", "0")
     machine.run("dpkg", "--purge", "emotion-edge")

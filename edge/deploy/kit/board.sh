@@ -186,7 +186,7 @@ wait_ready() {
         line="$(systemctl show --value --property=StatusText emotion-edge.service)"
     echo "ready: $line"
     timeout 60 emotion-edge doctor 2>/dev/null || :
-    rm -rf "$incoming" "$kits/rollback.deb" "$kits/install.sh"
+    rm -rf "$incoming" "$secrets" "$kits/rollback.deb" "$kits/install.sh"
 }
 
 case $1 in

@@ -84,9 +84,13 @@ fi
 exit 0
 """
 
+# What root's Python wrote beside its modules, in whatever way it was called, dpkg does not know.
 _POSTRM = """\
 #!/bin/sh
 set -e
+case "$1" in
+    remove|purge) rm -rf /usr/lib/emotion-edge ;;
+esac
 if [ "$1" = purge ]; then
     for unit in {all}; do
         if command -v deb-systemd-helper >/dev/null; then

@@ -10,7 +10,7 @@ from edge.config import Config
 from edge.deploy.units import FIRST_BOOT, Board, first_boot_unit, packaged_units
 
 HOME = "usr/lib/emotion-edge"
-PROGRAM = (f"/{HOME}/bin/python3", "-I", "-m", "edge")
+PROGRAM = (f"/{HOME}/bin/python3", "-IB", "-m", "edge")  # -B: run by root, it would write bytecode there
 SETTINGS = "/etc/emotion-edge.toml"
 SCRIPT = f"/{HOME}/firstboot"
 KITS = "/var/lib/emotion-edge-kits"  # the debs that came by `kit install`
