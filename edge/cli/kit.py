@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge.cli import kit_install
+from edge.cli import kit_flash, kit_install
 
-HELP = "make a package that a board unpacks and runs, and install it"
+HELP = "make a package that a board unpacks and runs, and install or flash it"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``make`` and ``install``."""
+    """Add ``make``, ``install``, ``flash`` and ``unflash``."""
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
     make = actions.add_parser("make", help="make a kit for a board, on any Linux machine")
     make.set_defaults(act=_make)
@@ -49,6 +49,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     install = actions.add_parser("install", help=kit_install.HELP, description=kit_install.HELP)
     kit_install.add_options(install)
     install.set_defaults(act=kit_install.run)
+    flash = actions.add_parser("flash", help=kit_flash.HELP, description=kit_flash.HELP)
+    kit_flash.add_options(flash)
+    flash.set_defaults(act=kit_flash.run)
+    unflash = actions.add_parser("unflash", help=kit_flash.UNDO_HELP, description=kit_flash.UNDO_HELP)
+    kit_flash.add_undo_options(unflash)
+    unflash.set_defaults(act=kit_flash.undo)
 
 
 def run(args: argparse.Namespace) -> None:

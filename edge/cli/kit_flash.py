@@ -1,0 +1,79 @@
+"""``emotion-edge kit flash`` and ``kit unflash``: a kit into the root file system that is flashed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge.errors import ConfigError
+
+HELP = "put a kit into a Linux_for_Tegra tree or an image, and print the call that flashes it"
+UNDO_HELP = "take out of a Linux_for_Tegra tree what `kit flash` has put in"
+STORAGE = ("nvme", "sd", "emmc", "usb")
+_L4T = "NVIDIA's tree, in which apply_binaries.sh was run"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the kit, the tree or the image, and what the first start needs."""
+    parser.add_argument("kit", type=Path, metavar="KIT", help="folder that `kit make` has written")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--l4t", type=Path, metavar="DIR", help=f"Jetson: {_L4T}")
+    where.add_argument("--image", type=Path, metavar="FILE", help="Raspberry Pi: image of the system")
+    parser.add_argument(
+        "--secrets", type=Path, metavar="FILE.toml", help="user, Wi-Fi, passwords and keys, mode 0600"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print each file and command, and write nothing"
+    )
+    jetson = parser.add_argument_group("Jetson")
+    jetson.add_argument("--board", metavar="NAME", help="board file of the tree, without .conf")
+    jetson.add_argument("--storage", choices=STORAGE, help="what the board starts from")
+    jetson.add_argument("--disk", metavar="SIZE", help="of the board, such as 64GB or 29GiB, to be compared")
+    jetson.add_argument(
+        "--massflash", type=int, metavar="N", help="make NVIDIA's archive that flashes N boards at a time"
+    )
+    jetson.add_argument("--module", metavar="ID-SKU", help="of the boards of --massflash, such as 3767-0005")
+    jetson.add_argument(
+        "--accept-nvidia-license",
+        action="store_true",
+        help="you accept what NVIDIA's script for the first user asks",
+    )
+    pi = parser.add_argument_group("Raspberry Pi")
+    pi.add_argument("--in-place", action="store_true", help="change the image itself, not a copy")
+    pi.add_argument("-o", "--out", type=Path, metavar="FILE", help="the changed copy")
+
+
+def add_undo_options(parser: argparse.ArgumentParser) -> None:
+    """Add the tree."""
+    parser.add_argument("--l4t", type=Path, required=True, metavar="DIR", help=_L4T)
+    parser.add_argument("--dry-run", action="store_true", help="print each file, and change nothing")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Flash into a tree, or into an image."""
+    if args.l4t:
+        _refuse(args, "--l4t", "in_place", "out")
+        _tree(args)
+    else:
+        _refuse(args, "--image", "board", "storage", "disk", "massflash", "module", "accept_nvidia_license")
+        _image(args)
+
+
+def undo(args: argparse.Namespace) -> None:
+    """Restore a tree to what it was."""
+
+
+def _tree(args: argparse.Namespace) -> None:
+    for name in ("board", "storage"):
+        if not getattr(args, name):
+            raise ConfigError(f"--{name} is missing; with --l4t name the board and its storage")
+
+
+def _image(args: argparse.Namespace) -> None:
+    raise ConfigError("--image is not there yet")
+
+
+def _refuse(args: argparse.Namespace, beside: str, *names: str) -> None:
+    for name in names:
+        if getattr(args, name):
+            raise ConfigError(f"--{name.replace('_', '-')} does not go with {beside}; leave it out")
