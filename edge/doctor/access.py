@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.doctor import board
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding
 from edge.doctor.machine import Machine
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding
 
 _GROUPS = ("video", "render")  # those of the service, see edge.deploy.units.groups
 # Nodes that the service opens; those of a GPU exist only where its driver runs.

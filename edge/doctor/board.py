@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from edge.doctor.finding import FAULT, OK, WARNING, Finding, of_error
 from edge.doctor.machine import Machine
 from edge.errors import EdgeError
 from edge.system import device
+from edge.system.finding import FAULT, OK, WARNING, Finding, of_error
 
 _MODELS = ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name")
 

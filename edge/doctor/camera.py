@@ -19,9 +19,9 @@ from edge.capture.regular_file import shown
 from edge.config import SourceConfig
 from edge.data import Frame
 from edge.doctor import service
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at, of_error
 from edge.doctor.machine import Machine
 from edge.errors import EdgeError, SourceError
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at, of_error
 
 Opener = Callable[[SourceConfig], ChildSource]
 PATIENCE_S = 15.0  # for the first frame: connecting to a network camera is slow

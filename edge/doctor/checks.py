@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edge.doctor import access, board, clock, libraries, memory, nvme, power, service, storage
-from edge.doctor.finding import FAULT, OK, Finding, of_error
 from edge.doctor.machine import Machine
+from edge.system.finding import FAULT, OK, Finding, of_error
 
 
 @dataclass(frozen=True)

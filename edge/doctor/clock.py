@@ -6,9 +6,9 @@ import calendar
 import time
 from collections.abc import Callable, Iterator
 
-from edge.doctor.finding import NOTE, OK, WARNING, Finding
 from edge.doctor.machine import Machine
 from edge.system.clock import is_synchronized
+from edge.system.finding import NOTE, OK, WARNING, Finding
 from edge.version import RELEASED
 
 _OLDEST_S = calendar.timegm(time.strptime(RELEASED, "%Y-%m-%d"))  # no right clock is before

@@ -9,9 +9,9 @@ from pathlib import Path
 from edge import config_file
 from edge.config import Config
 from edge.doctor.checks import CHECKS, Check
-from edge.doctor.finding import WARNING, Finding
 from edge.doctor.machine import SETTINGS, Machine, further_cameras
 from edge.errors import EdgeError, reason
+from edge.system.finding import WARNING, Finding
 from edge.system.waiting import result_of
 
 QUICK_S = 0.5  # for a check of `status`

@@ -12,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge.doctor import board, hiding, service, telling
-from edge.doctor.finding import Finding
 from edge.doctor.libraries import installed
 from edge.doctor.machine import Machine
+from edge.system.finding import Finding
 from edge.system.output_file import OutputFile, check_writable
 from edge.version import __version__
 

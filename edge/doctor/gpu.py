@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge.doctor import board
-from edge.doctor.finding import NOTE, OK, WARNING, Finding, of_error
 from edge.doctor.libraries import asked
 from edge.doctor.machine import Machine
 from edge.engines.backends import tensorrt_fault
 from edge.errors import EdgeError
 from edge.system import device
+from edge.system.finding import NOTE, OK, WARNING, Finding, of_error
 
 _TENSORRT = "python3-libnvinfer"
 _SLOWER = "the network runs on the processor"

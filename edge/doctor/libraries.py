@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.doctor import board
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding
 from edge.doctor.machine import KIT, Machine
 from edge.system.device import l4t
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding
 from edge.system.process import START
 
 _OLDEST = (3, 10)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding
 from edge.doctor.machine import Machine
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding
 
 _NEEDS_MB = 125  # of a run on the processor, docs/service.md
 _TOTAL_MB = 400

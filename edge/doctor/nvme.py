@@ -13,9 +13,9 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at
 from edge.doctor.machine import Machine
 from edge.errors import reason
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at
 
 _ADMIN_CMD = 0xC0484E41  # NVME_IOCTL_ADMIN_CMD: _IOWR('N', 0x41, struct nvme_admin_cmd)
 # struct nvme_admin_cmd: opcode, flags, reserved; nsid, cdw2, cdw3; metadata, addr; metadata_len, data_len,

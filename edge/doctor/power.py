@@ -9,10 +9,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding
 from edge.doctor.machine import Machine
 from edge.health.load_governor import hottest
 from edge.system.board_clocks import PowerMode, Throttling, alarms, governor
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding
 from edge.system.sysfs import number, text, vcgencmd
 
 _NEAR_C = 10.0  # below the limit: warm

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at
 from edge.doctor.machine import RUN, SERVICE, Machine
 from edge.system import strict_json
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at
 from edge.system.one_line import one_line
 
 UNITS = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")

@@ -10,12 +10,12 @@ from edge import bundle as bundles
 from edge.capture import sources
 from edge.capture.addresses import node_of
 from edge.deploy import permissions
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding, of_error
 from edge.doctor.machine import KIT, Machine
 from edge.errors import EdgeError
 from edge.faces import detectors
 from edge.faces.fetch import YUNET_NAME, cached_detector
 from edge.sinks import outputs
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding, of_error
 
 _REFERENCE = "lib/python3*/site-packages/edge/models/reference"
 

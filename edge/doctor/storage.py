@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from edge.doctor.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at
 from edge.doctor.machine import CACHE, STATE, Machine
+from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding, not_looked_at
 from edge.system.sysfs import number
 
 _LOW_MB, _FULL_MB = 200, 20

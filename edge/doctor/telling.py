@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
-from edge.doctor.finding import EXIT_CODES, LEVELS, NOTE, WARNING, Finding, worst
+from edge.system.finding import EXIT_CODES, LEVELS, NOTE, WARNING, Finding, worst
 from edge.version import __version__
 
 SCHEMA = "emotion-edge-doctor/1"

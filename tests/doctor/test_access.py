@@ -11,8 +11,8 @@ from board_trees import JP6, PC, plant
 
 from edge.config import Config, SourceConfig
 from edge.doctor import access, clock, libraries, storage
-from edge.doctor.finding import Finding
 from edge.doctor.machine import Machine
+from edge.system.finding import Finding
 
 
 def live(root: Path, address: str = "demo") -> Machine:

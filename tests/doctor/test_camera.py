@@ -15,8 +15,8 @@ from capture_process import CAPTURE_PROCESS
 from edge.capture.reconnect.subprocess_source import ChildSource
 from edge.config import Config, SourceConfig
 from edge.doctor import camera
-from edge.doctor.finding import Finding
 from edge.doctor.machine import Machine
+from edge.system.finding import Finding
 
 _CHILD = partial(ChildSource, command=(sys.executable, "-c", CAPTURE_PROCESS))
 

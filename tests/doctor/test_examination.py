@@ -18,8 +18,8 @@ from edge.deploy import units
 from edge.doctor import examine, machine
 from edge.doctor.checks import CHECKS, Check
 from edge.doctor.examination import _looked
-from edge.doctor.finding import Finding
 from edge.doctor.machine import Machine
+from edge.system.finding import Finding
 from edge.system.json_schema import is_printable
 
 _FILES = sorted({name for tree in TREES.values() for name, content in tree.items() if content != LINK})

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.doctor import telling
-from edge.doctor.finding import LEVELS, Finding
+from edge.system.finding import LEVELS, Finding
 from edge.system.json_schema import is_printable, problems
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ import pytest
 from board_trees import PC, plant
 
 from edge.doctor import service
-from edge.doctor.finding import Finding
 from edge.doctor.machine import Machine
+from edge.system.finding import Finding
 
 _RUNS = {"ActiveState": "active", "SubState": "running", "Result": "success", "ExecMainStatus": "0",
          "NRestarts": "0", "ActiveEnterTimestamp": "Mon", "UnitFileState": "enabled",
