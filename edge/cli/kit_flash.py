@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge.deploy.flash.host_checks import Host
 
 HELP = "put a kit into a Linux_for_Tegra tree or an image, and print the call that flashes it"
 UNDO_HELP = "take out of a Linux_for_Tegra tree what `kit flash` has put in"
@@ -49,11 +55,11 @@ def add_undo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print each file, and change nothing")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Flash into a tree, or into an image."""
+def run(args: argparse.Namespace, host: Host | None = None) -> None:
+    """Flash into a tree, or into an image; ``host`` is the machine to flash from, this one by default."""
     if args.l4t:
         _refuse(args, "--l4t", "in_place", "out")
-        _tree(args)
+        _tree(args, host)
     else:
         _refuse(args, "--image", "board", "storage", "disk", "massflash", "module", "accept_nvidia_license")
         _image(args)
@@ -61,12 +67,49 @@ def run(args: argparse.Namespace) -> None:
 
 def undo(args: argparse.Namespace) -> None:
     """Restore a tree to what it was."""
+    from edge.deploy.flash import l4t_flash
+    from edge.system.steps import Steps
+
+    if args.dry_run:
+        print("\n".join(l4t_flash.shown(args.l4t)))
+        return
+    if os.geteuid():
+        raise ConfigError("this is not root, who owns the files of a root file system; run it with sudo")
+    with Steps("emotion-edge") as steps:
+        gone = l4t_flash.unflash(args.l4t, steps)
+    print(f"{args.l4t / 'rootfs'} is as it was before; gone: {gone}")
 
 
-def _tree(args: argparse.Namespace) -> None:
+def _tree(args: argparse.Namespace, host: Host | None) -> None:
+    from edge.deploy.flash import deb, l4t_call, l4t_flash
+    from edge.deploy.flash.host_checks import Host
+    from edge.deploy.flash.overlay import Overlay
+    from edge.deploy.flash.preflight import Order, Preflight
+    from edge.deploy.kit import installing
+    from edge.doctor import telling
+    from edge.system.steps import Steps
+
     for name in ("board", "storage"):
         if not getattr(args, name):
             raise ConfigError(f"--{name} is missing; with --l4t name the board and its storage")
+    kit, secrets = installing.Kit.of(args.kit), installing.read_secrets(args.secrets)
+    order = Order(
+        args.l4t, args.board, args.storage, deb.target(kit.deb), kit.deb.stat().st_size, secrets, args.disk,
+        args.massflash, args.module, args.accept_nvidia_license, host or Host(),
+    )  # fmt: skip
+    preflight = Preflight(order)
+    print("\n".join(telling.lines(preflight.findings)), flush=True)
+    preflight.refuse()
+    plan = Overlay(args.l4t, kit.deb, deb.members(kit.deb), secrets, kit.signers(), order.user)
+    if args.dry_run:
+        print("\n".join(l4t_flash.dry_run(plan)))
+    else:
+        with Steps("emotion-edge") as steps:
+            l4t_flash.flash(plan, steps)
+    print(f"next:\n  cd {shlex.quote(str(args.l4t))}\n  {preflight.call}")
+    if preflight.board and args.massflash:
+        calls = l4t_call.archive_calls(preflight.board, args.storage, args.massflash)
+        print("then, in the factory, with all boards in recovery mode:", *calls, sep="\n  ")
 
 
 def _image(args: argparse.Namespace) -> None:

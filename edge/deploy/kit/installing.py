@@ -16,6 +16,7 @@ from edge.system import signals
 from edge.system.hashing import digest
 from edge.system.steps import Steps
 
+_SIGNERS = "allowed_signers"  # of a signed kit
 SCRIPTS = ("board.sh", "probe.sh")
 _INCOMING, _SECRETS = f"{KITS}/incoming", f"{KITS}/secrets"
 _BOARD = f"sh {_INCOMING}/board.sh"
@@ -47,8 +48,12 @@ class Kit:
         with debs[0].open("rb") as file:
             if digest(file) != wanted.get(debs[0].name):
                 raise ConfigError(f"{debs[0]} is not the one of SHA256SUMS; copy or make the kit again")
-        proofs = [sums, folder / "SHA256SUMS.sig", folder / "allowed_signers"]
+        proofs = [sums, folder / "SHA256SUMS.sig", folder / _SIGNERS]
         return cls(debs[0], tuple(path for path in proofs if path.exists()))
+
+    def signers(self) -> bytes:
+        """Who signed it, as OpenSSH writes that down; empty for a kit without a signature."""
+        return next((path.read_bytes() for path in self.proofs if path.name == _SIGNERS), b"")
 
     def files(self) -> list[PackagedFile]:
         """What goes to the board beside the package."""
