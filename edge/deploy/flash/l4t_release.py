@@ -74,7 +74,7 @@ def refuse_other_kit(target: str, release: Release) -> None:
     majors = _TARGETS.get(target)
     if majors is None:
         raise ConfigError(
-            f"the kit is for {target or 'another board'!r:.40}, the tree is a Jetson's; make one with "
+            f"the kit is for {target or 'a board it does not name'}, the tree is a Jetson's; make one with "
             f"--target {fitting(release)}"
         )
     if release.major not in majors:
