@@ -49,6 +49,14 @@ def test_every_secret_gets_its_file(tmp_path: Path) -> None:
     assert keyfile["wifi-security"]["psk"] == PLANTED
 
 
+def test_the_country_of_the_radio_may_be_left_out_but_not_be_anything(tmp_path: Path) -> None:
+    text = '[wifi]\nssid = "museum"\npsk = "longenough"\n'
+    assert "country" not in secret_file.tables(written(tmp_path, text))["wifi"]
+    assert secret_file.tables(written(tmp_path, text + 'country = "DE"\n'))["wifi"]["country"] == "DE"
+    with pytest.raises(ConfigError, match=r"wifi.country is no country; write two letters"):
+        secret_file.tables(written(tmp_path, text + 'country = "Germany"\n'))
+
+
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o644, 0o601])
 def test_a_file_that_others_can_use_is_refused(tmp_path: Path, mode: int) -> None:
     with pytest.raises(ConfigError, match=rf"mode {mode:04o}, .* chmod 600"):
