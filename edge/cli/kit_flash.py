@@ -25,6 +25,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--l4t", type=Path, metavar="DIR", help=f"Jetson: {_L4T}")
     where.add_argument("--image", type=Path, metavar="FILE", help="Raspberry Pi: image of the system")
+    where.add_argument(
+        "--files",
+        type=Path,
+        metavar="DIR",
+        help="Raspberry Pi: new folder for Raspberry Pi Imager 2's options",
+    )
     parser.add_argument(
         "--secrets", type=Path, metavar="FILE.toml", help="user, Wi-Fi, passwords and keys, mode 0600"
     )
@@ -60,9 +66,14 @@ def run(args: argparse.Namespace, host: Host | None = None) -> None:
     if args.l4t:
         _refuse(args, "--l4t", "in_place", "out")
         _tree(args, host)
-    else:
-        _refuse(args, "--image", "board", "storage", "disk", "massflash", "module", "accept_nvidia_license")
+        return
+    where = "--image" if args.image else "--files"
+    _refuse(args, where, "board", "storage", "disk", "massflash", "module", "accept_nvidia_license")
+    if args.image:
         _image(args)
+    else:
+        _refuse(args, where, "in_place", "out")
+        _files(args)
 
 
 def undo(args: argparse.Namespace) -> None:
@@ -113,7 +124,30 @@ def _tree(args: argparse.Namespace, host: Host | None) -> None:
 
 
 def _image(args: argparse.Namespace) -> None:
-    raise ConfigError("--image is not there yet")
+    from edge.deploy.flash.pi_image import Order, flash_image
+    from edge.system.steps import Steps
+
+    if args.in_place and args.out:
+        raise ConfigError("--in-place changes the image itself, -o names a copy; leave one of them out")
+    order = Order(args.kit, args.image, args.out, args.in_place, args.secrets, args.dry_run)
+    with Steps("emotion-edge") as steps:
+        image = flash_image(order, steps)
+    if image:
+        print(f"{image} holds the kit")
+        print(f"next: rpi-imager --cli {shlex.quote(str(image))} /dev/CARD")
+
+
+def _files(args: argparse.Namespace) -> None:
+    from edge.deploy.flash.pi_image import write_files
+    from edge.system.steps import Steps
+
+    with Steps("emotion-edge") as steps:
+        write_files(args.kit, args.files, args.secrets, steps, args.dry_run)
+    if not args.dry_run:
+        shown = shlex.quote(str(args.files))
+        print(f"next: rpi-imager --cli --cloudinit-userdata {shown}/user-data")
+        print(f"      --cloudinit-networkconfig {shown}/network-config raspios.img /dev/CARD")
+        print(f"then copy {shown}/emotion-edge to the partition bootfs of the card")
 
 
 def _refuse(args: argparse.Namespace, beside: str, *names: str) -> None:

@@ -46,10 +46,8 @@ def read(file: BinaryIO, size: int) -> list[Partition]:
     if sector[510:] != b"\x55\xaa":
         raise ConfigError("has no partition table; give the image of a whole card, such as raspios.img")
     rows = [struct.unpack_from("<B3xB3xII", sector, 446 + 16 * row) for row in range(4)]
-    if any(kind == _PROTECTIVE for _, kind, _, _ in rows):
-        found = list(_gpt(file, size))
-    else:
-        found = list(_mbr(rows))
+    protective = any(kind == _PROTECTIVE for _, kind, _, _ in rows)
+    found = list(_gpt(file, size) if protective else _mbr(rows))
     found.sort(key=lambda partition: partition.start)
     _check(found, size)
     return found
