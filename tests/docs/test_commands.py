@@ -41,6 +41,8 @@ FOREIGN = {
         "cat",
         "tail",
         "curl",
+        "xz",
+        "rpi-imager",
     ),
     *("emotion-edge", "ORT_DISABLE_TELEMETRY=1"),
 }

@@ -27,7 +27,7 @@ _UNIT = "systemd.unit=kernel-command-line.target"
 
 Tables = Mapping[str, Mapping[str, Any]]
 
-_FIRSTRUN = f"""\
+FIRSTRUN_SCRIPT = f"""\
 #!/bin/sh
 # By emotion-edge kit flash. Whatever fails: no second round of this.
 sh {_SETUP} user
@@ -71,7 +71,7 @@ def files(
     elif how == PRESEED:
         own.append(PackagedFile("rpi-preseed.toml", preseed(tables)))
     else:
-        own.append(PackagedFile("firstrun.sh", _FIRSTRUN.encode(), 0o755))
+        own.append(PackagedFile("firstrun.sh", FIRSTRUN_SCRIPT.encode(), 0o755))
         own.append(PackagedFile("cmdline.txt", f"{cmdline.strip()} {_RUN} {_UNIT}\n".encode()))
     return own + list(_kept(how, tables, secret))
 
@@ -82,7 +82,9 @@ def script() -> bytes:
 
 
 def _kept(how: str, tables: Tables, secret: Sequence[PackagedFile]) -> Iterator[PackagedFile]:
-    """Secrets that the image's own form has no place for."""
+    """Secrets that the image's own form has no place for, and that SSH is wanted."""
+    if "ssh" in tables:
+        yield PackagedFile(f"{FOLDER}/ssh", b"")
     for file in secret:
         if how not in (CLOUD_INIT, PRESEED) or file.path.startswith(f"{CREDENTIALS[1:]}/"):
             yield PackagedFile(f"{FOLDER}/secrets/{file.path}", file.data, file.mode)
@@ -102,7 +104,7 @@ def user_data(tables: Tables) -> bytes:
         lines += [] if locked else [f"    passwd: {_quoted(user['password_hash'])}"]
         lines += ["    ssh_authorized_keys:", *(f"      - {_quoted(key)}" for key in keys)] if keys else []
     if keys:
-        lines += ["enable_ssh: true", "ssh_pwauth: false"]
+        lines.append("ssh_pwauth: false")
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -126,22 +128,24 @@ def preseed(tables: Tables) -> bytes:
     """For rpi-preseed, which removes passwords from it itself. Its early commands have 5 s."""
     sections: dict[str, dict[str, Any]] = {"": {"config_version": "1.0"}}
     if user := tables.get("user"):
-        sections["user"] = {
-            "name": user["name"], "password": user["password_hash"], "password_encrypted": True,
-        }  # fmt: skip
+        sections["user"] = _values(name=user["name"], password=user["password_hash"], password_encrypted=True)
     if keys := tables.get("ssh", {}).get("authorized_keys"):
-        sections["ssh"] = {"enabled": True, "password_authentication": False, "authorized_keys": keys}
+        sections["ssh"] = _values(enabled=True, password_authentication=False, authorized_keys=keys)
     if wifi := tables.get("wifi"):
-        sections["wlan"] = {
-            "ssid": wifi["ssid"], "password": wifi["psk"], "password_encrypted": len(wifi["psk"]) == 64,
-            "country": wifi["country"],
-        }  # fmt: skip
+        raw = len(wifi["psk"]) == 64  # the key itself, not words that it is made from
+        sections["wlan"] = _values(
+            ssid=wifi["ssid"], password=wifi["psk"], password_encrypted=raw, country=wifi["country"]
+        )
     sections["runcmd"] = {"early": [f"sh {_SETUP} enable", _START]}
     lines = ["# emotion-edge kit flash"]
     for name, values in sections.items():
         lines += [f"[{name}]"] if name else []
         lines += [f"{key} = {toml_text.value(value)}" for key, value in values.items()]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _values(**values: Any) -> dict[str, Any]:
+    return values
 
 
 def _quoted(text: str) -> str:

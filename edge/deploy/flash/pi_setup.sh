@@ -1,7 +1,7 @@
 #!/bin/sh
 # The first starts of a Raspberry Pi that `emotion-edge kit flash` has prepared, as root. $1:
 #
-#   user    its user, SSH and radio, where the image takes a firstrun.sh: before the vendor's assistant asks
+#   user    its user and radio, where the image takes a firstrun.sh: before the vendor's assistant asks
 #   enable  lets the unit below run at each start until the kit is in: so a power cut costs a start, not the kit
 #   run     from that unit: installs the kit from this folder, then removes what was here for it
 #
@@ -24,7 +24,6 @@ set_user() {
         hash=$(cut -d : -f 2- "$here/secrets/user")
         [ ! -x /usr/lib/userconf-pi/userconf ] || /usr/lib/userconf-pi/userconf "$name" "$hash"
     fi
-    [ ! -e "$here/secrets/authorized_keys" ] || systemctl enable ssh.service
     if [ -e "$here/country" ]; then
         command -v raspi-config >/dev/null && raspi-config nonint do_wifi_country "$(cat "$here/country")"
         command -v rfkill >/dev/null && rfkill unblock wifi
@@ -83,6 +82,11 @@ clear_boot() {
 }
 
 run() {
+    # First: whoever gave a key can look why the rest fails.
+    if [ -e "$here/ssh" ]; then
+        systemctl --quiet enable ssh.service
+        systemctl --no-block start ssh.service
+    fi
     say "installing from the boot partition"
     install_kit >"$here/install.log" 2>&1
     code=$?

@@ -14,6 +14,7 @@ import pi_images
 import pytest
 from pi_images import Image, content, digest, names
 
+from edge.deploy.flash import pi_files
 from edge.deploy.flash.pi_image import Order, flash_image, write_files
 from edge.errors import ConfigError
 from edge.system.steps import Steps
@@ -96,7 +97,8 @@ def test_cloud_init_gets_user_keys_and_network_in_its_own_form(
         False,
     )
     assert user["ssh_authorized_keys"] == ["ssh-ed25519 AAAA me@desk"]
-    assert (given["enable_ssh"], given["ssh_pwauth"]) == (True, False)
+    assert given["ssh_pwauth"] is False
+    assert "emotion-edge/ssh" in names(out)
     ((_, _, command),) = given["bootcmd"]
     assert command.startswith("[ ! -e /boot/firmware/emotion-edge/setup.sh ] || ")
     wifi = yaml.safe_load(content(out, "network-config"))["network"]["wifis"]["wlan0"]
@@ -201,6 +203,11 @@ def test_imager_1_is_refused_with_the_reason(
         else:
             write_files(made / "KIT", tmp_path / version, None, steps)
         assert (tmp_path / version).exists() is not refused
+
+
+def test_dash_takes_the_scripts_of_the_first_start() -> None:
+    for text in (pi_files.script(), pi_files.FIRSTRUN_SCRIPT.encode()):
+        assert subprocess.run(["dash", "-n"], input=text, capture_output=True).stderr == b""
 
 
 def test_from_outside_it_ends_in_the_next_command(made: Path, tmp_path: Path) -> None:
