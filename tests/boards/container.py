@@ -71,12 +71,12 @@ class Machine:
         self.root, self.process, self.memory = root, process, memory
         self.pid = ""
 
-    def wait_for_boot(self) -> None:
+    def wait_for_boot(self, *states: str) -> None:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
 
         def up() -> bool:
             self.pid = children.read_text().strip()
-            return bool(self.pid) and self.run("systemctl", "is-system-running").strip() == "running"
+            return bool(self.pid) and self.run("systemctl", "is-system-running").strip() in states
 
         until(up, 60, "the container did not boot")
 
@@ -153,8 +153,11 @@ def flowing(machine: Machine, not_pid: str = "") -> Callable[[], bool]:
     )
 
 
-def boot(root: Path, console: Path) -> Iterator[Machine]:
-    """The machine, once it is up; switched off afterwards. ``console`` gets what it says."""
+def boot(root: Path, console: Path, states: tuple[str, ...] = ("running",)) -> Iterator[Machine]:
+    """The machine, once it is in one of ``states`` of systemd; switched off afterwards.
+
+    ``console`` gets what it says.
+    """
     memory = MemoryGroup()
     command = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', str(memory.path / "cgroup.procs")]
     command += ["systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--private-network"]
@@ -166,7 +169,7 @@ def boot(root: Path, console: Path) -> Iterator[Machine]:
         )  # fmt: skip
     booted = Machine(root, process, memory)
     try:
-        booted.wait_for_boot()
+        booted.wait_for_boot(*states)
         yield booted
     finally:
         if booted.pid:

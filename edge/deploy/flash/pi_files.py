@@ -13,7 +13,7 @@ from typing import Any
 
 from edge.deploy.flash.pi_checks import CLOUD_INIT, FOLDER, PRESEED
 from edge.deploy.kit.installing import Kit
-from edge.deploy.kit.packaged import CREDENTIALS, PackagedFile
+from edge.deploy.kit.packaged import PackagedFile
 from edge.errors import ConfigError
 from edge.system import toml_text
 
@@ -82,13 +82,18 @@ def script() -> bytes:
 
 
 def _kept(how: str, tables: Tables, secret: Sequence[PackagedFile]) -> Iterator[PackagedFile]:
-    """Secrets that the image's own form has no place for, and that SSH is wanted."""
+    """What the unit puts in place, and that SSH is wanted.
+
+    User and keys come here a second time: cloud-init makes a user once, and a power cut in that is not made
+    good. Wi-Fi does not, for there would be two connections.
+    """
+    own_form = how in (CLOUD_INIT, PRESEED)
     if "ssh" in tables:
         yield PackagedFile(f"{FOLDER}/ssh", b"")
     for file in secret:
-        if how not in (CLOUD_INIT, PRESEED) or file.path.startswith(f"{CREDENTIALS[1:]}/"):
+        if not (own_form and file.path.endswith(".nmconnection")):
             yield PackagedFile(f"{FOLDER}/secrets/{file.path}", file.data, file.mode)
-    if how not in (CLOUD_INIT, PRESEED) and "wifi" in tables:
+    if not own_form and "wifi" in tables:
         yield PackagedFile(f"{FOLDER}/country", f"{tables['wifi']['country']}\n".encode())
 
 

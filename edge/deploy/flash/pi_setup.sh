@@ -39,7 +39,7 @@ enable() {
 [Unit]
 Description=Install emotion-edge from the boot partition
 RequiresMountsFor=$boot /var
-After=emotion-edge-firstboot.service
+After=emotion-edge-firstboot.service cloud-init.service cloud-init-network.service
 ConditionPathExists=$here/setup.sh
 [Service]
 Type=oneshot
@@ -56,14 +56,15 @@ UNIT
     systemctl daemon-reload
 }
 
-# Its user may be there by now only: cloud-init and rpi-preseed make it.
+# The user is there already, but where a power cut came while cloud-init made it; board.sh then makes it.
 install_kit() {
     umask 077
     mkdir -p "$kits" && rm -rf "$kits/incoming" "$kits/secrets" && cp -r "$here/kit" "$kits/incoming" || return 1
     if [ -d "$here/secrets" ]; then cp -r "$here/secrets" "$kits/secrets" || return 1; fi
     sync
     umask 022
-    sh "$kits/incoming/board.sh" verify && sh "$kits/incoming/board.sh" install
+    sh "$kits/incoming/board.sh" verify && sh "$kits/incoming/board.sh" install || return 1
+    if [ -e "$here/secrets/user" ]; then usermod --append --groups sudo "$(cut -d : -f 1 "$here/secrets/user")"; fi
 }
 
 # What anybody could read who has the card, and what the installed kit keeps by itself.

@@ -106,7 +106,10 @@ def test_cloud_init_gets_user_keys_and_network_in_its_own_form(
     assert wifi["regulatory-domain"] == "DE"
     assert yaml.safe_load(content(out, "meta-data"))["instance-id"].startswith("emotion-edge-")
     kept = [name for name in names(out) if "/secrets/" in name]
-    assert kept == ["emotion-edge/secrets/etc/emotion-edge/credentials/camera"]
+    assert kept == [
+        f"emotion-edge/secrets/{name}"
+        for name in ("authorized_keys", "etc/emotion-edge/credentials/camera", "user")
+    ]
     assert stat.S_IMODE(out.stat().st_mode) == 0o600, "a card's image with passwords is not for all"
     said = capfd.readouterr()
     assert PLANTED not in said.out + said.err
