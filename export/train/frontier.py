@@ -35,6 +35,7 @@ from export.train.networks import FACE, StreamingNetwork
 PRECISIONS = ("fp32", "int8-cpu")
 _FIGURES = ("mmac", "parameters", "dev_faces", "accuracy", "uar", "int8_accuracy", "int8_uar")
 _ROUNDS, _BURST = 15, 20
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 _STATE = {"state_h": (96,)}
 
 Row = dict[str, Any]  # encoder, _FIGURES, epochs, seed, and times: processor -> precision -> ratio
@@ -109,44 +110,53 @@ def ratio(engine: Engine, today: Engine) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown, in the order of the work."""
+    """Markdown, in the order of the work, which numbers the encoders."""
     processors = sorted({name for row in rows for name in row["times"]})
     times = [f"{name}, {kind}" for name in processors for kind in reversed(PRECISIONS)]
-    head = ["encoder", "MMAC", "k parameters", "dev accuracy", "dev UAR", "int8 accuracy", *times]
+    head = ["", "encoder", "MMAC", "k parameters", "dev accuracy", "dev UAR", "int8 accuracy", *times]
     lines = [" | ".join(head), "|".join("---" for _ in head)]
-    for row in sorted(rows, key=lambda row: float(row["mmac"])):
+    for number, row in numbered(rows).items():
         shares = [f"{row[key]:.1%}" if key in row else "" for key in ("accuracy", "uar", "int8_accuracy")]
         found = [row["times"].get(name, {}).get(kind) for name in processors for kind in reversed(PRECISIONS)]
         size = f"{row['parameters'] / 1e3:.0f}" if "parameters" in row else ""
-        cells = [row["encoder"].replace("|", "\\|"), f"{row['mmac']:.1f}", size, *shares]
+        cells = [str(number), row["encoder"].replace("|", "\\|"), f"{row['mmac']:.1f}", size, *shares]
         lines.append(" | ".join([*cells, *("" if one is None else f"{one:.2f}" for one in found)]))
     return "\n".join(f"| {line} |" if "---" not in line else f"|{line}|" for line in lines)
 
 
+def numbered(rows: Sequence[Row]) -> dict[int, Row]:
+    """The rows in the order of their work, by the numbers that table and picture give them."""
+    return dict(enumerate(sorted(rows, key=lambda row: float(row["mmac"])), 1))
+
+
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Accuracy against time into a picture: a panel for each processor, a line for each precision's best."""
-    shown = [row for row in rows if "accuracy" in row and row["times"]]
-    processors = sorted({name for row in shown for name in row["times"]})
+    """Accuracy against time into a picture: a panel for each processor, a line for each precision's best.
+
+    The numbers are those of ``table``.
+    """
+    shown = {number: row for number, row in numbered(rows).items() if "accuracy" in row and row["times"]}
+    processors = sorted({name for row in shown.values() for name in row["times"]})
     if not processors:
         raise EdgeError("no encoder has both an accuracy and a time; pass --work and --times first")
     sheet = new_figure(figsize=(7 * len(processors), 5), layout="constrained")
     for axis, name in zip(sheet.subplots(1, len(processors), squeeze=False)[0], processors, strict=True):
         for kind, accuracy in (("int8-cpu", "int8_accuracy"), ("fp32", "accuracy")):
             points = sorted(
-                (row["times"][name][kind], 100 * row[accuracy], row["encoder"])
-                for row in shown
+                (row["times"][name][kind], 100 * row[accuracy], number)
+                for number, row in shown.items()
                 if name in row["times"]
             )
             [dots] = axis.plot([x for x, _, _ in points], [y for _, y, _ in points], "o", label=kind)
             best = [p for at, p in enumerate(points) if all(p[1] > q[1] for q in points[:at])]
             axis.step([x for x, _, _ in best], [y for _, y, _ in best], where="post", color=dots.get_color())
-            if kind == "int8-cpu":
-                for x, y, encoder in points:
-                    axis.annotate(encoder, (x, y), (4, -9), textcoords="offset points", fontsize=6)
-        axis.set(xscale="log", title=name, xlabel="time of a step, today's int8-cpu = 1")
+            for x, y, number in points:
+                axis.annotate(str(number), (x, y), (5, -10), textcoords="offset points", fontsize=8)
+        axis.set(xscale="log", title=name, xlabel="time of a step, int8-cpu of the bundle that ships = 1")
+        axis.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        axis.minorticks_off()
         axis.set_ylabel("accuracy on the development fold, %")
         axis.grid(alpha=0.3)
-        axis.legend()
+        axis.legend(loc="lower right")
     sheet.savefig(path, dpi=90)
 
 
