@@ -35,8 +35,8 @@ test-runtime: $(RUNTIME)/$(STAMP) ## what a board runs, without PyTorch; try PYT
 test-boards: .venv/$(STAMP) ## the software of boards: picamera2, V4L2 on arm64, systemd (root, minutes); SHORT=1 leaves out what takes an hour
 	.venv/bin/python -m pytest -m "boards$(if $(SHORT), and not slow)"
 
-test-power-cuts: .venv/$(STAMP) ## the power of an emulated board is cut 20 times in an installation, 20 in an upgrade (root, hours); COUNT=2 for fewer
-	.venv/bin/python tests/boards/power_cuts.py $(if $(COUNT),--count $(COUNT))
+test-power-cuts: .venv/$(STAMP) ## the power of an emulated board is cut 20 times in an installation, 20 in an upgrade (root, hours); COUNT=2 for fewer, ARCH=amd64 for a PC
+	.venv/bin/python tests/boards/power_cuts.py $(if $(COUNT),--count $(COUNT)) $(if $(ARCH),--arch $(ARCH))
 
 test-faults: .venv/$(STAMP) ## a camera that dies by the hundred, 15 minutes; FULL=1 for the full counts
 	.venv/bin/python tests/faults.py $(if $(FULL),--full)

@@ -1,4 +1,4 @@
-"""A whole arm64 machine with a disk and systemd, emulated by QEMU, whose power can be cut.
+"""A whole machine with a disk and systemd, arm64 or amd64, emulated by QEMU, whose power can be cut.
 
 What its kernel had not yet written to the disk is lost with it, as on a board. There is no network card. A
 root shell on a console of its own takes commands. Times are those of an emulator.
@@ -11,13 +11,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import arm64
 import rootfs
 
-TOOLS = {"qemu-system-aarch64": "qemu-system-arm", "mkfs.ext4": "e2fsprogs", "cpio": "cpio", "depmod": "kmod"}
+TOOLS = {"mkfs.ext4": "e2fsprogs", "cpio": "cpio", "depmod": "kmod"}
 MODULES = ("virtio_blk", "virtio_pci", "virtio_console", "ext4", "crc32c_generic", "vivid")
 _DISK = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")  # needed before the root is there
 _INIT = """#!/bin/busybox sh
@@ -31,6 +32,8 @@ mode=rw
 until /bin/busybox mount -t ext4 -o $mode /dev/vda /root; do /bin/busybox sleep 0.1; done
 exec /bin/busybox switch_root /root /usr/lib/systemd/systemd
 """
+_FETCH = """apt-get -qq update && cd /root && apt-get -qq download busybox-static \
+    $(apt-cache depends linux-image-{arch} | grep -o 'linux-image-[0-9].*')"""
 SHELL = """[Unit]
 DefaultDependencies=no
 After=systemd-tmpfiles-setup-dev.service
@@ -44,32 +47,61 @@ WantedBy=sysinit.target
 # vivid hangs on no bus that gives a serial number; one camera is enough.
 _CAMERA = "options vivid n_devs=1 node_types=0x1\n"
 MACHINE = (
-    *("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-accel", "tcg,thread=multi"),
-    *("-smp", "2", "-m", "1536", "-nic", "none", "-display", "none", "-no-reboot"),
-    *("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
+    *("-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536", "-nic", "none", "-display", "none"),
+    *("-no-reboot", "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
 )
 
 
-def why_not() -> str | None:
-    """What is missing here to build and start the machine; None where nothing is."""
-    missing = [f"{tool} (package {package})" for tool, package in TOOLS.items() if not shutil.which(tool)]
-    return arm64.why_not() or (f"not installed: {', '.join(missing)}" if missing else None)
+@dataclass(frozen=True)
+class Kind:
+    """A kind of machine, of which Debian's kernel and QEMU's program are made known here."""
+
+    arch: str
+    target: str  # of the kit that runs on it
+    program: str
+    package: str
+    options: tuple[str, ...]
+    console: str
+
+    def why_not(self) -> str | None:
+        """What is missing here to build and start the machine; None where nothing is."""
+        tools = {**TOOLS, self.program: self.package}
+        missing = [f"{tool} (package {package})" for tool, package in tools.items() if not shutil.which(tool)]
+        reason = arm64.why_not() if self is ARM64 else rootfs.why_not()
+        return reason or (f"not installed: {', '.join(missing)}" if missing else None)
+
+    def base(self) -> Path:
+        """A folder with ``vmlinuz``, ``initrd`` and ``root``: Debian 13, a kernel's modules and a shell."""
+        return rootfs.kept(f"machine-{self.arch}-disk", self._build, version=Path(__file__).read_text())
+
+    def copy_of_root(self, folder: Path) -> Path:
+        """A root of one's own, as ``folder``."""
+        return rootfs.copy(self.base() / "root", folder)
+
+    def _build(self, folder: Path) -> None:
+        if self is ARM64:
+            root, runs = arm64.copy_of("trixie", folder / "root"), arm64.emulated()
+        else:
+            same = rootfs.with_packages("machine", arm64.PACKAGES)
+            root, runs = rootfs.copy(same, folder / "root"), nullcontext()
+        with runs:
+            rootfs.checked(rootfs.run(root, ["sh", "-ec", _FETCH.format(arch=self.arch)]))
+        _finish(root, folder, self.console)
 
 
-def base() -> Path:
-    """A folder with ``vmlinuz``, ``initrd`` and ``root``: Debian 13 with a kernel's modules and a shell."""
-    return rootfs.kept("machine-arm64-disk", _build, version=Path(__file__).read_text())
+ARM64 = Kind(
+    "arm64", "pi-trixie", "qemu-system-aarch64", "qemu-system-arm", ("-M", "virt", "-cpu", "cortex-a76"),
+    "ttyAMA0",
+)  # fmt: skip
+AMD64 = Kind(
+    "amd64", "debian-amd64", "qemu-system-x86_64", "qemu-system-x86", ("-M", "q35", "-cpu", "max"), "ttyS0"
+)
 
 
 def disk(root: Path, image: Path, size: str = "2G") -> Path:
     """``root`` as a file system in the file ``image``."""
     subprocess.run(["mkfs.ext4", "-q", "-d", str(root), str(image), size], check=True)
     return image
-
-
-def copy_of_root(folder: Path) -> Path:
-    """A root of one's own, as ``folder``."""
-    return rootfs.copy(base() / "root", folder)
 
 
 def unpack(root: Path, deb: Path) -> None:
@@ -81,18 +113,20 @@ def unpack(root: Path, deb: Path) -> None:
 class Machine:
     """A running machine; see ``started``."""
 
-    def __init__(self, image: Path, folder: Path, options: str = "") -> None:
+    def __init__(self, image: Path, folder: Path, options: str = "", kind: Kind = ARM64) -> None:
         self.console = folder / "console"
         address, monitor = folder / "shell", folder / "monitor"
         for path in (address, monitor):
             path.unlink(missing_ok=True)
-        kernel = base()
+        kernel = kind.base()
         self.began = time.monotonic()
         self._process = subprocess.Popen(
             [
+                kind.program,
+                *kind.options,
                 *MACHINE,
                 *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / "initrd")),
-                *("-append", f"console=ttyAMA0 quiet panic=-1 {options}"),
+                *("-append", f"console={kind.console} quiet panic=-1 {options}"),
                 *("-drive", f"file={image},format=raw,if=virtio,cache=writeback"),
                 *("-chardev", f"socket,id=shell,path={address},server=on,wait=off"),
                 *("-serial", f"file:{self.console}"),
@@ -198,9 +232,9 @@ class Machine:
 
 
 @contextmanager
-def started(image: Path, folder: Path, options: str = "") -> Iterator[Machine]:
+def started(image: Path, folder: Path, options: str = "", kind: Kind = ARM64) -> Iterator[Machine]:
     """The machine with the disk ``image``, whose shell answers; its power is cut at the end."""
-    machine = Machine(image, folder, options)
+    machine = Machine(image, folder, options, kind)
     try:
         machine.answers()
         yield machine
@@ -208,13 +242,7 @@ def started(image: Path, folder: Path, options: str = "") -> Iterator[Machine]:
         machine.cut()
 
 
-def _build(folder: Path) -> None:
-    root = arm64.copy_of("trixie", folder / "root")
-    fetch = "apt-get -qq update && cd /root && apt-get -qq download busybox-static " + (
-        "$(apt-cache depends linux-image-arm64 | grep -o 'linux-image-[0-9].*')"
-    )
-    with arm64.emulated():
-        rootfs.checked(rootfs.run(root, ["sh", "-ec", fetch]))
+def _finish(root: Path, folder: Path, console: str) -> None:
     extra = folder / "extra"
     for package in (root / "root").glob("*.deb"):
         subprocess.run(["dpkg-deb", "--extract", str(package), str(extra)], check=True)
@@ -230,8 +258,8 @@ def _build(folder: Path) -> None:
     _write(root / "etc/modprobe.d/camera.conf", _CAMERA)
     _write(root / "etc/systemd/system/test-shell.service", SHELL)
     _write(root / "etc/machine-id", "uninitialized\n")
-    for console in ("hvc0", "ttyAMA0"):
-        (root / f"etc/systemd/system/serial-getty@{console}.service").symlink_to("/dev/null")
+    for name in ("hvc0", console):
+        (root / f"etc/systemd/system/serial-getty@{name}.service").symlink_to("/dev/null")
     link = root / "etc/systemd/system/sysinit.target.wants/test-shell.service"
     link.parent.mkdir(exist_ok=True)
     link.symlink_to("../test-shell.service")

@@ -1,6 +1,6 @@
-"""The power of an emulated arm64 board is cut while a kit is installed, or takes the place of an older one.
+"""The power of an emulated machine is cut while a kit is installed, or takes the place of an older one.
 
-    python tests/boards/power_cuts.py [--count 20] [--seed 1]
+    python tests/boards/power_cuts.py [--count 20] [--seed 1] [--arch arm64]
 
 Cuts fall at random moments of both. At each the machine is frozen, and a second one starts from a copy of its
 disk, which holds what the first one's kernel had written by then. Without anybody's help the old or the new
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import kit_machine
 import kits
-from kit_machine import started
+from kit_machine import Kind, started
 
 from edge.deploy.kit.installing import Kit
 from edge.deploy.kit.packaged import KITS
@@ -43,28 +43,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=20, help="cuts of an installation, and of an upgrade")
     parser.add_argument("--seed", type=int, default=1)
+    kinds = {kind.arch: kind for kind in (kit_machine.ARM64, kit_machine.AMD64)}
+    parser.add_argument("--arch", choices=kinds, default="arm64", help="of the machine")
     args = parser.parse_args()
-    if reason := kit_machine.why_not():
+    kind = kinds[args.arch]
+    if reason := kind.why_not():
         sys.exit(f"cannot be run here: {reason}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        old, new = (_kit(folder / f"kit{number}", number) for number in ("1", "2"))
-        root = kit_machine.copy_of_root(folder / "root")
+        old, new = (_kit(kind, folder / f"kit{number}", number) for number in ("1", "2"))
+        root = kind.copy_of_root(folder / "root")
         _bring(root, old)
         first = kit_machine.disk(root, folder / "first.img")
-        second, seconds = _installed(first, new, folder)
+        second, seconds = _installed(kind, first, new, folder)
         draw = random.Random(args.seed)
         faults = 0
         for image, what in ((first, "installation"), (second, "upgrade")):
             moments = sorted(draw.uniform(0, seconds) for _ in range(args.count))
-            faults += _cuts(image, what, moments, folder)
+            faults += _cuts(kind, image, what, moments, folder)
     print(f"{2 * args.count} cuts, {faults} boards that need a person")
     return int(faults > 0)
 
 
-def _kit(folder: Path, revision: str) -> Kit:
+def _kit(kind: Kind, folder: Path, revision: str) -> Kit:
     folder.mkdir()
-    return Kit.of(kits.make("pi-trixie", folder, "/dev/video0", "--revision", revision).parent)
+    return Kit.of(kits.make(kind.target, folder, "/dev/video0", "--revision", revision).parent)
 
 
 def _bring(root: Path, kit: Kit) -> None:
@@ -78,11 +81,11 @@ def _bring(root: Path, kit: Kit) -> None:
         (incoming / file.path).chmod(file.mode)
 
 
-def _installed(image: Path, new: Kit, folder: Path) -> tuple[Path, float]:
+def _installed(kind: Kind, image: Path, new: Kit, folder: Path) -> tuple[Path, float]:
     """A disk with the first version installed and the second one copied, and how long the first one took."""
     done = folder / "second.img"
     _copy(image, done)
-    with started(done, folder) as machine:
+    with started(done, folder, kind=kind) as machine:
         began = time.monotonic()
         said = machine.run(INSTALL, timeout=900)
         seconds = time.monotonic() - began
@@ -99,12 +102,12 @@ def _installed(image: Path, new: Kit, folder: Path) -> tuple[Path, float]:
     return done, seconds
 
 
-def _cuts(image: Path, what: str, moments: list[float], folder: Path) -> int:
+def _cuts(kind: Kind, image: Path, what: str, moments: list[float], folder: Path) -> int:
     """How many cuts, so many seconds into one installation, leave a board that needs a person."""
     disk, cut = folder / "running.img", folder / "cut.img"
     _copy(image, disk)
     faults, ran = 0, 0.0
-    with started(disk, folder) as machine:
+    with started(disk, folder, kind=kind) as machine:
         before = _state(machine)
         machine.send(INSTALL)
         for moment in moments:
@@ -112,22 +115,21 @@ def _cuts(image: Path, what: str, moments: list[float], folder: Path) -> int:
             ran = moment
             with machine.frozen():
                 _copy(disk, cut)
-                end = _after(cut, what, folder / "after")
+                end = _after(kind, cut, what, folder / "after")
             print(f"{what} cut after {moment:5.1f} s: {before} -> {end}", flush=True)
             faults += "FAULT" in end
     return faults
 
 
-def _after(disk: Path, what: str, folder: Path) -> str:
+def _after(kind: Kind, disk: Path, what: str, folder: Path) -> str:
     """What a machine with this disk comes to by itself."""
     folder.mkdir(exist_ok=True)
-    with started(disk, folder) as machine:
+    with started(disk, folder, kind=kind) as machine:
         machine.wait(SETTLED, 900)
         state = _state(machine)
         verified = machine.run("dpkg --verify emotion-edge; dpkg --audit")
         runs = machine.run("systemctl show --value --property=ActiveState emotion-edge").split()[0]
         there = machine.run("ls /usr/lib/emotion-edge").split()[-1] == "0"
-        machine.off()
     whole = state.startswith("ii") and verified == "0" and runs in ("active", "activating")
     never = what == "installation" and state == "none" and not there
     return f"{state}, service {runs}: " + ("whole" if whole or never else f"FAULT: {verified[:300]}")

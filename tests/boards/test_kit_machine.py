@@ -15,7 +15,7 @@ import kit_machine
 import kits
 import pytest
 import rootfs
-from kit_machine import Machine
+from kit_machine import ARM64, Machine
 
 pytestmark = [pytest.mark.boards, pytest.mark.slow]
 
@@ -29,11 +29,11 @@ START_S = 400  # an emulator on a busy machine
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A disk with Debian, on which the kit is unpacked and not yet configured."""
-    if reason := kit_machine.why_not():
+    if reason := ARM64.why_not():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("disk")
     try:
-        root = kit_machine.copy_of_root(folder / "root")
+        root = ARM64.copy_of_root(folder / "root")
     except rootfs.Offline as error:
         pytest.skip(f"the machine cannot be built without network: {error}")
     kit_machine.unpack(root, kits.make("pi-trixie", folder))
