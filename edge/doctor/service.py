@@ -22,7 +22,6 @@ _SHOWN = (
 )
 _INSTALL = "sudo emotion-edge service install -c FILE"
 _KIT = "install a kit: emotion-edge kit make"  # service install makes no units for further cameras
-_WHY = f"journalctl -u {SERVICE} -e"
 
 
 def installed(machine: Machine) -> bool:
@@ -72,13 +71,15 @@ def health(machine: Machine) -> Iterator[Finding]:
         silent_s = figures.get("last_frame_s")
         if machine.live and age_s > LATE_S:
             text = f"{path} was last written {age_s:.0f} s ago: the program hangs, or was killed"
-            yield Finding("health", FAULT, text, f"sudo systemctl restart {SERVICE}")
+            yield Finding("health", FAULT, text, f"sudo systemctl restart {_unit_of(path)}")
         elif isinstance(silent_s, int | float) and silent_s > _SILENT_S:
             yield Finding(
                 "health", FAULT, f"no frame for {silent_s:.0f} s", "check the camera's cable and power"
             )
         elif figures.get("up_s") and not figures.get("frames"):
-            yield Finding("health", FAULT, "it runs, but no frame came yet", _WHY)
+            yield Finding(
+                "health", FAULT, "it runs, but no frame came yet", f"journalctl -u {_unit_of(path)} -e"
+            )
         elif figures:
             yield Finding("health", OK, line(path, figures, age_s))
 
@@ -105,8 +106,7 @@ def read_health(path: Path) -> tuple[dict[str, Any], float]:
 
 def line(path: Path, figures: dict[str, Any], age_s: float) -> str:
     """One line about a running service, from the figures of its health file."""
-    name = path.parent.name if path.parent.name != "emotion-edge" else ""
-    name = name.removeprefix("emotion-edge-")  # emotion-edge@NAME
+    name = path.parent.name.removeprefix("emotion-edge").removeprefix("-")
     if age_s > LATE_S:
         return f"{name or 'the service'} wrote no figures for {age_s:.0f} s: it hangs, or was killed"
     load, engine = figures.get("load"), figures.get("engine")
@@ -120,6 +120,12 @@ def line(path: Path, figures: dict[str, Any], age_s: float) -> str:
         *([f"{celsius:.0f} °C"] if isinstance(celsius, int | float) else []),
     ]
     return one_line(", ".join(parts)[:200])
+
+
+def _unit_of(path: Path) -> str:
+    """The service that writes a health file: a further camera's folder is emotion-edge-NAME."""
+    start, _, name = path.parent.name.partition("emotion-edge-")
+    return SERVICE.replace(".", f"@{name}.") if name and not start else SERVICE
 
 
 def _building(told: Any) -> list[str]:

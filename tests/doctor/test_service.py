@@ -116,6 +116,18 @@ def test_an_old_health_file_is_a_fault(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("folder", "unit"),
+    [("emotion-edge", "emotion-edge.service"), ("emotion-edge-door", "emotion-edge@door.service")],
+)
+def test_the_fix_of_a_hang_names_the_service_that_hangs(folder: str, unit: str, root: Path) -> None:
+    plant(root, {f"run/{folder}/health.json": _FRESH})
+    file = root / f"run/{folder}/health.json"
+    os.utime(file, (file.stat().st_mtime - 100,) * 2)
+    (found,) = service.health(Live(root, None))
+    assert found.fix == f"sudo systemctl restart {unit}"
+
+
+@pytest.mark.parametrize(
     "content", ["", "[]", "{", '{"up_s": "x", "fps": [], "load": 3, "engine": {}}', "\0" * 99]
 )
 def test_a_damaged_health_file_is_told_without_an_error(content: str, root: Path) -> None:
