@@ -29,6 +29,12 @@ _FIXES = {
     "picamera2": "sudo apt install python3-picamera2",
     "gi": "sudo apt install python3-gi",
 }
+_OF_SYSTEM = {  # where a kit does not ship it
+    "numpy": "python3-numpy",
+    "cv2": "libopencv-python",
+    "picamera2": "python3-picamera2",
+    "gi": "python3-gi",
+}
 _SITES = (
     f"{KIT}/lib/python3*/site-packages", "opt/emotion-edge/lib/python3*/site-packages",
     "usr/local/lib/python3*/dist-packages", "usr/lib/python3*/dist-packages",
@@ -69,11 +75,23 @@ def imports(machine: Machine) -> Iterator[Finding]:
     for name in needed:
         version, fault = asked(name)
         if fault:
-            yield Finding("libraries", FAULT, f"{name} cannot be imported ({fault})", _FIXES[name])
+            yield Finding(
+                "libraries", FAULT, f"{name} cannot be imported ({fault})", import_fix(name, machine)
+            )
         else:
             versions.append(f"{name} {version}".strip())
     if versions:
         yield Finding("libraries", OK, ", ".join(versions))
+
+
+def import_fix(module: str, machine: Machine) -> str:
+    """How to get a library that cannot be imported; beside a package's environment there is no pip."""
+    if not machine.exists(f"{KIT}/pyvenv.cfg"):
+        return _FIXES[module]
+    shipped = any(machine.found(f"{KIT}/lib/python3*/site-packages/{module}"))
+    if shipped or module not in _OF_SYSTEM:
+        return "dpkg --verify emotion-edge; then install the kit again"
+    return f"sudo apt install --reinstall {_OF_SYSTEM[module]}"
 
 
 def asked(module: str) -> tuple[str, str]:

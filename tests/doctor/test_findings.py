@@ -8,6 +8,8 @@ import pytest
 from board_trees import JP6, PC, PI4, PI5, TREES, plant
 
 from edge.doctor import Finding, examine, worst
+from edge.doctor.libraries import import_fix
+from edge.doctor.machine import Machine
 
 _SITE6 = "usr/lib/emotion-edge/lib/python3.10/site-packages"
 _FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -121,3 +123,14 @@ def test_an_empty_tree_has_findings_and_no_error(tmp_path: Path) -> None:
     found = worst(findings)
     assert found is not None
     assert worst([]) is None
+
+
+@pytest.mark.parametrize("module", ["numpy", "cv2", "onnxruntime", "picamera2", "gi"])
+def test_no_fix_names_pip_where_a_kit_is_installed(module: str, tmp_path: Path) -> None:
+    tree = Machine(plant(tmp_path, JP6, {"usr/lib/emotion-edge/pyvenv.cfg": "home = /usr/bin\n"}))
+    (tmp_path / _SITE6 / "numpy").mkdir()
+    fix = import_fix(module, tree)
+    assert "pip" not in fix
+    by_apt = {"cv2": "libopencv-python", "picamera2": "python3-picamera2", "gi": "python3-gi"}
+    assert fix.endswith(by_apt.get(module, "install the kit again"))
+    assert import_fix("numpy", Machine(tmp_path / "usr")) == "pip install numpy"
