@@ -67,6 +67,7 @@ def make(order: Order, steps: Steps, dry_run: bool = False) -> Path | None:
     full_version = package.version(__version__, order.revision)
     reader = settings.read(order.settings)
     source = reader.config.source.address
+    order.target.refuse_other_camera(source)
     out = Path(os.path.abspath(order.out))
     out_folder.refuse_other(out)
     package.ready()

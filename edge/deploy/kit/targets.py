@@ -49,8 +49,19 @@ class Target:
             f"python3 (>= {self.python}~)", f"python3 (<< {after}~)", f"python{self.python}",
             f"libc6 (>= 2.{self.glibc})", "libgcc-s1", "libstdc++6", "zlib1g",
         ]  # fmt: skip
-        others = [name for names in self.sources.values() for name in names if name not in needed]
-        return [*system, *self.depends, *needed], [*others, *self.recommends]
+        others = dict.fromkeys(name for names in self.sources.values() for name in names)
+        optional = [name for name in (*others, *self.recommends) if name not in needed]
+        return [*system, *self.depends, *needed], optional
+
+    def refuse_other_camera(self, address: str) -> None:
+        """ConfigError for a camera that only another board has."""
+        scheme = address.partition("://")[0]
+        having = [row.name for row in TARGETS if scheme in row.sources]
+        if having and self.name not in having:
+            raise ConfigError(
+                f"source.address is {address:.60}, which {self.name} does not have; set another camera, "
+                f"or take --target {' or '.join(having)}"
+            )
 
 
 # NumPy is the system's where there is one: TensorRT, picamera2 and the system's OpenCV are compiled for it.
@@ -61,6 +72,7 @@ _GSTREAMER = (
     "gir1.2-gst-plugins-base-1.0",
     "gstreamer1.0-plugins-base",
 )
+_GST_CAMERAS = {"csi": _GSTREAMER, "mjpeg": _GSTREAMER}
 _CAMERA = {"picam": ("python3-picamera2",)}
 
 # From JetPack 6.1's and 7's documentation, and Raspberry Pi OS's: `checked` is false.
@@ -71,7 +83,7 @@ TARGETS: tuple[Target, ...] = (
         ("onnxruntime==1.23.2", "numpy==1.26.4", "tomli==2.5.0", "cuda-bindings==12.9.10",
          "cuda-pathfinder==1.8.3"),
         ("libopencv-python | python3-opencv", "python3-libnvinfer"),
-        {"csi": _GSTREAMER},
+        _GST_CAMERAS,
     ),
     Target(
         "jetson-jp7", "JetPack 7 (Ubuntu 24.04)", "arm64", "3.12", 39,
@@ -79,7 +91,7 @@ TARGETS: tuple[Target, ...] = (
         # newer, such as 13.5, with fewer features (NVIDIA, CUDA Compatibility).
         ("onnxruntime==1.31.1", "cuda-bindings==12.9.10", "cuda-pathfinder==1.9.1"),
         ("python3-numpy", "libopencv-python | python3-opencv", "python3-libnvinfer"),
-        {"csi": _GSTREAMER},
+        _GST_CAMERAS,
     ),
     Target(
         "pi-bookworm", "Raspberry Pi OS 12 (bookworm)", "arm64", "3.11", 36,

@@ -54,6 +54,7 @@ def altered(folder: Path) -> None:
         (written(SETTINGS.replace("haar", "har")), (), "detector.kind is 'har', expected one of auto, "),
         (written(SETTINGS + "[engine]\nkind = 'gpu'\n"), (), "engine.kind is 'gpu', expected one of auto, "),
         (written(SETTINGS + "[bundle]\nprecision = 'int9'\n"), (), "int9"),
+        (written("[source]\naddress = 'csi://0'\n"), (), "--target jetson-jp6 or jetson-jp7"),
         (written("[source]\naddress = 'rtsp://me:hunter2@there/1'\n"), (), "credentials.camera"),
         (lambda f: next((f / "wheels").glob("onnx*")).unlink(), (), "--only-binary=:all: --no-deps"),
         (lambda f: None, ("--target", "toaster"), "expected one of jetson-jp6"),
@@ -66,8 +67,8 @@ def altered(folder: Path) -> None:
         (lambda f: None, ("--compile-with", "/bin/false"), "no CPython 3.13"),
     ],
     ids=[
-        "key", "source", "detector", "engine", "precision", "password", "wheel", "target", "bundle", "hash",
-        "revision", "signer", "public", "added", "compiler",
+        "key", "source", "detector", "engine", "precision", "camera", "password", "wheel", "target", "bundle",
+        "hash", "revision", "signer", "public", "added", "compiler",
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_a_line_and_nothing_stays(folder: Path, change, options, said: str) -> None:

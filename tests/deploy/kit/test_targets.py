@@ -68,12 +68,27 @@ def test_a_kit_speaks_to_cuda_by_what_the_tests_ran_with() -> None:
 
 
 @pytest.mark.parametrize("target", targets.TARGETS, ids=lambda target: f"{target.name}-{target.python}")
-@pytest.mark.parametrize("address", ["/dev/video0", "picam://0", "csi://0", "rtsp://there/1", "clip.mp4"])
+@pytest.mark.parametrize(
+    "address", ["/dev/video0", "picam://0", "csi://0", "mjpeg:///dev/video0", "rtsp://there/1", "clip.mp4"]
+)
 def test_a_package_for_cameras_is_needed_where_the_settings_name_such_a_one(
     target: targets.Target, address: str
 ) -> None:
-    needed, others = (set(names) for names in target.depending(address))
-    for scheme, name in (("picam", "python3-picamera2"), ("csi", "python3-gi")):
-        there = scheme in target.sources
-        assert (name in needed) == (there and address == f"{scheme}://0")
-        assert (name in others) == (there and address != f"{scheme}://0")
+    needed, others = target.depending(address)
+    for schemes, name in ((("picam",), "python3-picamera2"), (("csi", "mjpeg"), "python3-gi")):
+        there = any(scheme in target.sources for scheme in schemes)
+        named = address.partition("://")[0] in schemes
+        assert needed.count(name) == (there and named)
+        assert others.count(name) == (there and not named)
+
+
+@pytest.mark.parametrize("target", targets.TARGETS, ids=lambda target: f"{target.name}-{target.python}")
+def test_a_camera_of_another_board_is_refused_on_the_laptop(target: targets.Target) -> None:
+    target.refuse_other_camera("/dev/video0")
+    target.refuse_other_camera("rtsp://there/1")
+    for address, boards in (("picam://0", "pi"), ("csi://0", "jetson"), ("mjpeg:///dev/video0", "jetson")):
+        if target.name.startswith(boards):
+            target.refuse_other_camera(address)
+        else:
+            with pytest.raises(ConfigError, match=rf"{target.name} does not have.*--target {boards}"):
+                target.refuse_other_camera(address)
