@@ -66,7 +66,7 @@ def copyright_file(site: Path, inside: str, models: Models, wheels: Sequence[Pat
     stanzas.append(_stanza([where], "the makers of the bundle", "bundle", [models.bundle.manifest.license]))
     if DETECTOR in models.files:
         stanzas.append(
-            _stanza([DETECTOR], "Shiqi Yu and contributors of the OpenCV Zoo", YUNET_LICENSE, [_MIT])
+            _stanza([DETECTOR], "2020 Shiqi Yu and contributors of the OpenCV Zoo", YUNET_LICENSE, _MIT)
         )
     for part in parts(site, wheels):
         files = [f"{inside}/{name}" for name in part.files]
@@ -88,7 +88,21 @@ def packed(text: str) -> bytes:
     return gzip.compress(text.encode(), 9, mtime=0)
 
 
-_MIT = "Permission is granted by the MIT license: https://opensource.org/license/mit"
+_MIT = """\
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+.
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
+.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.""".splitlines()
 
 
 def _stanza(files: Sequence[str], author: str, name: str, said: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from edge.bundle import REFERENCE
 from edge.config import BundleConfig, Config, DetectorConfig
-from edge.deploy.kit import models
+from edge.deploy.kit import legal, models
 from edge.errors import BundleError
 
 HAAR = replace(Config(), detector=DetectorConfig(kind="haar"))
@@ -43,3 +43,18 @@ def test_the_detector_is_the_bundles_where_it_has_one(mine: Path, given: str) ->
 def test_a_detector_that_the_settings_name_must_be_there(mine: Path) -> None:
     with pytest.raises(BundleError, match=r"/nowhere\.onnx"):
         models.gather(Config(detector=DetectorConfig(model="/nowhere.onnx")), mine, None, True)
+
+
+def test_the_detector_ships_with_the_whole_text_of_its_license(tmp_path: Path) -> None:
+    found = models.gather(HAAR, None, None, True)
+    files = replace(found, files={models.DETECTOR: b"the network"})
+    (stanza,) = [
+        stanza
+        for stanza in legal.copyright_file(tmp_path, "site", files, []).split("\n\n")
+        if models.DETECTOR in stanza
+    ]
+    head, *text = stanza.partition("\nLicense: ")[2].split("\n")
+    assert head == "MIT"
+    assert all(line.startswith(" ") for line in text)
+    assert "shall be included in all copies" in stanza
+    assert "WITHOUT WARRANTY OF ANY KIND" in stanza
