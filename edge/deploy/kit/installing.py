@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.deploy.kit import packaged, secret_file, tar_stream
 from edge.deploy.kit.packaged import KITS, PackagedFile
+from edge.deploy.kit.proofs import SIGNATURE, SIGNERS, SUMS
 from edge.deploy.kit.remote import Remote, sorted_debs, version_of
 from edge.deploy.units import FIRST_BOOT, first_boot_unit
 from edge.errors import ConfigError, EdgeError
@@ -16,13 +17,12 @@ from edge.system import signals
 from edge.system.hashing import digest
 from edge.system.steps import Steps
 
-_SIGNERS = "allowed_signers"  # of a signed kit
 SCRIPTS = ("board.sh", "probe.sh")
 _INCOMING, _SECRETS = f"{KITS}/incoming", f"{KITS}/secrets"
 _BOARD = f"sh {_INCOMING}/board.sh"
 _UNPACK = "umask 077; rm -rf {0} && mkdir -p {0} && tar -x --no-same-owner -p -f - -C {0}"
 _READY_S = 120
-_ROOM = 5  # times the package: itself twice, and what it unpacks to
+_ROOM = 6  # times the package: itself, up to 4.2 times that unpacked, and what apt and dpkg note
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Kit:
         if len(debs) != 1:
             raise ConfigError(f"{folder} holds {len(debs)} packages, expected 1; give a folder of kit make")
         version_of(debs[0])
-        sums = folder / "SHA256SUMS"
+        sums = folder / SUMS
         try:
             lines = sums.read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:
@@ -47,13 +47,13 @@ class Kit:
         wanted = {name: hash_ for hash_, _, name in (line.partition("  ") for line in lines)}
         with debs[0].open("rb") as file:
             if digest(file) != wanted.get(debs[0].name):
-                raise ConfigError(f"{debs[0]} is not the one of SHA256SUMS; copy or make the kit again")
-        proofs = [sums, folder / "SHA256SUMS.sig", folder / _SIGNERS]
+                raise ConfigError(f"{debs[0]} is not the one of {SUMS}; copy or make the kit again")
+        proofs = [sums, folder / SIGNATURE, folder / SIGNERS]
         return cls(debs[0], tuple(path for path in proofs if path.exists()))
 
     def signers(self) -> bytes:
         """Who signed it, as OpenSSH writes that down; empty for a kit without a signature."""
-        return next((path.read_bytes() for path in self.proofs if path.name == _SIGNERS), b"")
+        return next((path.read_bytes() for path in self.proofs if path.name == SIGNERS), b"")
 
     def files(self) -> list[PackagedFile]:
         """What goes to the board beside the package."""

@@ -85,7 +85,7 @@ def test_a_fault_is_one_line_with_its_fix(board: Path, kit: Path, code: int, tol
     ("probe", "said"),
     [
         (_PROBE.replace("arm64", "amd64"), "b is amd64, the kit is for arm64"),
-        (_PROBE.replace("9000000", "900"), "1 MB free, 5 MB are needed"),
+        (_PROBE.replace("9000000", "900"), "1 MB free, 6 MB are needed"),
         (_PROBE + "older=yes\ninstalled=1.3\n", "has version 1.3, the kit is 1.2, .* add --downgrade"),
         (_PROBE + "readonly=yes\n", "read-only; .* sudo mount -o remount,rw /"),
         (_PROBE + "missing=ssh-keygen\n", "sudo apt install openssh-client"),
