@@ -23,7 +23,11 @@ What it estimates is the apparent expression of a face, not what somebody feels.
 """
 _TAIL = """\
 .SH EXIT STATUS
-0: done. 2: an error, told in one line. 130: interrupted.
+0: done. 1: a warning of
+.B doctor
+or
+.BR status .
+2: their fault, or an error, told in one line. 130: interrupted.
 .SH FILES
 .TP
 .I /etc/emotion-edge.toml

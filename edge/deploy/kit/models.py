@@ -55,7 +55,7 @@ def gather(config: Config, folder: Path | None, detector: Path | None, accepted:
     if _RESEARCH.search(terms) and not accepted:
         raise ConfigError(
             f"the weights of {found.folder} are for {terms:.120}; "
-            "take a bundle of your own, or pass --accept-research-weights where that is what they are for"
+            "take a bundle of your own, or pass --accept-research-weights if the kiosk is for that"
         )
     files = {DETECTOR: _detector(config, found, detector)} if config.detector.kind != "haar" else {}
     models = Models(found, files)
