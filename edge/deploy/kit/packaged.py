@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from importlib.resources import files as resources
 
 from edge.config import Config
-from edge.deploy.units import FIRST_BOOT, Board, first_boot_unit, packaged_units
+from edge.deploy.units import FIRST_BOOT, SERVICE, Board, first_boot_unit, packaged_units
 
 HOME = "usr/lib/emotion-edge"
 PROGRAM = (f"/{HOME}/bin/python3", "-IB", "-m", "edge")  # -B: run by root, it would write bytecode there
 SETTINGS = "/etc/emotion-edge.toml"
 SCRIPT = f"/{HOME}/firstboot"
+STATUS = "emotion-edge-status.service"  # at each start, once
 KITS = "/var/lib/emotion-edge-kits"  # the debs that came by `kit install`
 CREDENTIALS = "/etc/emotion-edge/credentials"
 _UNITS = "usr/lib/systemd/system"
@@ -43,7 +44,27 @@ KERNEL=="vcio", GROUP="video", MODE="0660"
 # A plain file, not a link made at install: so it is there as soon as the package is unpacked.
 _WANTED = f"""\
 [Unit]
-Wants={FIRST_BOOT}
+Wants={FIRST_BOOT} {STATUS}
+"""
+# Not hardened as the service is: there the doctor would find a read-only root.
+_STATUS = f"""\
+# Part of the package emotion-edge.
+[Unit]
+Description=Say on the console how emotion-edge does
+After={SERVICE}
+
+[Service]
+# Not oneshot, for which the start of the system would wait; its first figures are there after five seconds.
+Type=exec
+ExecStart=/bin/sh -c "sleep 10; exec /usr/bin/emotion-edge status"
+# A warning, a fault.
+SuccessExitStatus=1 2
+StandardOutput=journal+console
+StandardError=journal+console
+SyslogIdentifier=emotion-edge
+Nice=15
+PrivateNetwork=yes
+NoNewPrivileges=yes
 """
 _MOTD = """\
 #!/bin/sh
@@ -94,6 +115,7 @@ def _files(config: Config, board: Board, cpu_percent: int) -> Iterator[PackagedF
     for name, text in packaged_units(config, PROGRAM, SETTINGS, cpu_percent, board).items():
         yield _text(f"{_UNITS}/{name}", text)
     yield _text(f"{_UNITS}/{FIRST_BOOT}", first_boot_unit(SCRIPT))
+    yield _text(f"{_UNITS}/{STATUS}", _STATUS)
     yield _text(f"{_UNITS}/multi-user.target.d/emotion-edge.conf", _WANTED)
     yield PackagedFile(SCRIPT[1:], first_boot_script(), 0o755)
     yield _text("usr/bin/emotion-edge", _START, 0o755)

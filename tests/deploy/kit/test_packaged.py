@@ -11,7 +11,7 @@ import pytest
 from edge.config_file import load
 from edge.deploy.kit import maintainer, packaged
 from edge.deploy.kit.packaged import PackagedFile
-from edge.deploy.units import MARKER, Board
+from edge.deploy.units import FIRST_BOOT, MARKER, Board
 
 ANALYZE = shutil.which("systemd-analyze")
 JETSON, OTHER = packaged.target_board(jetson=True), packaged.target_board(jetson=False)
@@ -45,7 +45,7 @@ def test_systemd_takes_every_unit_without_a_word(address: str, board: Board, tmp
     done = subprocess.run([str(ANALYZE), "verify", *names], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     for path in paths:
-        if path.suffix == ".service" and "firstboot" not in path.name:
+        if path.suffix == ".service" and path.name not in (FIRST_BOOT, packaged.STATUS):
             words = [str(ANALYZE), "security", "--offline=true", "--threshold=15", "--no-pager", str(path)]
             rated = subprocess.run(words, capture_output=True, text=True)
             assert rated.returncode == 0, rated.stdout
@@ -82,6 +82,14 @@ def test_an_engine_is_built_beside_the_service_and_not_before_it() -> None:
     ):
         assert f"\n{line}\n" in engine
     assert not any("engine" in path for path in made(board=OTHER))
+
+
+def test_the_console_hears_at_each_start_how_the_service_does() -> None:
+    status = unit(made(), packaged.STATUS)
+    assert "\nAfter=emotion-edge.service\n" in status
+    assert "exec /usr/bin/emotion-edge status" in status
+    assert "\nStandardOutput=journal+console\n" in status
+    assert f"Wants={FIRST_BOOT} {packaged.STATUS}\n" in unit(made(), "multi-user.target.d/emotion-edge.conf")
 
 
 def test_a_reboot_is_enabled_only_where_it_is_allowed() -> None:
