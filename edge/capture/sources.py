@@ -131,11 +131,17 @@ def find(address: str) -> SourcePart:
     if not address:  # as of a shell variable that is not set
         raise ConfigError(f"source is empty, expected {help_text()}")
     table = {part.name: part for part in SOURCES}
-    scheme, is_url, _ = address.partition("://")
-    if is_url and not os.path.exists(address):
-        if scheme in table and "://" in table[scheme].address:
+    scheme, colon, rest = address.partition(":")
+    if colon and not os.path.exists(address):
+        known = scheme in table and "://" in table[scheme].address
+        if known and rest.startswith("//"):
             return table[scheme]
-        raise ConfigError(f"source {without_password(address)!r} is unknown, expected {help_text()}")
+        if known:  # the rest may hold a password, which only a whole address shows where it stands
+            raise ConfigError(
+                f"source begins with {scheme}:, write {scheme}://, as in {table[scheme].address}"
+            )
+        if "://" in address:
+            raise ConfigError(f"source {without_password(address)!r} is unknown, expected {help_text()}")
     if address == "demo":
         return table["demo"]
     if is_camera(address):

@@ -45,6 +45,14 @@ def test_an_unknown_scheme() -> None:
         find("ftp://a/b")
 
 
+@pytest.mark.parametrize("address", ["csi:0", "picam:0", "mjpeg:/dev/video0", "rtsp:/me:hunter2@there/1"])
+def test_a_camera_without_its_slashes_is_no_file(address: str) -> None:
+    scheme = address.partition(":")[0]
+    with pytest.raises(ConfigError, match=f"begins with {scheme}:, write {scheme}://") as told:
+        find(address)
+    assert "hunter2" not in str(told.value)
+
+
 def test_no_address_at_all() -> None:
     with pytest.raises(ConfigError, match="source is empty, expected /dev/video0"):
         find("")
