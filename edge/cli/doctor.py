@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "say what is wrong with this board, each with its fix"
+HELP = "say what is wrong with this board, and how to mend it"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +19,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("/"),
         metavar="DIR",
-        help="tree of another machine, of files only",
+        help="root folder of another machine, such as a mounted card",
     )
-    parser.add_argument("--bundle", type=Path, metavar="FILE.tar.gz", help="write what who helps you needs")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="FILE.tar.gz", help="write a report for whoever helps you"
+    )
     parser.add_argument("--force", action="store_true", help="replace files that emotion-edge did not write")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from edge.doctor import board, hiding, service, telling
 from edge.doctor.libraries import installed
 from edge.doctor.machine import Machine
 from edge.system.finding import Finding
+from edge.system.marks import REPORT
 from edge.system.output_file import OutputFile, check_writable
 from edge.version import __version__
 
@@ -111,7 +113,11 @@ def _journal(machine: Machine) -> str:
 
 def _archive(texts: dict[str, str]) -> bytes:
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+    # The name inside tells later that the file is ours, and may be replaced.
+    with (
+        gzip.GzipFile(REPORT, "wb", fileobj=content) as packed,
+        tarfile.open(fileobj=packed, mode="w:") as archive,
+    ):
         for name, text in texts.items():
             data = text.encode("utf-8", "backslashreplace")
             member = tarfile.TarInfo(f"emotion-edge-report/{name}")

@@ -1,6 +1,7 @@
 """The marks by which a run knows an output of an earlier one, which it may replace.
 
-JSON begins with a ``schema`` of ours, a page names its generator, a picture its software, a clip a comment.
+JSON begins with a ``schema`` of ours, a page names its generator, a picture its software, a clip a comment,
+a report of a fault the name of its archive.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from edge.version import __version__
 
 MARK = "emotion-edge"  # begins each mark
 SOFTWARE = f"{MARK} {__version__}"  # of a picture or a clip
+REPORT = f"{MARK}-report.tar"  # the name that a packed report of a fault bears inside
+_GZIP = b"\x1f\x8b"
 _HEAD = 4096  # bytes in which a mark of JSON or HTML stands
 _BOXES = 1000  # of a clip or a picture, before the search is given up
 _BOX_BYTES = 1 << 20  # of the texts of a clip
@@ -32,7 +35,7 @@ def is_ours(path: Path) -> bool:
 
 
 def kind_of(path: Path) -> str | None:
-    """What a regular file of ours is: empty, text, picture or clip; None if it bears no mark."""
+    """What a regular file of ours is: empty, text, picture, clip or report; None if it bears no mark."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             head = file.read(_HEAD)
@@ -42,6 +45,8 @@ def kind_of(path: Path) -> str | None:
                 return "picture" if _marked_picture(file) else None
             if head[4:8] == b"ftyp":
                 return "clip" if _marked_clip(file) else None
+            if head.startswith(_GZIP):  # RFC 1952: ten bytes, then the name of what is packed, if it has one
+                return "report" if head[10:].startswith(REPORT.encode() + b"\0") else None
             return "text" if _marked_text(head) else None
     except OSError:
         return None

@@ -21,7 +21,12 @@ from edge.system.locks import LockBeside
 from edge.system.marks import is_ours, kind_of
 from edge.system.streams import is_stream, write_into
 
-_KINDS = {".png": "picture", ".mp4": "clip"}  # of outputs that have a suffix; the others are text
+_KINDS = {
+    ".png": "picture",
+    ".mp4": "clip",
+    ".gz": "report",
+    ".tgz": "report",
+}  # of outputs that have a suffix; the others are text
 
 
 def check_writable(path: Path, suffixes: tuple[str, ...] = (), force: bool = False) -> None:

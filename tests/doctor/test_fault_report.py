@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
@@ -118,6 +119,15 @@ def test_a_foreign_file_is_kept(tmp_path: Path) -> None:
     assert path.read_bytes()[:2] == b"\x1f\x8b"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert os.listdir(tmp_path) == ["report.tar.gz"]
+    fault_report.check(path)  # its own, which a second look may replace
+
+
+def test_an_archive_of_somebody_else_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "report.tar.gz"
+    for content in (gzip.compress(b"mine"), b"\x1f\x8b", b"\x1f\x8b\x08\x08" + bytes(99)):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match="was not written by emotion-edge"):
+            fault_report.check(path)
 
 
 @pytest.mark.parametrize(
