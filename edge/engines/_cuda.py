@@ -1,8 +1,8 @@
 """The one door to the CUDA driver: pycuda where it is installed, else NVIDIA's cuda-bindings.
 
 pycuda has no wheel and is compiled on a board; cuda-bindings has wheels for x86-64 and aarch64. All that is
-needed of the driver are the few names of ``pycuda.driver`` that ``Bindings`` repeats. pycuda cannot record
-graphs, so ``Graph`` asks the driver itself, beside either.
+needed of the driver are the few names of ``pycuda.driver`` that ``Bindings`` repeats, and for recordings the
+driver's own library, which works beside either.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from edge.errors import DependencyError, EdgeError
 
 # 12.9 speaks to the drivers of CUDA 12 (JetPack 6) and 13 (JetPack 7): a driver serves what an older one did.
 FIX = "pip install 'cuda-bindings>=12.9,<13'; a kit without it needs: emotion-edge kit make --add-wheel WHEEL"
-_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 
 
 def driver() -> Any:
@@ -207,46 +206,3 @@ def driver_library() -> Any:
         return ctypes.CDLL("libcuda.so.1")
     except OSError as error:
         raise EdgeError("no NVIDIA driver on this machine (libcuda.so.1); install it") from error
-
-
-class Graph:
-    """The work of a stream, recorded once and launched as a unit (CUDA driver API, graph management)."""
-
-    def __init__(self, stream: int, work: Callable[[], None]) -> None:
-        """Record what ``work`` enqueues on ``stream``; EdgeError if part of it cannot be recorded."""
-        self._driver, self._stream = driver_library(), ctypes.c_void_p(stream)
-        self._graph, self._ready = ctypes.c_void_p(), ctypes.c_void_p()
-        self._call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_THREAD_LOCAL))
-        try:
-            work()
-        except BaseException:
-            with suppress(EdgeError):
-                self._end_capture()  # a stream left in capture mode would be unusable
-            raise
-        self._end_capture()
-        try:
-            flags = ctypes.c_ulonglong(0)
-            self._call("cuGraphInstantiateWithFlags", ctypes.byref(self._ready), self._graph, flags)
-        except EdgeError:
-            self._call("cuGraphDestroy", self._graph)
-            raise
-
-    def _end_capture(self) -> None:
-        self._call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
-
-    def launch(self) -> None:
-        """Launch the recorded work, in stream order."""
-        self._call("cuGraphLaunch", self._ready, self._stream)
-
-    def close(self) -> None:
-        """Free the recording."""
-        self._call("cuGraphExecDestroy", self._ready)
-        self._call("cuGraphDestroy", self._graph)
-
-    def _call(self, name: str, *arguments: Any) -> None:
-        try:
-            status = getattr(self._driver, name)(*arguments)
-        except AttributeError as error:
-            raise EdgeError(f"this NVIDIA driver has no {name}; install a newer one") from error
-        if status:
-            raise EdgeError(f"{name} failed with CUDA error {status}")

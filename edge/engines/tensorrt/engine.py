@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from edge.bundle import StateTensor
 from edge.data import TensorSpec
-from edge.engines._cuda import Graph
 from edge.engines.tensorrt import plans
 from edge.engines.tensorrt.builder import library, make_logger, start
+from edge.engines.tensorrt.graph import Graph
 from edge.engines.tensorrt.memory import Device, Row, Rows, StateTable
 from edge.errors import EdgeError
 from edge.system.closing import Closing

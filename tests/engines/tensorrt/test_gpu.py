@@ -168,7 +168,7 @@ def test_a_fault_is_one_line_with_its_reason(device) -> None:
 
 
 def test_a_recording_repeats_the_work_and_refuses_what_it_cannot_hold(device) -> None:
-    from edge.engines._cuda import Graph
+    from edge.engines.tensorrt.graph import Graph
     from edge.errors import EdgeError
 
     host, memory = device.pinned((16,), np.float32), device.memory(64)
