@@ -81,11 +81,11 @@ def undo(args: argparse.Namespace) -> None:
     from edge.deploy.flash import l4t_flash
     from edge.system.steps import Steps
 
+    if os.geteuid():
+        raise ConfigError("this is not root, who owns the files of a root file system; run it with sudo")
     if args.dry_run:
         print("\n".join(l4t_flash.shown(args.l4t)))
         return
-    if os.geteuid():
-        raise ConfigError("this is not root, who owns the files of a root file system; run it with sudo")
     with Steps("emotion-edge") as steps:
         gone = l4t_flash.unflash(args.l4t, steps)
     print(f"{args.l4t / 'rootfs'} is as it was before; gone: {gone}")
@@ -138,7 +138,7 @@ def _image(args: argparse.Namespace) -> None:
 
 
 def _files(args: argparse.Namespace) -> None:
-    from edge.deploy.flash.pi_image import write_files
+    from edge.deploy.flash.pi_imager import write_files
     from edge.system.steps import Steps
 
     with Steps("emotion-edge") as steps:

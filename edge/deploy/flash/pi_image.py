@@ -1,30 +1,24 @@
-"""``kit flash --image``: a kit into an image of Raspberry Pi OS; ``--files``: for Imager 2."""
+"""``kit flash --image``: a kit into an image of Raspberry Pi OS."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from edge.deploy.flash import pi_checks, pi_file, pi_files, pi_look, pi_write
-from edge.deploy.flash.pi_checks import CLOUD_INIT, FOLDER
+from edge.deploy.flash import pi_checks, pi_file, pi_files, pi_look, pi_stage, pi_write
+from edge.deploy.flash.pi_checks import FOLDER
 from edge.deploy.flash.pi_look import IMAGE, MTOOLS, QUIET, Seen
 from edge.deploy.kit import secret_file
 from edge.deploy.kit.installing import Kit
 from edge.deploy.kit.packaged import PackagedFile
 from edge.deploy.kit.programs import Programs
-from edge.errors import ConfigError, EdgeError
+from edge.errors import ConfigError
 from edge.system import signals
 from edge.system.steps import Steps
-
-_PART, _STAGE = "boot.fat", "stage"
 
 
 @dataclass(frozen=True)
@@ -56,16 +50,17 @@ def flash_image(order: Order, steps: Steps) -> Path | None:
     tables = secret_file.tables(order.secrets) if order.secrets else {}
     pi_files.check(tables)
     secret = secret_file.files(order.secrets, tables) if order.secrets else []
-    target = order.image if order.in_place else _out(order)
-    if _finished(order, steps):
-        return None if order.dry_run else target
-    with closing(pi_file.open_image(order.image, order.blocks)) as file, _folder(target) as name:
-        try:
-            _flash(order, kit, tables, secret, file, Path(name), target, steps)
-        except ConfigError as error:
-            raise ConfigError(f"{order.image} {error}") from error
-        except OSError as error:
-            raise pi_write.fault(error, target.absolute().parent, "the image is as it was") from error
+    copy = order.out or order.image.with_name(f"{order.image.stem}-{FOLDER}.img")
+    target = order.image if order.in_place else copy
+    with pi_stage.working(target) as folder:  # first of all, so that what a killed run has left goes
+        if not order.in_place:
+            _refuse_there(order.image, copy)
+        if not _finished(order, steps):
+            with closing(pi_file.open_image(order.image, order.blocks)) as file:
+                try:
+                    _flash(order, kit, tables, secret, file, folder, target, steps)
+                except ConfigError as error:
+                    raise ConfigError(f"{order.image} {error}") from error
     return None if order.dry_run else target
 
 
@@ -90,67 +85,31 @@ def _flash(
     _room(seen, kit.deb, files)
     if "user" not in tables:
         steps.say("note: without [user] in --secrets the board asks for a user at its screen")
-    fill = _stage(folder / _STAGE, kit.deb, files)
+    fill = pi_stage.lay_out(folder / pi_stage.NAME, kit.deb, files)
     if order.dry_run:
         _tell(kit.deb, files, programs, fill, target, order.in_place)
         return
     signals.leave("the image is as it was")
     steps.begin("filling its boot partition")
-    pi_write.cut_out(file, seen.boot.start, seen.boot.size, folder / _PART)
+    pi_write.cut_out(file, seen.boot.start, seen.boot.size, folder / pi_stage.PART)
     programs.run(fill, MTOOLS, QUIET, folder)
     steps.begin(f"writing {target.name}")
-    with (folder / _PART).open("rb") as part:
+    with (folder / pi_stage.PART).open("rb") as part:
         changed = pi_write.changes(file, seen.boot.start, part)
         if order.in_place:
-            pi_write.in_place(order.image, changed, order.write)
+            pi_write.in_place(order.image, changed, folder, order.write)
         else:
-            pi_write.copy(file, target, changed, bool(secret), order.write)
+            pi_write.copy(file, target, changed, folder, bool(secret), order.write)
 
 
-def write_files(
-    kit_folder: Path, folder: Path, secrets: Path | None, steps: Steps, dry_run: bool = False
-) -> None:
-    """Write what Raspberry Pi Imager 2 and a copy by hand put onto a card with Raspberry Pi OS 13.
-
-    ``folder``/user-data and network-config are for Imager's options; all else goes onto the boot partition.
-    ConfigError for a kit of another system, a folder that exists, and where Imager 1 is installed.
-    """
-    pi_look.ready()
-    kit = Kit.of(kit_folder)
-    tables = secret_file.tables(secrets) if secrets else {}
-    pi_files.check(tables)
-    with _folder(folder) as name:
-        programs = Programs(Path(name), dry_run)
-        target = pi_checks.fields(kit.deb, programs).target
-        if target != "pi-trixie":
-            raise ConfigError(
-                f"the kit is for {target or 'no known system'}, and only Raspberry Pi OS 13 (trixie) takes "
-                "files of Imager 2; use --image, or make a kit with --target pi-trixie"
-            )
-        _imager(programs)
-        if folder.exists() or folder.is_symlink():
-            raise ConfigError(f"{folder} exists already; name a new folder with --files")
-        secret = secret_file.files(secrets, tables) if secrets else []
-        files = pi_files.files(kit, CLOUD_INIT, "", tables, secret)
-        if dry_run:
-            _list(kit.deb, files)
-            return
-        steps.begin(f"writing {folder}")
-        _stage(Path(name) / _STAGE, kit.deb, files, copied=True)
-        (Path(name) / _STAGE).chmod(0o700 if secret else 0o755)
-        (Path(name) / _STAGE).rename(folder)
-
-
-def _out(order: Order) -> Path:
-    out = order.out or order.image.with_name(f"{order.image.stem}-{FOLDER}.img")
+def _refuse_there(image: Path, out: Path) -> None:
     if out.exists() or out.is_symlink():
-        same = order.image.exists() and out.exists() and os.path.samefile(out, order.image)
+        same = image.exists() and out.exists() and os.path.samefile(out, image)
         raise ConfigError(
             f"{out} is the image itself; name another file with -o, or change it with --in-place"
             if same
             else f"{out} exists already; remove it, or name another file with -o"
         )
-    return out
 
 
 def _finished(order: Order, steps: Steps) -> bool:
@@ -170,16 +129,6 @@ def _finished(order: Order, steps: Steps) -> bool:
     return True
 
 
-def _folder(target: Path) -> tempfile.TemporaryDirectory[str]:
-    """For work, on the disk of the target, which nobody else can look into."""
-    try:
-        return tempfile.TemporaryDirectory(prefix=".emotion-edge-", dir=target.absolute().parent)
-    except OSError as error:
-        raise EdgeError(
-            f"{target.absolute().parent} cannot be written ({error.strerror}); name a file elsewhere with -o"
-        ) from error
-
-
 def _room(seen: Seen, deb: Path, files: Sequence[PackagedFile]) -> None:
     """ConfigError if the boot partition is too small; a file or folder takes whole clusters."""
     folders = {parent for file in files for parent in Path(file.path).parents}
@@ -192,23 +141,6 @@ def _room(seen: Seen, deb: Path, files: Sequence[PackagedFile]) -> None:
         )
 
 
-def _stage(folder: Path, deb: Path, files: Sequence[PackagedFile], copied: bool = False) -> list[str]:
-    """Lay the files out as on the boot partition; returns the words that copy them there."""
-    folder.mkdir(mode=0o700)
-    for file in files:
-        path = folder / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file.data)
-        path.chmod(file.mode)
-    place = folder / FOLDER / "kit" / deb.name
-    if copied:
-        shutil.copyfile(deb, place)
-    else:
-        place.symlink_to(deb.absolute())
-    names = sorted(f"{folder.name}/{path.name}" for path in folder.iterdir())
-    return ["mcopy", "-s", "-o", "-i", _PART, *names, "::/"]
-
-
 def _tell(
     deb: Path,
     files: Sequence[PackagedFile],
@@ -217,33 +149,7 @@ def _tell(
     target: Path,
     in_place: bool,
 ) -> None:
-    _list(deb, files)
+    pi_stage.tell(deb, files)
     programs.tell(fill)
     how = "changed in place" if in_place else "written as a copy"
     print(f"{target} would be {how}; nothing was written")
-
-
-def _list(deb: Path, files: Sequence[PackagedFile]) -> None:
-    """Each file as the board mounts its boot partition, which has neither modes nor owners of its own."""
-    for path in sorted([f"{FOLDER}/kit/{deb.name}", *(file.path for file in files)]):
-        print(f"-rwxr-xr-x root:root {pi_files.BOOT}/{path}")
-
-
-def _imager(programs: Programs) -> None:
-    """ConfigError where the only Imager of this machine is one that customises trixie in words only."""
-    if not shutil.which("rpi-imager"):
-        return
-    programs.tell(["rpi-imager", "--version"])
-    try:
-        environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-        done = subprocess.run(
-            ["rpi-imager", "--version"], capture_output=True, text=True, timeout=10, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return
-    match = re.search(r"\b(\d+)\.\d+[\w.]*", done.stdout + done.stderr)
-    if match and int(match[1]) < 2:
-        raise ConfigError(
-            f"rpi-imager here is {match[0]}; version 1 customises nothing on Raspberry Pi OS 13 and does not "
-            "say so; install version 2, or use --image"
-        )

@@ -47,14 +47,19 @@ def changes(image: BinaryIO, start: int, part: BinaryIO) -> Iterator[Change]:
 
 
 def copy(
-    image: BinaryIO, out: Path, changed: Iterable[Change], private: bool, write: Write = os.pwrite
+    image: BinaryIO,
+    out: Path,
+    changed: Iterable[Change],
+    folder: Path,
+    private: bool,
+    write: Write = os.pwrite,
 ) -> None:
-    """Write the image with the changes as ``out``, of mode 0600 if it is ``private``.
+    """Write the image with the changes as ``out``, of mode 0600 if it is ``private``, by way of ``folder``.
 
     EdgeError if there is no room, or the folder cannot be written: then nothing of that name is there.
     """
     try:
-        part = new_part(out, 0o600 if private else 0o666)
+        part = new_part(folder / "copy", 0o600 if private else 0o666)
     except OSError as error:
         raise EdgeError(
             f"{out.parent} cannot be written ({error.strerror}); name another file with -o"
@@ -75,14 +80,14 @@ def copy(
         drop_part(part)
 
 
-def in_place(image: Path, changed: Iterable[Change], write: Write = os.pwrite) -> None:
-    """Write the changes into the image itself, by its journal.
+def in_place(image: Path, changed: Iterable[Change], folder: Path, write: Write = os.pwrite) -> None:
+    """Write the changes into the image itself, by its journal, which is made in ``folder``.
 
     EdgeError if that has no room: then the image is as it was.
     """
     journal = journal_of(image)
     try:
-        part = new_part(journal, 0o600)
+        part = new_part(folder / "journal", 0o600)
     except OSError as error:
         raise EdgeError(
             f"{image.parent} cannot be written ({error.strerror}), and the journal has its place there; "

@@ -34,6 +34,32 @@ def refuse_other(out: Path) -> None:
 
 
 @contextmanager
+def hidden(out: Path, part: Path, before: Callable[[Path, Path], None] | None = None) -> Iterator[None]:
+    """The folder ``part`` of mode 0700 while ``out`` is made; gone at the end.
+
+    What a killed run has left of it goes first, after ``before(part, out)`` has looked. Raises OSError, and
+    ConfigError if another run makes ``out``.
+    """
+
+    def clear() -> None:
+        if before:
+            before(part, out)
+        if part.is_dir():
+            shutil.rmtree(part)
+
+    part.mkdir(mode=0o700, exist_ok=True)
+    lock = locks.LockBeside(out)
+    try:
+        clear()
+        part.mkdir(mode=0o700)
+        yield
+    finally:
+        with signals.held():
+            clear()
+            lock.release()
+
+
+@contextmanager
 def beside(out: Path) -> Iterator[Path]:
     """A folder on the disk of ``out``, gone at the end; the next run removes what a killed one has left.
 
@@ -49,16 +75,8 @@ def beside(out: Path) -> Iterator[Path]:
         )
     part = hidden_name(out, "part")
     try:
-        part.mkdir(mode=0o700, exist_ok=True)
-        lock = locks.LockBeside(out)
-        try:
-            _clear(part, out)
-            part.mkdir(mode=0o700)
+        with hidden(out, part, _back):
             yield part
-        finally:
-            with signals.held():
-                _clear(part, out)
-                lock.release()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # a write names no file
             raise EdgeError(full(out)) from error
@@ -85,9 +103,7 @@ def put(kit: Path, out: Path, swap: Callable[[Path, Path], bool] = exchange) -> 
             kit.rename(out)
 
 
-def _clear(part: Path, out: Path) -> None:
-    """Remove ``part``; a kit that was taken from its place and has no successor goes back first."""
+def _back(part: Path, out: Path) -> None:
+    """A kit that was taken from its place and has no successor goes back there."""
     if (part / _BEFORE).is_dir() and not out.exists():
         (part / _BEFORE).rename(out)
-    if part.is_dir():
-        shutil.rmtree(part)

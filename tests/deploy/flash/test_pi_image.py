@@ -15,7 +15,8 @@ import pytest
 from pi_images import Image, content, digest, names
 
 from edge.deploy.flash import pi_files
-from edge.deploy.flash.pi_image import Order, flash_image, write_files
+from edge.deploy.flash.pi_image import Order, flash_image
+from edge.deploy.flash.pi_imager import write_files
 from edge.errors import ConfigError
 from edge.system.steps import Steps
 
