@@ -63,38 +63,42 @@ def system(host: Host, release: Release) -> Iterator[Finding]:
     yield from _services(host, release)
 
 
-def emulator(host: Host) -> Iterator[Finding]:
+def emulator(host: Host, release: Release) -> Iterator[Finding]:
     """Whether a program of the board runs here, which NVIDIA's script for the first user needs."""
     if not (host.root / QEMU).is_file():
-        yield Finding("qemu", FAULT, f"/{QEMU} is missing", "sudo apt install qemu-user-static")
+        yield Finding("qemu", FAULT, f"/{QEMU} is missing, which {release.line}'s script for users runs",
+                      "sudo apt install qemu-user-static")  # fmt: skip
     elif host.machine != "aarch64" and not text(host.root / _BINFMT).startswith("enabled"):
         yield Finding(
-            "qemu", FAULT, f"/{_BINFMT} is not enabled: no program of the board runs here",
+            "qemu", FAULT, f"/{_BINFMT} is not enabled: no program of the board runs here, as "
+            f"{release.line}'s script for users wants",
             "sudo apt install binfmt-support qemu-user-static && sudo systemctl restart binfmt-support",
         )  # fmt: skip
     else:
         yield Finding("qemu", OK, "programs of the board run here")
 
 
-def boards(host: Host, board: Board | None, needed: bool) -> Iterator[Finding]:
+def boards(host: Host, board: Board | None, release: Release, needed: bool) -> Iterator[Finding]:
     """The boards in recovery mode; exactly one, of the module of ``board``, where one is ``needed``."""
-    found = recovery.boards(host.devices)
+    found, flasher = recovery.boards(host.devices), f"{release.line}'s l4t_initrd_flash.sh"
     if not needed:
         yield Finding("USB", NOTE, f"{len(found)} boards in recovery mode; images are made without one")
     elif not found and recovery.flashing(host.devices):
-        yield Finding("USB", FAULT, "a board runs the flasher's own system (0955:7035), not recovery mode",
-                      "hold its recovery button while it is reset, see docs/jetson.md")  # fmt: skip
+        yield Finding("USB", FAULT, f"a board runs the flasher's own system (0955:7035 of {release.line}), not recovery "
+                      "mode",
+                      "hold its recovery button while it is reset, see docs/flash-jetson.md")  # fmt: skip
     elif not found:
-        yield Finding("USB", FAULT, "no board is in recovery mode (vendor 0955 on USB)",
+        yield Finding("USB", FAULT, f"no board is in recovery mode: {flasher} looks for vendor 0955 on USB",
                       "hold its recovery button while it is reset, check the cable with lsusb")  # fmt: skip
     elif len(found) > 1:
         told = ", ".join(f"{one.module} at {one.place}" for one in found)
-        yield Finding("USB", FAULT, f"{len(found)} boards are in recovery mode: {told}",
+        yield Finding("USB", FAULT, f"{len(found)} boards are in recovery mode: {told}; {flasher} takes one",
                       "unplug all but one, or give --massflash N")  # fmt: skip
     elif board and found[0].family != board.family:
         yield Finding(
             "USB", FAULT, f"at {found[0].place} is an {found[0].module} (0955:{found[0].product}), "
-            f"--board {board.name} is for {board.family}", "name that module's board, or plug in another one",
+            f"--board {board.name} is for {board.family} (ids of {flasher})",
+            "name that module's board, or plug in another one",
         )  # fmt: skip
     else:
         yield Finding("USB", OK, f"{found[0].module} in recovery mode at {found[0].place}")
@@ -123,7 +127,7 @@ def _services(host: Host, release: Release) -> Iterator[Finding]:
         yield Finding("automount", WARNING, "udisks runs, which mounts a board's disk while it is written",
                       "sudo systemctl stop udisks2.service")  # fmt: skip
     if text(host.root / "proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "1":
-        yield Finding("network", FAULT, "IPv6 is off, which --network usb0 needs",
+        yield Finding("network", FAULT, f"IPv6 is off, which {release.line}'s flasher needs for usb0",
                       "sudo sysctl net.ipv6.conf.all.disable_ipv6=0")  # fmt: skip
     if release.major >= 39 and re.search(r"^ENABLED=yes", text(host.root / "etc/ufw/ufw.conf"), re.MULTILINE):
         yield Finding("network", WARNING, f"ufw is on; {release}'s flasher needs port 2049 (NFS)",

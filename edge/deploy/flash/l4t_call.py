@@ -69,7 +69,7 @@ def call(
     environment, words, device = _standard(tree, board, storage)
     if massflash is not None:
         environment = {**_module(board, release, module), **environment}
-        words = ["--no-flash", *_many(board, massflash), *words]
+        words = ["--no-flash", *_many(board, release, massflash), *words]
     elif module:
         raise ConfigError("--module goes with --massflash alone; a board on USB tells its own")
     return Call(environment, (f"./{FLASHER}", *words, board.name, device))
@@ -95,7 +95,7 @@ def layout(tree: Path, board: Board, storage: str) -> str:
     if storage not in known:
         raise ConfigError(
             f"--storage is {storage}, but --board {board.name} ({board.family}) is flashed to "
-            f"{' or '.join(known)}; name one of those"
+            f"{' or '.join(known)} (nvsdkmanager_flash.sh); name one of those"
         )
     if board.family in (THOR, T4000):
         return board.values.get("EXTERNAL_PT_LAYOUT") or _THOR_LAYOUT
@@ -135,15 +135,15 @@ def _cfg(tree: Path) -> str:
     return old if (tree / old).is_dir() else "bootloader/generic/cfg"
 
 
-def _many(board: Board, massflash: int) -> list[str]:
+def _many(board: Board, release: Release, massflash: int) -> list[str]:
     if not 1 <= massflash <= _MOST_BOARDS:
         raise ConfigError(
             f"--massflash is {massflash}, expected 1 to {_MOST_BOARDS}; name how many hang on USB at a time"
         )
     if "-nvme" in board.name:
         raise ConfigError(
-            f"--board {board.name} reads a second board file, which NVIDIA's archive does not hold; name "
-            "the board without -nvme"
+            f"--board {board.name} reads a second board file, which {release.line}'s archive does not hold; "
+            "name the board without -nvme"
         )
     return ["--massflash", str(massflash)]
 
@@ -151,7 +151,11 @@ def _many(board: Board, massflash: int) -> list[str]:
 def _module(board: Board, release: Release, module: str | None) -> dict[str, str]:
     fitting = [name for name, row in _MODULES.items() if row[0] == board.family]
     if module not in fitting:
-        told = f"is {module!r:.40}" if module else "is missing: images are made without a board that tells it"
+        told = (
+            f"is {module!r:.40}"
+            if module
+            else f"is missing: {release.line}'s images are made without a board that tells it"
+        )
         raise ConfigError(f"--module {told}; name one of {', '.join(fitting)}")
     _, old_fab, revision, fab, chip = _MODULES[module]
     identity, _, sku = module.partition("-")

@@ -33,6 +33,11 @@ class Release:
     def __str__(self) -> str:
         return f"R{self.major}.{self.minor}.{self.patch}"
 
+    @property
+    def line(self) -> str:
+        """Such as R36, whose scripts are alike."""
+        return f"R{self.major}"
+
 
 # The targets of `kit make`, by the releases whose JetPack they are for (NVIDIA, Jetson Linux archive).
 _TARGETS = {"jetson-jp6": (36,), "jetson-jp7": (38, 39)}

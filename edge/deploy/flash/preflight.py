@@ -80,11 +80,11 @@ class Preflight:
         if board:
             yield Finding("board", OK, f"{board.name}: {board.family}")
             yield from self._flashing(order, board, release)
-        yield from rootfs_checks.rootfs(order.tree, order.deb_bytes, order.host.uid)
+        yield from rootfs_checks.rootfs(order.tree, release, order.deb_bytes, order.host.uid)
         if (order.tree / "rootfs/etc/passwd").is_file():
             yield from _first_start(order, release)
         yield from host_checks.system(order.host, release)
-        yield from host_checks.boards(order.host, board, needed=order.massflash is None)
+        yield from host_checks.boards(order.host, board, release, needed=order.massflash is None)
 
     def _flashing(self, order: Order, board: Board, release: Release) -> Iterator[Finding]:
         self.call = yield from _try(
@@ -100,7 +100,7 @@ def _disk(order: Order, board: Board, release: Release) -> Iterator[Finding]:
     needed = yield from _try("disk", lambda: l4t_layout.disk_bytes(order.tree, layout, board, release))
     if needed is None:
         return
-    wanted = f"{layout} wants {l4t_layout.told(needed)}"
+    wanted = f"{release.line}'s {layout} wants {l4t_layout.told(needed)}"
     if order.disk is None:
         yield Finding("disk", NOTE, f"{wanted}; a smaller disk fails", "compare with --disk SIZE")
         return
@@ -116,10 +116,10 @@ def _disk(order: Order, board: Board, release: Release) -> Iterator[Finding]:
 def _first_start(order: Order, release: Release) -> Iterator[Finding]:
     name, hash_ = order.user
     keys = any(file.path == AUTHORIZED_KEYS for file in order.secrets)
-    yield from rootfs_checks.wizard(order.tree, bool(name))
+    yield from rootfs_checks.wizard(order.tree, release, bool(name))
     if name:
         yield from rootfs_checks.user(order.tree, release, name, order.accepted)
-        yield from host_checks.emulator(order.host)
+        yield from host_checks.emulator(order.host, release)
     if keys and not name:
         yield Finding(
             "user", FAULT, "ssh.authorized_keys belongs to nobody", "add [user] to the file of secrets"

@@ -28,25 +28,27 @@ _ROOM_BYTES = 300 << 20  # beside the package: dpkg's database and what was ther
 _UNPACKED = 5  # times the package
 
 
-def rootfs(tree: Path, deb_bytes: int, uid: int) -> Iterator[Finding]:
+def rootfs(tree: Path, release: Release, deb_bytes: int, uid: int) -> Iterator[Finding]:
     """State, ownership and space of the root file system."""
     root = tree / "rootfs"
     if not (root / "etc/passwd").is_file():
-        yield Finding("rootfs", FAULT, f"{root} is not unpacked: it has no etc/passwd", _UNPACK)
+        said = f"{root} is not unpacked: it has no etc/passwd, which {release.line}'s apply_binaries.sh wants"
+        yield Finding("rootfs", FAULT, said, _UNPACK)
         return
     if foreign := _not_roots(root):
         yield Finding(
             "ownership",
             FAULT,
-            f"{foreign}, as in a copy or after unpacking without root; a board does not start from that",
+            f"{foreign}, as in a copy or after unpacking without root, at which {release.line}'s "
+            "apply_binaries.sh stops; a board does not start from that",
             "unpack it again with: sudo tar xpf",
         )
         return
-    yield from _applied(root)
+    yield from _applied(root, release)
     yield from _space(tree, root, deb_bytes, uid)
 
 
-def wizard(tree: Path, user: bool) -> Iterator[Finding]:
+def wizard(tree: Path, release: Release, user: bool) -> Iterator[Finding]:
     """Whether the first start waits for a person before any service of ours."""
     link = tree / "rootfs" / _LINK
     target = os.path.basename(os.readlink(link)) if link.is_symlink() else ""
@@ -58,7 +60,8 @@ def wizard(tree: Path, user: bool) -> Iterator[Finding]:
         yield Finding(
             "first start",
             FAULT,
-            f"{_LINK} leads to {target}: its wizard waits for a person, and the kiosk for the wizard",
+            f"{_LINK} leads to {target} of {release.line}: its wizard waits for a person, and the kiosk "
+            "for the wizard",
             f"give a [user] in --secrets, or run NVIDIA's {CREATE_USER}",
         )
 
@@ -70,7 +73,10 @@ def user(tree: Path, release: Release, name: str, accepted: bool) -> Iterator[Fi
         return
     if not (tree / CREATE_USER).is_file():
         yield Finding(
-            "user", FAULT, f"{tree / CREATE_USER} is missing", "unpack NVIDIA's driver package again"
+            "user",
+            FAULT,
+            f"{tree / CREATE_USER} is missing",
+            "unpack NVIDIA's driver package again",
         )
     if not any((tree / path).is_file() for path in _licenses(release)):
         yield Finding(
@@ -111,10 +117,14 @@ def _not_roots(root: Path) -> str:
     return ""
 
 
-def _applied(root: Path) -> Iterator[Finding]:
+def _applied(root: Path, release: Release) -> Iterator[Finding]:
     if left := [name for name in _LEFT if os.path.lexists(root / name)]:
         yield Finding(
-            "apply_binaries", FAULT, f"it was interrupted: {root} still holds {', '.join(left)}", _APPLY
+            "apply_binaries",
+            FAULT,
+            f"it was interrupted: {root} still holds {', '.join(left)}, "
+            f"which {release.line}'s removes at its end",
+            _APPLY,
         )
         return
     signs = {
@@ -124,7 +134,10 @@ def _applied(root: Path) -> Iterator[Finding]:
     }
     if missing := [name for name, there in signs.items() if not there]:
         yield Finding(
-            "apply_binaries", FAULT, f"it was not run: {root} has no {', no '.join(missing)}", _APPLY
+            "apply_binaries",
+            FAULT,
+            f"it was not run: {root} has no {', no '.join(missing)}, as {release.line}'s leaves it",
+            _APPLY,
         )
     elif (root / MANIFEST).exists():
         yield Finding("apply_binaries", OK, "it was run, and a kit put in, which goes first")
@@ -157,7 +170,8 @@ def _space(tree: Path, root: Path, deb_bytes: int, uid: int) -> Iterator[Finding
         yield Finding(
             "space",
             FAULT,
-            f"{tree} has {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB are needed",
+            f"{tree} has {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB are needed: "
+            f"{_UNPACKED} times the package, and {_ROOM_BYTES / 1e6:.0f} MB for dpkg and what is kept",
             "free some there",
         )
     else:

@@ -11,14 +11,16 @@ import pytest
 from edge.deploy.flash import host_checks, l4t_board, recovery
 from edge.deploy.flash.host_checks import Host
 from edge.deploy.flash.l4t_board import AGX_ORIN, ORIN_NANO, THOR, Board
+from edge.deploy.flash.l4t_release import Release
 from edge.system.finding import FAULT, NOTE, OK
 
+RELEASE = Release(36, 4, 3)
 NANO = Board("jetson-orin-nano-devkit", ORIN_NANO, {}, ())
 
 
 def found(quick_path: Path, *products: str, needed: bool = True) -> tuple[str, str]:
     host = Host(quick_path, l4t_trees.usb(quick_path / "usb", *products), 0, "x86_64")
-    (one,) = host_checks.boards(host, NANO, needed)
+    (one,) = host_checks.boards(host, NANO, RELEASE, needed)
     return one.level, one.text
 
 
