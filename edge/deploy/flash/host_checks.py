@@ -84,9 +84,10 @@ def boards(host: Host, board: Board | None, release: Release, needed: bool) -> I
     if not needed:
         yield Finding("USB", NOTE, f"{len(found)} boards in recovery mode; images are made without one")
     elif not found and recovery.flashing(host.devices):
-        yield Finding("USB", FAULT, f"a board runs the flasher's own system (0955:7035 of {release.line}), not recovery "
-                      "mode",
-                      "hold its recovery button while it is reset, see docs/flash-jetson.md")  # fmt: skip
+        said = f"a board runs the flasher's own system (0955:7035 of {release.line}), not recovery mode"
+        yield Finding(
+            "USB", FAULT, said, "hold its recovery button while it is reset, see docs/flash-jetson.md"
+        )
     elif not found:
         yield Finding("USB", FAULT, f"no board is in recovery mode: {flasher} looks for vendor 0955 on USB",
                       "hold its recovery button while it is reset, check the cable with lsusb")  # fmt: skip

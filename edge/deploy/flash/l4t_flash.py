@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.deploy.flash import ledger, overlay
+from edge.deploy.flash import ledger_file, overlay
 from edge.deploy.flash.ledger import Ledger
 from edge.deploy.flash.overlay import Overlay
 from edge.deploy.flash.writes import Writes
@@ -29,7 +29,7 @@ def dry_run(plan: Overlay) -> Iterator[str]:
         yield f"{file.mode:04o} root:root /{file.path}"
     if plan.user[0]:
         yield f"the password of {plan.user[0]} in /etc/shadow, from the file of secrets"
-    yield f"0700 root:root /{ledger.FOLDER}/ (what was there before)"
+    yield f"0700 root:root /{ledger_file.FOLDER}/ (what was there before)"
 
 
 def flash(plan: Overlay, steps: Steps, writes: Writes | None = None, run: Run = overlay.run) -> None:
@@ -64,10 +64,10 @@ def unflash(tree: Path, steps: Steps, writes: Writes | None = None) -> str:
         raise ConfigError(f"{tree} has no rootfs; name NVIDIA's Linux_for_Tegra with --l4t")
     book = Ledger(writes or Writes(root))
     state = book.state()
-    if state == ledger.NONE:
+    if state == ledger_file.NONE:
         raise ConfigError(f"{root} holds no kit of `kit flash`; nothing was changed")
     with _alone(root), _told(tree, book):
-        about = book.about() if state != ledger.LEFT_OVER else "the copies of an interrupted flash"
+        about = book.about() if state != ledger_file.LEFT_OVER else "the copies of an interrupted flash"
         _back(book, steps)
         signals.leave("")
     return about
@@ -77,7 +77,7 @@ def shown(tree: Path) -> Iterator[str]:
     """What ``unflash`` would put back."""
     root = tree / "rootfs"
     book = Ledger(Writes(root))
-    if book.state() in (ledger.NONE, ledger.LEFT_OVER):
+    if book.state() in (ledger_file.NONE, ledger_file.LEFT_OVER):
         yield f"{root} is as it was: it holds no kit of `kit flash`"
         return
     yield f"{book.about()} ({book.state()})"
@@ -86,10 +86,10 @@ def shown(tree: Path) -> Iterator[str]:
 
 def _back(book: Ledger, steps: Steps) -> None:
     state = book.state()
-    if state == ledger.NONE:
+    if state == ledger_file.NONE:
         return
-    book.refuse_changes() if state == ledger.DONE else None
-    interrupted = " of an interrupted run" if state != ledger.DONE else ""
+    book.refuse_changes() if state == ledger_file.DONE else None
+    interrupted = " of an interrupted run" if state != ledger_file.DONE else ""
     steps.begin(f"putting back what was there before{interrupted}")
     book.restore()
 
@@ -126,7 +126,7 @@ def _told(tree: Path, book: Ledger) -> Iterator[None]:
 def _changes_are_ours(book: Ledger) -> bool:
     """Whether a run of this program is under way in that root, and not a finished one that was looked at."""
     try:
-        return book.state() in (ledger.LEFT_OVER, ledger.BEGUN, ledger.RESTORING)
+        return book.state() in (ledger_file.LEFT_OVER, ledger_file.BEGUN, ledger_file.RESTORING)
     except EdgeError:
         return False
 

@@ -6,28 +6,26 @@ says how far it went, and ``restore`` may be run, and interrupted, any number of
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from edge.deploy.flash import ledger_file
 from edge.deploy.flash.entries import ABSENT, Entry, inside, look, same
+from edge.deploy.flash.ledger_file import (
+    BEGUN,
+    DONE,
+    FOLDER,
+    KEPT,
+    LEFT_OVER,
+    MANIFEST,
+    NONE,
+    README,
+    RESTORING,
+)
 from edge.deploy.flash.scope import Scope
 from edge.deploy.flash.writes import Writes
 from edge.errors import EdgeError
-from edge.system import strict_json
-from edge.system.checked_file import FileRefused, read_checked
-
-FOLDER = "var/lib/emotion-edge-flash"
-MANIFEST, KEPT, README = f"{FOLDER}/manifest.json", f"{FOLDER}/before", f"{FOLDER}/README"
-NONE, LEFT_OVER, BEGUN, DONE, RESTORING = "none", "left over", "begun", "done", "restoring"
-_FORMAT = "emotion-edge-flash/1"
-_MOST_BYTES = 1 << 27
-_README = b"""\
-`emotion-edge kit flash` keeps here what it has replaced in this root file system. manifest.json says what,
-and whether it was finished; without that file nothing else was changed yet. To put
-all back: sudo emotion-edge kit unflash --l4t Linux_for_Tegra
-"""
 
 
 class Ledger:
@@ -37,34 +35,32 @@ class Ledger:
         self._writes, self._root = writes, writes.root
 
     def state(self) -> str:
-        """NONE, LEFT_OVER of a run that had changed nothing yet, BEGUN, DONE or RESTORING.
-
-        Raises EdgeError for a manifest that cannot be read.
-        """
-        if not os.path.lexists(self._root / FOLDER):
-            return NONE
-        return str(self._read()["state"]) if (self._root / MANIFEST).exists() else LEFT_OVER
+        """One of those of ``ledger_file``. Raises EdgeError for a manifest that cannot be read."""
+        return ledger_file.state(self._root)
 
     def about(self) -> str:
         """Which kit was put in."""
-        return str(self._read()["about"])
+        return str(ledger_file.read(self._root)["about"])
 
     def begin(self, scope: Scope, about: str) -> None:
         """Keep all of ``scope``. Interrupted, nothing but FOLDER has changed."""
         self.restore()
         times = self._times(scope)
         self._writes.folder(FOLDER, 0o700)
-        self._writes.file(README, _README, 0o600)
+        self._writes.file(README, ledger_file.TEXT, 0o600)
         self._writes.folder(KEPT, 0o700)
         before = dict[str, Entry]()
         for path, content in scope.entries(self._root):
             if path not in before and path != FOLDER and not path.startswith(f"{FOLDER}/"):
                 before[path] = self._keep(path, content, len(before))
-        self._write({"state": BEGUN, "about": about, "scope": vars(scope), "before": before, "times": times})
+        ledger_file.write(
+            self._writes,
+            {"state": BEGUN, "about": about, "scope": vars(scope), "before": before, "times": times},
+        )
 
     def settle(self) -> None:
         """All is in place: only what has changed is kept on."""
-        manifest = self._read()
+        manifest = ledger_file.read(self._root)
         changed = self._changed(manifest)
         after = {path: self._after(path) for path in changed}
         times = {
@@ -72,7 +68,9 @@ class Ledger:
             for path, time in manifest["times"].items()
             if look(self._root / path).get("mtime_ns") != time
         }
-        self._write({**manifest, "state": DONE, "before": changed, "after": after, "times": times})
+        ledger_file.write(
+            self._writes, {**manifest, "state": DONE, "before": changed, "after": after, "times": times}
+        )
         needed = {entry["copy"] for entry in changed.values() if "copy" in entry}
         for name in sorted(os.listdir(self._root / KEPT)):
             if f"{KEPT}/{name}" not in needed:
@@ -80,7 +78,7 @@ class Ledger:
 
     def refuse_changes(self) -> None:
         """EdgeError if somebody has changed since what would be put back."""
-        manifest = self._read()
+        manifest = ledger_file.read(self._root)
         if manifest["state"] != DONE:
             return
         for path, before in manifest["before"].items():
@@ -96,10 +94,10 @@ class Ledger:
         if self.state() in (NONE, LEFT_OVER):
             self.clear()
             return
-        manifest = self._read()
+        manifest = ledger_file.read(self._root)
         changed = self._changed(manifest)
         if manifest["state"] == DONE:
-            self._write({**manifest, "state": RESTORING})
+            ledger_file.write(self._writes, {**manifest, "state": RESTORING})
         for path in sorted(changed, key=lambda path: -path.count("/")):
             if changed[path]["kind"] == "absent":
                 self._writes.remove(path)
@@ -121,7 +119,7 @@ class Ledger:
 
     def paths(self) -> dict[str, str]:
         """Path -> what has become of it: new, changed or gone."""
-        manifest = self._read()
+        manifest = ledger_file.read(self._root)
         return {
             path: "new" if before["kind"] == "absent" else "gone" if after["kind"] == "absent" else "changed"
             for path, before in manifest["before"].items()
@@ -155,7 +153,7 @@ class Ledger:
         before = manifest["before"]
         names = list(before)
         if manifest["state"] == BEGUN:
-            scope = Scope(**{name: _tuple(value) for name, value in manifest["scope"].items()})
+            scope = Scope.of(manifest["scope"])
             names += [path for path, _ in scope.entries(self._root) if path not in before]
         found = dict[str, Entry]()
         for path in names:
@@ -181,29 +179,6 @@ class Ledger:
                 f"{self._root / path} cannot be put back, it was not kept; unpack the root file system again"
             )
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            manifest = strict_json.loads(read_checked(self._root / MANIFEST, _MOST_BYTES))
-        except (FileRefused, ValueError) as error:
-            raise EdgeError(
-                f"{self._root / MANIFEST} is damaged ({error}); unpack the root file system again"
-            ) from error
-        if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
-            raise EdgeError(
-                f"{self._root / MANIFEST} is of another version; undo it with the one that flashed"
-            )
-        return manifest
-
-    def _write(self, manifest: dict[str, Any]) -> None:
-        self._writes.to_disk()  # what it speaks of is there before it says so
-        text = json.dumps({**manifest, "format": _FORMAT}, ensure_ascii=False)
-        try:
-            data = text.encode()
-        except UnicodeEncodeError as error:
-            name = text[error.start - 40 : error.start + 40].encode("utf-8", "backslashreplace").decode()
-            raise EdgeError(f"a name in {self._root} is no UTF-8 (near {name!r}); rename it") from None
-        self._writes.file(MANIFEST, data, 0o600)
-
 
 def _within(path: str, found: dict[str, Entry]) -> bool:
     """Whether a folder above it goes altogether."""
@@ -220,7 +195,3 @@ def _changed_since(root: Path, path: str) -> str:
         f"{root / path} has changed since the flash, and would be lost; copy it elsewhere, remove it, and "
         "run this again"
     )
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

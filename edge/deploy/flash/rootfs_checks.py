@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge.deploy.flash import packages
 from edge.deploy.flash.l4t_release import Release
-from edge.deploy.flash.ledger import MANIFEST
+from edge.deploy.flash.ledger_file import MANIFEST
 from edge.deploy.flash.tree_text import text
 from edge.system.finding import FAULT, NOTE, OK, WARNING, Finding
 

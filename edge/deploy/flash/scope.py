@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge.deploy.flash.entries import below
 
@@ -21,6 +22,13 @@ class Scope:
     deep: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     ours: str = "emotion-edge"  # files of listed folders that are kept, by the start of their names
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Scope:
+        """As a manifest holds it: JSON has no tuples."""
+        return cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        )
 
     def entries(self, root: Path) -> Iterator[tuple[str, bool]]:
         """Each path in it, as it is now, and whether its content counts."""

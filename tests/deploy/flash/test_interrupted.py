@@ -19,7 +19,7 @@ import pytest
 from full_disk import full_disk
 from l4t_trees import R36, R39, hashed
 
-from edge.deploy.flash import deb, l4t_flash, ledger
+from edge.deploy.flash import deb, l4t_flash, ledger, ledger_file
 from edge.deploy.flash.overlay import Overlay
 from edge.deploy.flash.preflight import Order, Preflight
 from edge.deploy.flash.writes import Writes
@@ -128,14 +128,18 @@ def test_killed_at_fifty_points_a_tree_says_what_it_is_and_is_finished(machine: 
         state = machine.state()
         states.add(state)
         same = hashed(machine.tree) in (before, whole)
-        assert same or (machine.plan.root / ledger.FOLDER).is_dir(), f"{what} at {number}: in no named state"
-        if state == ledger.NONE:
+        assert same or (machine.plan.root / ledger_file.FOLDER).is_dir(), (
+            f"{what} at {number}: in no named state"
+        )
+        if state == ledger_file.NONE:
             assert hashed(machine.tree) == before
         for finish in chance.choice([(FLASH, UNFLASH), (UNFLASH,)]):
-            if machine.state() != ledger.NONE or finish == FLASH:
+            if machine.state() != ledger_file.NONE or finish == FLASH:
                 machine.act(finish)
         assert hashed(machine.tree) == before, f"{what} at {number}: {state}"
-    assert states >= {ledger.LEFT_OVER, ledger.BEGUN, ledger.RESTORING}, "the points reach every state"
+    assert states >= {ledger_file.LEFT_OVER, ledger_file.BEGUN, ledger_file.RESTORING}, (
+        "the points reach every state"
+    )
 
 
 def test_a_fault_anywhere_leaves_the_tree_as_it_was(machine: Machine) -> None:
@@ -146,7 +150,7 @@ def test_a_fault_anywhere_leaves_the_tree_as_it_was(machine: Machine) -> None:
         with pytest.raises(EdgeError, match=r"^a file: No space left .*\(the tree is as it was\)$"):
             machine.act(FLASH, number, full)
         assert hashed(machine.tree) == before, number
-        assert machine.state() == ledger.NONE
+        assert machine.state() == ledger_file.NONE
 
 
 def test_a_disk_that_stays_full_is_said_with_the_way_out(machine: Machine) -> None:
@@ -164,7 +168,7 @@ def test_a_disk_that_stays_full_is_said_with_the_way_out(machine: Machine) -> No
     machine.count = 0
     with pytest.raises(EdgeError, match=words):
         l4t_flash.unflash(machine.tree, machine._steps, Writes(machine.plan.root, every_step))
-    assert machine.state() == ledger.RESTORING
+    assert machine.state() == ledger_file.RESTORING
     machine.act(UNFLASH)
     assert hashed(machine.tree) == before
 
@@ -176,7 +180,7 @@ def test_an_interrupted_tree_is_named_by_the_next_look(machine: Machine) -> None
     told = list(l4t_flash.shown(machine.tree))
     assert told[0] == "emotion-edge_1.2-1_arm64.deb (begun)"
     assert "changed /etc/passwd" in told
-    readme = (machine.plan.root / ledger.README).read_text()
+    readme = (machine.plan.root / ledger_file.README).read_text()
     assert "kit unflash --l4t" in readme
     machine.act(UNFLASH)
     assert hashed(machine.tree) == before
@@ -220,7 +224,7 @@ def test_two_at_a_time_are_refused(machine: Machine) -> None:
 )
 def test_a_manifest_that_cannot_be_read_stops_everything(machine: Machine, text: str, said: str) -> None:
     machine.act(FLASH)
-    manifest = machine.plan.root / ledger.MANIFEST
+    manifest = machine.plan.root / ledger_file.MANIFEST
     kept = manifest.read_text()
     manifest.write_text(text)
     whole = hashed(machine.tree)

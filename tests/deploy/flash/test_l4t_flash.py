@@ -15,7 +15,7 @@ import pytest
 from l4t_trees import R36, R38, R39, hashed
 
 from edge.cli import kit_flash
-from edge.deploy.flash import deb, l4t_flash, ledger
+from edge.deploy.flash import deb, l4t_flash, ledger, ledger_file
 from edge.deploy.flash.host_checks import Host
 from edge.deploy.flash.overlay import Overlay
 from edge.deploy.flash.preflight import Order, Preflight
@@ -53,7 +53,7 @@ def test_what_was_there_before_comes_back_to_the_byte(
     root = made.tree / "rootfs"
     assert query(root) == "iU 1.2-1", "dpkg's own database knows it, and configures it at the first start"
     assert not (root / "touched-by-postinst").exists()
-    assert ledger.Ledger(ledger.Writes(root)).state() == ledger.DONE
+    assert ledger.Ledger(ledger.Writes(root)).state() == ledger_file.DONE
     assert l4t_flash.unflash(made.tree, steps) == "emotion-edge_1.2-1_arm64.deb"
     assert hashed(made.tree) == before
     assert {path: path.lstat().st_mtime_ns for path in root.rglob("*")} == times
@@ -86,7 +86,7 @@ def test_a_board_finds_its_user_its_network_and_its_secrets(
     wifi = root / "etc/NetworkManager/system-connections/emotion-edge-wifi.nmconnection"
     assert "psk=a long password" in wifi.read_text()
     assert wifi.stat().st_mode & 0o777 == 0o600
-    assert (root / ledger.FOLDER).stat().st_mode & 0o777 == 0o700, "hashes of before are for root alone"
+    assert (root / ledger_file.FOLDER).stat().st_mode & 0o777 == 0o700, "hashes of before are for root alone"
 
 
 def test_a_second_flash_replaces_the_first(
