@@ -43,8 +43,10 @@ FOREIGN = {
         "curl",
         "xz",
         "rpi-imager",
+        "cd",
+        "./tools/kernel_flash/l4t_initrd_flash.sh",
     ),
-    *("emotion-edge", "ORT_DISABLE_TELEMETRY=1"),
+    *("emotion-edge", "ORT_DISABLE_TELEMETRY=1", "L4T=Linux_for_Tegra"),
 }
 YUNET = "face_detection_yunet_2023mar.onnx"
 DATA = ROOT.parent / "shared" / "data" / "models" / YUNET

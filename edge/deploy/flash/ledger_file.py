@@ -1,4 +1,4 @@
-"""The manifest of what a flash has changed: a file of the root file system itself, and the states it names."""
+"""The manifest of what a flash has changed: a file of the root itself, and the states it names."""
 
 from __future__ import annotations
 

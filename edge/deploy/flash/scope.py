@@ -26,9 +26,10 @@ class Scope:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Scope:
         """As a manifest holds it: JSON has no tuples."""
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-        )
+        values = dict[str, Any]()
+        for name, value in given.items():
+            values[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
 
     def entries(self, root: Path) -> Iterator[tuple[str, bool]]:
         """Each path in it, as it is now, and whether its content counts."""
