@@ -17,6 +17,9 @@ TARGETS = {R36: "jetson-jp6", R38: "jetson-jp7", R39: "jetson-jp7"}
 KERNEL_FLASH = "tools/kernel_flash"
 _NUMBERS = ("BRANCH", "MAJOR", "MINOR")
 _T234 = "flash_l4t_t234_nvme.xml"
+# As in NVIDIA's: what a caller's environment switches on is indented, and comes before or after the default.
+_BUP = "update_emmc_cfg_for_bup()\n{\n\tEMMC_CFG=flash_t234_qspi.xml;\n}\n"
+_TWO_ROOTS = 'if [[ "${{ROOTFS_AB}}" == 1 && "${{ROOTFS_ENC}}" == 1 ]]; then\n\t{}\nfi;\n'
 # Debian's packages that the flasher of each release wants; see l4t_flash_prerequisites.sh.
 HOST_PACKAGES = (
     "abootimg", "binfmt-support", "binutils", "cpio", "cpp", "device-tree-compiler", "dosfstools",
@@ -124,11 +127,15 @@ def _boards(tree: Path, major: int) -> None:
     join = "+" if major == 35 else "-"
     nano = "p3768-0000+p3767-0000" if major == 35 else "p3768-0000-p3767-0000-a0"
     agx = f"p3737-0000{join}p3701-0000"
-    _text(tree, "p3767.conf.common", "CHIPID=0x23;\nEMMC_CFG=flash_t234_qspi_sd.xml;\n" + _sizes(major, 57))
+    _text(tree, "p3767.conf.common", "CHIPID=0x23;\n" + _sizes(major, 57))
+    two = _TWO_ROOTS.format("EMMC_CFG=flash_t234_qspi_sdmmc_enc_rootfs_ab.xml;")
     _text(
-        tree, "p3701.conf.common", "CHIPID=0x23;\nEMMC_CFG=flash_t234_qspi_sdmmc.xml;\n" + _sizes(major, 57)
+        tree,
+        "p3701.conf.common",
+        f"CHIPID=0x23;\nEMMC_CFG=flash_t234_qspi_sdmmc.xml;\n{_sizes(major, 57)}{two}",
     )
-    _text(tree, f"{nano}.conf", 'source "${LDK_DIR}/p3767.conf.common";\n')
+    default = "EMMC_CFG=flash_t234_qspi_sd.xml;\n"
+    _text(tree, f"{nano}.conf", f'source "${{LDK_DIR}}/p3767.conf.common";\n{_BUP}{default}')
     _text(
         tree,
         f"{nano}-nvme.conf",
@@ -144,12 +151,15 @@ def _boards(tree: Path, major: int) -> None:
     if major >= 38:
         qspi = "p3768-0000-p3767-0000-a0-qspi"
         _text(tree, f"{qspi}.conf", f'source "${{LDK_DIR}}/{nano}.conf";\nNO_ROOTFS=1;\n')
-        _text(tree, "p3768-0000-p3767-0000-super.conf", 'source "${LDK_DIR}/p3767.conf.common";\n')
+        _text(tree, "p3768-0000-p3767-0000-super.conf", f'source "${{LDK_DIR}}/{nano}.conf";\n')
         _text(tree, "nv_public_common_board.conf", "CHIPID=0x26;\n")
         layout = (
             "EXTERNAL_DEVICE=nvme0n1p1;\nEXTERNAL_PT_LAYOUT=tools/kernel_flash/flash_l4t_t264_nvme.xml;\n"
         )
-        common = 'source "${LDK_DIR}/nv_public_common_board.conf";\n' + _sizes(major, 234)
+        layout += _TWO_ROOTS.format(
+            "EXTERNAL_PT_LAYOUT=tools/kernel_flash/flash_l4t_t264_nvme_rootfs_ab_enc.xml;"
+        )
+        common = 'source "nv_public_common_board.conf"\n' + _sizes(major, 234)
         _text(tree, "t264.conf.common", common)
         for name in ("p3834-0008-p4071-0000-nvme", "p3834-0000-p4071-0000-nvme"):
             _text(tree, f"{name}.conf", 'source "${LDK_DIR}/t264.conf.common";\n' + layout)
@@ -161,7 +171,15 @@ def _boards(tree: Path, major: int) -> None:
 
 
 def _sizes(major: int, external_gib: int) -> str:
-    return f"EXT_STORAGE_SIZE={external_gib}GiB;\nINT_STORAGE_SIZE=57GiB;\n" if major >= 39 else ""
+    if major < 39:
+        return ""
+    given = {"EXT": external_gib, "INT": 57}
+    products = "".join(
+        f"STORAGE_SIZE_{gib}GiB=$(( {gib} * 1024 * 1024 * 1024 ));\n" for gib in set(given.values())
+    )
+    return products + "".join(
+        f'{name}_STORAGE_SIZE="${{STORAGE_SIZE_{gib}GiB}}";\n' for name, gib in given.items()
+    )
 
 
 def _layouts(tree: Path, major: int) -> None:

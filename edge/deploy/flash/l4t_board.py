@@ -1,12 +1,14 @@
 """The board files of a Jetson's tree: which modules a board takes, and what it starts from.
 
 A board file is shell. It is never run here: its chain of ``source`` lines is followed, and plain assignments
-are read. The public name is a link; in copies by zip it is a file that holds the name of its target.
+are read. What is indented stands in a function or waits for a variable such as ROOTFS_AB, and does not count.
+The public name is a link; in copies by zip it is a file that holds the name of its target.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,10 @@ from edge.deploy.flash.l4t_release import Release
 from edge.deploy.flash.tree_text import text
 from edge.errors import ConfigError
 
-_SOURCE = re.compile(r'^\s*(?:source|\.)\s+"?\$\{?LDK_DIR\}?/([\w.+-]+)"?', re.MULTILINE)
-_VALUE = re.compile(r'^\s*([A-Z_]+)="?([^"\s;$]*)"?;?\s*(?:#.*)?$', re.MULTILINE)
+_SOURCE = re.compile(r'^\s*(?:source|\.)\s+"?(?:\$\{?LDK_DIR\}?/)?([\w.+-]+)"?', re.MULTILINE)
+_VALUE = re.compile(r'^([A-Z_]+)="?([^"\s;$]*)"?;?\s*(?:#.*)?$', re.MULTILINE)
+_PRODUCT = re.compile(r"^(\w+)=\$\(\( *(\d{1,9}(?: *\* *\d{1,9}){0,5}) *\)\)", re.MULTILINE)
+_REFERENCE = re.compile(r'^([A-Z_]+)="?\$\{(\w+)\}"?;?\s*$', re.MULTILINE)
 _TARGET = re.compile(r"[\w.+-]+\.conf")
 _LONGEST = 16  # files of a chain
 # Which module stands on the board is told by the last file of the chain that names one.
@@ -48,7 +52,7 @@ def read(tree: Path, name: str, release: Release) -> Board:
         )
     files, texts = _chain(tree, name)
     joined = "\n".join(reversed(texts))  # what a file sources comes before what it says itself
-    board = Board(name, _family(tree, files), dict(_VALUE.findall(joined)), tuple(files))
+    board = Board(name, _family(tree, files), _values(joined), tuple(files))
     if not board.family:
         raise ConfigError(
             f"--board {name} is for no Orin and no Thor ({', '.join(files)}); kits are for those modules"
@@ -85,6 +89,13 @@ def _chain(tree: Path, name: str) -> tuple[list[str], list[str]]:
         texts.append(said)
         waiting += [found for found in _SOURCE.findall(said) if found not in (*files, *waiting)]
     return files, texts
+
+
+def _values(said: str) -> dict[str, str]:
+    """Plain words, and products that another line refers to, as sizes are written from R38 on."""
+    products = {name: math.prod(map(int, factors.split("*"))) for name, factors in _PRODUCT.findall(said)}
+    referred = {name: str(products[to]) for name, to in _REFERENCE.findall(said) if to in products}
+    return {**dict(_VALUE.findall(said)), **referred}
 
 
 def _missing(tree: Path, name: str, file: str, files: list[str]) -> ConfigError:

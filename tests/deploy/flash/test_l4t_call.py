@@ -165,6 +165,26 @@ def test_a_layout_tells_the_least_size_of_a_disk(
     assert l4t_layout.disk_bytes(tree, l4t_call.layout(tree, found, storage), found, numbers) == size
 
 
+def test_what_waits_for_a_variable_does_not_count(quick_path: Path) -> None:
+    tree = l4t_trees.make(quick_path, R39, prepared=False)
+    layouts = {
+        (NANO, "sd"): "bootloader/generic/cfg/flash_t234_qspi_sd.xml",
+        (AGX, "emmc"): "bootloader/generic/cfg/flash_t234_qspi_sdmmc.xml",
+        (THOR, "nvme"): "tools/kernel_flash/flash_l4t_t264_nvme.xml",
+    }
+    for (name, storage), layout in layouts.items():
+        board = l4t_board.read(tree, name, Release(39, 2, 0))
+        assert l4t_call.layout(tree, board, storage) == layout
+
+
+def test_a_size_that_somebody_wrote_into_a_board_file_counts(quick_path: Path) -> None:
+    tree = l4t_trees.make(quick_path, R39, prepared=False)
+    common = tree / "p3767.conf.common"
+    common.write_text(common.read_text().replace("$(( 57 *", "$(( 100 *"))
+    board = l4t_board.read(tree, NANO, Release(39, 2, 0))
+    assert l4t_layout.disk_bytes(tree, NVME, board, Release(39, 2, 0)) == 100 << 30
+
+
 def test_a_link_that_a_copy_has_made_a_file_of_is_followed(quick_path: Path) -> None:
     tree = l4t_trees.make(quick_path, R36, prepared=False)
     conf = tree / f"{NANO}.conf"
