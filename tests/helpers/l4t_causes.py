@@ -172,8 +172,15 @@ def _not_unpacked(order: Order, chance: random.Random) -> None:
             shutil.rmtree(path)
 
 
+def _own_root(order: Order, chance: random.Random) -> None:
+    shutil.move(order.tree / "rootfs", order.tree / "unused")
+    (order.tree / "rootfs").symlink_to("/")
+
+
 CAUSES = (
     Cause("an older L4T", "release", "and later; take a newer", (R35, R36_2), lambda order, chance: None),
+    Cause("a newer L4T than any kit", "release", "which is not known; kits are for", ("37.0.0", "40.1.0"),
+          lambda order, chance: None),
     Cause("a folder that is no tree", "release", "is no Linux_for_Tegra", SERVED, _gone("nv_tegra")),
     Cause("no such folder", "release", "is not a folder", SERVED,
           lambda order, chance: dataclasses.replace(order, tree=order.tree / f"no-{chance.randint(1, 99)}")),
@@ -215,6 +222,7 @@ CAUSES = (
     Cause("a size that is none", "disk", "expected one such as", SERVED,
           _change(disk=["big", "-64GB", "64 gigs"])),
     Cause("a sample root that was not unpacked", "rootfs", "is not unpacked", SERVED, _not_unpacked),
+    Cause("a root that is this machine's", "rootfs", "of this machine", SERVED, _own_root),
     Cause("a copy without root's ownership", "ownership", "belongs to user", SERVED,
           _owned("etc/passwd", "etc", "usr", "etc/shadow", "")),
     Cause("unpacked without the modes of root", "ownership", "set-user-id", SERVED, _sudo),

@@ -50,13 +50,13 @@ def flash_image(order: Order, steps: Steps) -> Path | None:
     tables = secret_file.tables(order.secrets) if order.secrets else {}
     pi_files.check(tables)
     secret = secret_file.files(order.secrets, tables) if order.secrets else []
-    copy = order.out or order.image.with_name(f"{order.image.stem}-{FOLDER}.img")
-    target = order.image if order.in_place else copy
-    with pi_stage.working(target) as folder:  # first of all, so that what a killed run has left goes
-        if not order.in_place:
-            _refuse_there(order.image, copy)
-        if not _finished(order, steps):
-            with closing(pi_file.open_image(order.image, order.blocks)) as file:
+    with closing(pi_file.open_image(order.image, order.blocks)) as file:  # before anything is made beside it
+        copy = order.out or order.image.with_name(f"{order.image.stem}-{FOLDER}.img")
+        target = order.image if order.in_place else copy
+        with pi_stage.working(target) as folder:  # first, so that what a killed run has left goes
+            if not order.in_place:
+                _refuse_there(order.image, copy)
+            if not _finished(order, steps):
                 try:
                     _flash(order, kit, tables, secret, file, folder, target, steps)
                 except ConfigError as error:
@@ -122,8 +122,6 @@ def _finished(order: Order, steps: Steps) -> bool:
     if order.dry_run:
         print(f"{order.image} is half written; it would be finished from {journal}")
         return True
-    if loop := pi_file.mounted(order.image, order.blocks):
-        raise ConfigError(f"{order.image} is in use by {loop}; unmount it, then: losetup -d /dev/{loop}")
     pi_write.finish(order.image, order.write)
     steps.say(f"{order.image} was half written; it is whole now")
     return True

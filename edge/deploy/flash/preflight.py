@@ -81,7 +81,7 @@ class Preflight:
             yield Finding("board", OK, f"{board.name}: {board.family}")
             yield from self._flashing(order, board, release)
         yield from rootfs_checks.rootfs(order.tree, release, order.deb_bytes, order.host.uid)
-        if (order.tree / "rootfs/etc/passwd").is_file():
+        if rootfs_checks.unpacked(order.tree / "rootfs"):
             yield from _first_start(order, release)
         yield from host_checks.system(order.host, release)
         yield from host_checks.boards(order.host, board, release, needed=order.massflash is None)

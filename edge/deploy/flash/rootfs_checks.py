@@ -31,7 +31,11 @@ _UNPACKED = 5  # times the package
 def rootfs(tree: Path, release: Release, deb_bytes: int, uid: int) -> Iterator[Finding]:
     """State, ownership and space of the root file system."""
     root = tree / "rootfs"
-    if not (root / "etc/passwd").is_file():
+    if root.is_dir() and root.samefile("/"):
+        fix = "make it a folder of its own, and unpack NVIDIA's sample root file system there"
+        yield Finding("rootfs", FAULT, f"{root} leads to the root file system of this machine", fix)
+        return
+    if not unpacked(root):
         said = f"{root} is not unpacked: it has no etc/passwd, which {release.line}'s apply_binaries.sh wants"
         yield Finding("rootfs", FAULT, said, _UNPACK)
         return
@@ -46,6 +50,11 @@ def rootfs(tree: Path, release: Release, deb_bytes: int, uid: int) -> Iterator[F
         return
     yield from _applied(root, release)
     yield from _space(tree, root, deb_bytes, uid)
+
+
+def unpacked(root: Path) -> bool:
+    """Whether there is a root file system, and another one than this machine's."""
+    return (root / "etc/passwd").is_file() and not root.samefile("/")
 
 
 def wizard(tree: Path, release: Release, user: bool) -> Iterator[Finding]:

@@ -124,13 +124,18 @@ def test_an_image_that_is_cut_off(made: Path, tmp_path: Path) -> None:
 
 def test_what_is_no_file(made: Path, tmp_path: Path) -> None:
     assert "cannot be read (No such file" in refusal(Order(made / "KIT", tmp_path / "none", tmp_path / "out"))
-    assert "is no regular file" in refusal(Order(made / "KIT", tmp_path, tmp_path / "out.img"))
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, Path("."), tmp_path / "pipe", Path("/dev/zero")):
+        assert "is no regular file" in refusal(Order(made / "KIT", path))
     device = tmp_path / "sdz"
     try:
         os.mknod(device, 0o60600, os.makedev(7, 99))
     except PermissionError:
         pytest.skip("making a device node needs root")
-    said = refusal(Order(made / "KIT", device, tmp_path / "out.img"))
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "sdz"}, "nothing is made beside a device"
+    said = refusal(Order(made / "KIT", Image().write(tmp_path / "raspios.img"), device))
+    assert "sdz exists already" in said
+    said = refusal(Order(made / "KIT", device))
     assert "sdz is a block device; give an image file, and write it to the card with rpi-imager" in said
 
 
