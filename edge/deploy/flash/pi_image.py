@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from edge.deploy.flash import pi_checks, pi_file, pi_files, pi_look, pi_stage, pi_write
+from edge.deploy.flash import pi_checks, pi_file, pi_files, pi_journal, pi_look, pi_stage, pi_write
 from edge.deploy.flash.pi_checks import FOLDER
 from edge.deploy.flash.pi_look import IMAGE, MTOOLS, QUIET, Seen
 from edge.deploy.kit import secret_file
@@ -97,7 +97,7 @@ def _flash(
     with (folder / pi_stage.PART).open("rb") as part:
         changed = pi_write.changes(file, seen.boot.start, part)
         if order.in_place:
-            pi_write.in_place(order.image, changed, folder, order.write)
+            pi_journal.in_place(order.image, changed, folder, order.write)
         else:
             pi_write.copy(file, target, changed, folder, bool(secret), order.write)
 
@@ -114,7 +114,7 @@ def _refuse_there(image: Path, out: Path) -> None:
 
 def _finished(order: Order, steps: Steps) -> bool:
     """Whether an earlier call in place had only to be finished."""
-    journal = pi_write.journal_of(order.image)
+    journal = pi_journal.journal_of(order.image)
     if not journal.exists():
         return False
     if not order.in_place:
@@ -122,7 +122,7 @@ def _finished(order: Order, steps: Steps) -> bool:
     if order.dry_run:
         print(f"{order.image} is half written; it would be finished from {journal}")
         return True
-    pi_write.finish(order.image, order.write)
+    pi_journal.finish(order.image, order.write)
     steps.say(f"{order.image} was half written; it is whole now")
     return True
 

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pi_images import Image, digest, kit, names
 
-from edge.deploy.flash import pi_write
+from edge.deploy.flash import pi_journal, pi_write
 from edge.deploy.flash.pi_image import Order, flash_image
 from edge.errors import ConfigError, EdgeError
 from edge.system.atomic_write import hidden_name
@@ -80,20 +80,20 @@ def test_fifty_cuts_leave_no_image_without_a_name_for_its_state(
     image, folder = Path(shutil.copy(made / "raspios.img", quick_path)), quick_path / "work"
     before, whole = digest(image), digest(made / "whole.img")
     folder.mkdir()
-    journal, out = pi_write.journal_of(image), quick_path / "out.img"
+    journal, out = pi_journal.journal_of(image), quick_path / "out.img"
     writes = 2 * len(change) + 2  # journal with its two ends, then the image
     assert writes > 20, "there are places enough to be cut off at"
     journals = 0
     for point in [0, writes - 1, *(chance.randrange(writes) for _ in range(38))]:
         write = failing(point, KeyboardInterrupt(), short=chance.random() < 0.5)
         with pytest.raises(KeyboardInterrupt):
-            pi_write.in_place(image, change, folder, write)
+            pi_journal.in_place(image, change, folder, write)
         journals += journal.exists()
         assert journal.exists() or digest(image) == before, point
         if journal.exists():
             with pytest.raises(KeyboardInterrupt):  # cut off once more
-                pi_write.finish(image, failing(chance.randrange(len(change)), KeyboardInterrupt()))
-            assert pi_write.finish(image)
+                pi_journal.finish(image, failing(chance.randrange(len(change)), KeyboardInterrupt()))
+            assert pi_journal.finish(image)
             assert digest(image) == whole, point
             shutil.copy(made / "raspios.img", image)
         assert sorted(path.name for path in quick_path.iterdir()) == [image.name, folder.name]
@@ -115,7 +115,7 @@ def test_cut_off_in_place_the_same_command_finishes(made: Path, tmp_path: Path, 
     shutil.copy(made / "raspios.img", image)
     with pytest.raises(KeyboardInterrupt):
         flash(made, image, in_place=True, write=failing(int(share * len(counted)), KeyboardInterrupt()))
-    journal = pi_write.journal_of(image)
+    journal = pi_journal.journal_of(image)
     assert journal.exists() is (share > 0.5)
     if journal.exists():
         with pytest.raises(
@@ -173,7 +173,7 @@ def test_the_next_run_takes_away_what_a_killed_one_has_left(
             secrets.name,
             hidden.name,
             f".{out.name}.lock",
-            pi_write.journal_of(image).name,
+            pi_journal.journal_of(image).name,
         }
         assert {path.name for path in tmp_path.iterdir()} <= allowed
         left += hidden.is_dir() and stat.S_IMODE(hidden.stat().st_mode) == 0o700
@@ -231,9 +231,9 @@ def test_a_damaged_journal_is_not_believed(tmp_path: Path) -> None:
     image = tmp_path / "a.img"
     image.write_bytes(bytes(1000))
     for content in (b"", b"x" * 31, b"x" * 500):
-        pi_write.journal_of(image).write_bytes(content)
+        pi_journal.journal_of(image).write_bytes(content)
         with pytest.raises(ConfigError, match="is damaged; remove it and the image"):
-            pi_write.finish(image)
+            pi_journal.finish(image)
     assert image.read_bytes() == bytes(1000)
 
 
