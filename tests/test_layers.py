@@ -39,7 +39,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"arrays"},
         {"degrade", "calibration_set", "ranges", "speech", "textures"},
         {"sequences", "negatives", "scenes"},
-        {"films", "cuts", "crowds", "empties"},
+        {"films", "morphs", "cuts", "crowds", "empties"},
         {"frozen_sets"},
         {"collect"},
     ],
