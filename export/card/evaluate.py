@@ -17,7 +17,7 @@ from edge.bundle import Bundle, load
 from edge.capture.picture_files import read_picture
 from edge.capture.picture_headers import SUFFIXES
 from edge.config import Config, SourceConfig
-from edge.data import Frame
+from edge.data import Face, Frame
 from edge.engines.golden import roll
 from edge.errors import EdgeError
 from edge.faces.crop import crop_faces
@@ -55,13 +55,13 @@ def evaluate(
     engines, names = reference_engines(bundle), datasets.canonical(bundle.labels)
     if kind == "ferplus":
         data = need_labeled(root, bundle)
-        rows = _some(np.flatnonzero(data.labels >= 0), limit)
+        rows = some(np.flatnonzero(data.labels >= 0), limit)
         clips = [Clip(root, names[k]) for k in data.labels[rows]]
         logits = {name: still_logits(e, bundle, data.images[rows])[:, -1] for name, e in engines.items()}
         answers = {name: _decision(bundle).probabilities(each) for name, each in logits.items()}
     else:
         known = _known(datasets.read(kind, root, cropped), names)
-        clips = [known[at] for at in _some(np.arange(len(known)), limit)]
+        clips = [known[at] for at in some(np.arange(len(known)), limit)]
         with finder(bundle, detector) as faces:
             answers = _answers(clips, bundle, engines, None if cropped else faces)
             detected_by = None if cropped else type(faces.detector).__name__
@@ -78,7 +78,7 @@ def evaluate(
     return figures
 
 
-def _some(rows: npt.NDArray[np.int64], limit: int | None) -> npt.NDArray[np.int64]:
+def some(rows: npt.NDArray[np.int64], limit: int | None) -> npt.NDArray[np.int64]:
     """``limit`` of the rows at random, or all of them."""
     if limit is None or limit >= len(rows):
         return rows
@@ -122,23 +122,25 @@ def _crops(path: Path, bundle: Bundle, faces: Parts | None) -> Uint8:
     A still is held for eight steps. Of a video it is the face that is seen longest, of a still the largest;
     where ``faces`` is None, each picture is a face as a whole.
     """
-    still = path.suffix.lower() in SUFFIXES
+    is_still = path.suffix.lower() in SUFFIXES
     try:
         if faces is None:
-            crops = _whole(_still(path) if still else _frames(path), bundle)
-        elif still:
-            crops = _largest(_still(path), bundle, faces)
+            crops = _whole([still(path)] if is_still else _frames(path), bundle)
+        elif is_still:
+            frame = still(path)
+            crops = crop_faces(frame, largest(frame, faces), bundle.manifest.input)
         else:
             tracks = track_crops(str(path), bundle.manifest, faces)
             crops = tracks[0] if tracks else np.zeros((0, 1, 1), np.uint8)
     except EdgeError as error:
         log.warning("%s counts as a clip without a face: %s", path, error)
         return np.zeros((0, 1, 1), np.uint8)
-    return crops.repeat(STILL_STEPS, axis=0) if still else crops
+    return crops.repeat(STILL_STEPS, axis=0) if is_still else crops
 
 
-def _still(path: Path) -> Iterator[Frame]:
-    yield Frame(image=read_picture(path, SourceConfig.most_pixels), timestamp_s=0.0, index=0)
+def still(path: Path) -> Frame:
+    """The frame of a picture file; SourceError where it cannot be read."""
+    return Frame(image=read_picture(path, SourceConfig.most_pixels), timestamp_s=0.0, index=0)
 
 
 def _frames(path: Path) -> Iterator[Frame]:
@@ -152,24 +154,26 @@ def _whole(frames: Iterable[Frame], bundle: Bundle) -> Uint8:
     for frame in frames:
         if is_due(last_s, frame.timestamp_s, bundle.manifest.step_hz):
             last_s = frame.timestamp_s
-            picture = _as_taken(frame.image, bundle.manifest.input.in_color)
-            crops.append(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
+            crops.append(as_crop(frame.image, side, bundle.manifest.input.in_color))
     return np.stack(crops).astype(np.uint8)
 
 
+def as_crop(image: Uint8, side: int, in_color: bool) -> Uint8:
+    """All of a picture (H,W) or (H,W,3) BGR as luma (S,S), or RGB (S,S,3) for a network that takes color."""
+    return np.asarray(cv2.resize(_as_taken(image, in_color), (side, side), interpolation=cv2.INTER_AREA))
+
+
 def _as_taken(image: Uint8, in_color: bool) -> Uint8:
-    """A picture (H,W) or (H,W,3) BGR as luma, or as RGB for a network that takes color."""
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8) if in_color else image
     how = cv2.COLOR_BGR2RGB if in_color else cv2.COLOR_BGR2GRAY
     return np.asarray(cv2.cvtColor(image, how), np.uint8)
 
 
-def _largest(frames: Iterable[Frame], bundle: Bundle, faces: Parts) -> Uint8:
-    """The crop (1,S,S) of the largest face that the runtime would begin a track with, or none (0,S,S)."""
-    (frame,) = frames
+def largest(frame: Frame, faces: Parts) -> list[Face]:
+    """The largest face that the runtime would begin a track with, or none."""
     detections, tracker, tracks = faces.detector.detect(frame), faces.new_tracker(), []
     for _ in range(faces.config.tracker.confirm):
         tracks = tracker.update(detections, frame.timestamp_s)
     by_size = sorted((track.face for track in tracks), key=lambda f: float(f.box_xyxy[2] - f.box_xyxy[0]))
-    return crop_faces(frame, by_size[-1:], bundle.manifest.input)
+    return by_size[-1:]

@@ -30,13 +30,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         required=True,
         metavar="NAME",
-        help="its layout: crema-d, ravdess, afew, dfew, ferplus or folder; clips: any videos, how steady the "
+        help="its layout: crema-d, ravdess, afew, dfew, ferplus or folder; pairs: the same people "
+        "neutral and expressive, never to choose a model by; clips: any videos, how steady the "
         "label is; faceless: videos without a face; generated: sequences and scenes from FER+ in PATH",
+    )
+    pairs = parser.add_argument_group("--dataset pairs", "two pictures of each person, matched by file name")
+    where = "folder in PATH, or file names with * for the person, such as '*_neutral.jpg'"
+    pairs.add_argument("--neutral", metavar="NAMES", help=f"neutral pictures: {where} (default: neutral)")
+    pairs.add_argument(
+        "--expressive", metavar="NAMES", help="expressive ones, likewise (default: the name of --label)"
+    )
+    pairs.add_argument("--label", metavar="NAME", help="what the expression is called (default: happiness)")
+    pairs.add_argument(
+        "--people",
+        type=Path,
+        metavar="CSV",
+        help="table with a header: the person, then groups such as sex and age, each with its figures",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME", dest="sets", help="a generated set; repeatable"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="measure on N clips, chosen at random")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="measure on N clips or pairs, chosen at random"
+    )
     parser.add_argument(
         "--cropped", action="store_true", help="the pictures are cut-out faces, so search for none"
     )
@@ -53,23 +69,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the table; --json takes all figures."""
     from export.card import evaluate as labeled
+    from export.card import pairs, pairs_table
     from export.card import screen_evaluate as screen
     from export.metrics import set_report
 
     if args.limit is not None and args.limit < 1:
         raise EdgeError(f"--limit is {args.limit}, expected 1 or more clips")
+    _refuse_of_others(args)
     with ExitStack() as stack:
         output = stack.enter_context(_output(args)) if args.json else None  # before hours of work, not after
         if args.dataset in screen.KINDS:
-            if args.cropped:
-                raise EdgeError(f"--cropped does not go with --dataset {args.dataset}; leave it out")
             figures = screen.evaluate(
                 args.bundle, args.dataset, args.path, args.limit, args.detector, args.sets
             )
             print(screen.table(figures))
+        elif args.dataset == "pairs":
+            which = pairs.PairSet(args.path, args.label, args.neutral, args.expressive, args.people)
+            figures = pairs.evaluate(args.bundle, which, args.limit, args.cropped, args.detector)
+            print(pairs_table.table(figures))
         else:
-            if args.sets:
-                raise EdgeError(f"--set does not go with --dataset {args.dataset}; leave it out")
             figures = labeled.evaluate(
                 args.bundle, args.dataset, args.path, args.limit, args.cropped, args.detector
             )
@@ -78,8 +96,25 @@ def run(args: argparse.Namespace) -> None:
             output.write(json.dumps({"schema": SCHEMA, **figures}, indent=1).encode() + b"\n")
 
 
+def _refuse_of_others(args: argparse.Namespace) -> None:
+    """EdgeError for options of another kind of set."""
+    from export.card import screen_evaluate as screen
+
+    given = {
+        "--cropped": args.cropped and args.dataset in screen.KINDS,
+        "--set": args.sets and args.dataset not in screen.KINDS,
+    }
+    for name in ("neutral", "expressive", "label", "people"):
+        given[f"--{name}"] = getattr(args, name) is not None and args.dataset != "pairs"
+    for name, wrong in given.items():
+        if wrong:
+            raise EdgeError(f"{name} does not go with --dataset {args.dataset}; leave it out")
+
+
 def _output(args: argparse.Namespace) -> OutputFile:
     read = [("a file of the set", args.path), ("a file of the bundle", args.bundle)]
+    if args.people:
+        read.append(("the table of people", args.people))
     if args.detector:
         read.append(("the detector", Path(args.detector)))
     refuse_inputs({"--json": args.json}, read)

@@ -42,7 +42,7 @@ _CREMA = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "
 _RAVDESS = {"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger", "06": "fear",
             "07": "disgust", "08": "surprise"}  # fmt: skip
 _DFEW = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")  # numbered from 1
-_AGES = ((30, "under 30"), (45, "30 to 44"), (60, "45 to 59"), (200, "60 and over"))
+_AGES = ((30, "under 30"), (45, "30 to 44"), (60, "45 to 59"))
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def read(kind: str, root: Path, cropped: bool = False) -> list[Clip]:
     """Clips of a set, or its published face crops; EdgeError where ``root`` holds no such set."""
     if kind not in LAYOUTS:
         raise EdgeError(
-            f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}, clips, faceless, generated"
+            f"unknown dataset {kind!r}; there are ferplus, {', '.join(LAYOUTS)}, pairs, clips, faceless, "
+            "generated"
         )
     if not root.is_dir():
         fault = "is a file" if root.is_file() else "does not exist"
@@ -75,6 +76,11 @@ def read(kind: str, root: Path, cropped: bool = False) -> list[Clip]:
     if not clips:
         raise EdgeError(f"{root} has no clip with a label; for --dataset {kind} expected {expected}")
     return clips
+
+
+def age_group(years: int) -> str:
+    """The band of ages in which figures are given."""
+    return next((name for top, name in _AGES if years < top), "60 and over")
 
 
 def _crema_d(root: Path) -> Iterator[Clip]:
@@ -96,7 +102,7 @@ def _crema_d(root: Path) -> Iterator[Clip]:
 def _crema_groups(person: Mapping[str, str]) -> dict[str, str]:
     groups = {key.lower(): person[key] for key in ("Sex", "Race", "Ethnicity") if person.get(key)}
     if person.get("Age", "").isdigit():
-        groups["age"] = next(name for top, name in _AGES if int(person["Age"]) < top)
+        groups["age"] = age_group(int(person["Age"]))
     return groups
 
 

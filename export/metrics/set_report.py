@@ -96,11 +96,11 @@ def report(p: npt.NDArray[np.float32], clips: Sequence[Clip], labels: Sequence[s
         "uar": answers.interval("uar"),
         "war_among_its_labels": replace(answers, right=closed).interval(),
         "classes": {labels[k]: answers.among(wanted == k).interval() for k in np.unique(wanted)},
-        "groups": {group: _groups(answers, values) for group, values in sorted(members.items())},
+        "groups": {group: by_group(answers, values) for group, values in sorted(members.items())},
     }
 
 
-def _groups(answers: Answers, members: Mapping[str, list[int]]) -> dict[str, Any]:
+def by_group(answers: Answers, members: Mapping[str, list[int]]) -> dict[str, Any]:
     """WAR of each group, and how far the best large one is ahead of the worst.
 
     A difference, not a range: draws of equal groups go below 0, and the interval then holds 0.

@@ -19,6 +19,7 @@ from export.metrics.intervals import RESAMPLES, middle
 
 Probabilities = npt.NDArray[np.float32]  # (M,T,K)
 Labels = npt.NDArray[np.int64]  # (M,T)
+Smooth = Callable[[Probabilities, float], Labels]
 EMA = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12)
 WINDOWS = (3, 5, 7, 9, 13)
 STAY = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -80,6 +81,17 @@ def hidden_markov(p: Probabilities, stay: float) -> Labels:
     return np.stack(labels, axis=1)
 
 
+def methods(shares: npt.NDArray[Any]) -> dict[str, tuple[Smooth, Sequence[float]]]:
+    """Every smoothing with the strengths to try; ``shares`` (K,): mean probability of each class."""
+    shares = np.maximum(shares, 1e-6)  # p / shares goes with likelihood
+    return {
+        "EMA": (ema, EMA),
+        "majority": (majority_window, WINDOWS),
+        "HMM": (hidden_markov, STAY),
+        "HMM, likelihoods": (lambda p, stay: hidden_markov(p / shares, stay), STAY),
+    }
+
+
 def compare(
     recurrent: Probabilities, per_frame: Probabilities, shown: Labels, truth: Labels
 ) -> dict[str, Any]:
@@ -91,19 +103,15 @@ def compare(
     step's delay over the least delay of any smoothing that is at least as steady; None where there is none.
     """
     held = standing(per_frame, shown)
-    shares = np.maximum(held.mean(axis=(0, 1)), 1e-6)  # of the classes: p / shares goes with likelihood
+    shares = held.mean(axis=(0, 1))
 
-    def best_of(smooth: Callable[[Probabilities, float], Labels], at: float) -> Labels:
+    def best_of(smooth: Smooth, at: float) -> Labels:
         once, repeated = np.take_along_axis(smooth(per_frame, at), shown, axis=1), smooth(held, at)
         return max(once, repeated, key=lambda labels: float((labels == truth).mean()))
 
-    methods: dict[str, tuple[Callable[[Probabilities, float], Labels], Sequence[float]]] = {
-        "EMA": (ema, EMA),
-        "majority": (majority_window, WINDOWS),
-        "HMM": (hidden_markov, STAY),
-        "HMM, likelihoods": (lambda p, stay: hidden_markov(p / shares, stay), STAY),
+    answers = {
+        kind: {at: best_of(smooth, at) for at in ats} for kind, (smooth, ats) in methods(shares).items()
     }
-    answers = {kind: {at: best_of(smooth, at) for at in ats} for kind, (smooth, ats) in methods.items()}
     curves = {
         kind: [{"at": at, **measures(labels, truth)} for at, labels in by.items()]
         for kind, by in answers.items()
