@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.deploy.flash import ledger_file, overlay
+from edge.deploy.flash import ledger_file, overlay, packages
 from edge.deploy.flash.ledger import Ledger
 from edge.deploy.flash.overlay import Overlay
 from edge.deploy.flash.writes import Writes
@@ -41,7 +41,7 @@ def flash(plan: Overlay, steps: Steps, writes: Writes | None = None, run: Run = 
     writes = writes or Writes(plan.root)
     book = Ledger(writes)
     with _alone(plan.root), _told(plan.tree, book):
-        _back(book, steps)
+        _back(book, plan.root, steps)
         signals.leave("the tree is as it was, but for copies that the next run removes")
         steps.begin("keeping what is there now")
         book.begin(plan.scope(), plan.deb.name)
@@ -57,7 +57,8 @@ def unflash(tree: Path, steps: Steps, writes: Writes | None = None) -> str:
     """Put back what was there before; which kit has gone.
 
     Raises:
-        EdgeError: nothing of ours is there, it has changed since, or it cannot be written.
+        EdgeError: nothing of ours is there, it has changed since, a board has started from it, or it cannot
+            be written.
     """
     root = tree / "rootfs"
     if not root.is_dir():
@@ -68,7 +69,7 @@ def unflash(tree: Path, steps: Steps, writes: Writes | None = None) -> str:
         raise ConfigError(f"{root} holds no kit of `kit flash`; nothing was changed")
     with _alone(root), _told(tree, book):
         about = book.about() if state != ledger_file.LEFT_OVER else "the copies of an interrupted flash"
-        _back(book, steps)
+        _back(book, root, steps)
         signals.leave("")
     return about
 
@@ -84,14 +85,25 @@ def shown(tree: Path) -> Iterator[str]:
     yield from (f"{what:<7} /{path}" for path, what in book.paths().items())
 
 
-def _back(book: Ledger, steps: Steps) -> None:
+def _back(book: Ledger, root: Path, steps: Steps) -> None:
     state = book.state()
     if state == ledger_file.NONE:
         return
-    book.refuse_changes() if state == ledger_file.DONE else None
+    if state == ledger_file.DONE:
+        _refuse_started(root)
+        book.refuse_changes()
     interrupted = " of an interrupted run" if state != ledger_file.DONE else ""
     steps.begin(f"putting back what was there before{interrupted}")
     book.restore()
+
+
+def _refuse_started(root: Path) -> None:
+    """A started board has made users, logs and settings that no list knows: it is not as it was any more."""
+    if overlay.PACKAGE in packages.installed(root):
+        raise EdgeError(
+            f"{root} is not as it was flashed: a board has started from it; there run: sudo apt purge "
+            f"{overlay.PACKAGE}. To flash another, unpack the root file system again"
+        )
 
 
 @contextmanager

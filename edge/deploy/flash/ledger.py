@@ -77,7 +77,7 @@ class Ledger:
                 (self._root / KEPT / name).unlink()
 
     def refuse_changes(self) -> None:
-        """EdgeError if somebody has changed since what would be put back."""
+        """EdgeError if somebody has changed since what would be put back; what is gone cannot get lost."""
         manifest = ledger_file.read(self._root)
         if manifest["state"] != DONE:
             return
@@ -86,7 +86,7 @@ class Ledger:
             new = before["kind"] == "absent"  # with all that it holds
             if same(now, after) and (not new or inside(self._root / path) == after["inside"]):
                 continue
-            if not same(now, before):
+            if now != ABSENT and not same(now, before):
                 raise EdgeError(_changed_since(self._root, path))
 
     def restore(self) -> None:

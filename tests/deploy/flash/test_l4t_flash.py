@@ -114,20 +114,38 @@ def test_what_somebody_changed_since_is_not_lost(
     l4t_flash.flash(plan_of(made, kits), steps)
     root = made.tree / "rootfs"
     (root / "etc/user_release_version").write_text("as flash.sh writes\n")
-    hostname = (root / "etc/hostname").read_text()
     (root / "etc/hostname").write_text("door-7\n")
     with pytest.raises(EdgeError, match=r"etc/hostname has changed since the flash"):
         l4t_flash.unflash(made.tree, steps)
     with pytest.raises(EdgeError, match=r"etc/hostname has changed since the flash"):
         l4t_flash.flash(plan_of(made, kits), steps)
     assert (root / "etc/hostname").read_text() == "door-7\n"
-    (root / "etc/hostname").write_text(hostname)
+    (root / "etc/hostname").unlink()  # as the message says
     (root / "home/kiosk/notes").write_text("mine\n")
     with pytest.raises(EdgeError, match="home/kiosk has changed since"):
         l4t_flash.unflash(made.tree, steps)
     (root / "home/kiosk/notes").unlink()
     l4t_flash.unflash(made.tree, steps)
     (root / "etc/user_release_version").unlink()
+    assert hashed(made.tree) == before
+
+
+def test_a_root_that_a_board_has_started_from_is_not_taken_back(
+    order: Callable[..., Order], kits: dict[str, Path], steps: Steps
+) -> None:
+    """Such as a board's own, mounted: what it has made since is in no list."""
+    made = order(R36)
+    l4t_flash.flash(plan_of(made, kits), steps)
+    root = made.tree / "rootfs"
+    status = root / "var/lib/dpkg/status"
+    status.write_text(status.read_text().replace("ok unpacked", "ok installed"))
+    before = hashed(made.tree)
+    for again in (
+        lambda: l4t_flash.unflash(made.tree, steps),
+        lambda: l4t_flash.flash(plan_of(made, kits), steps),
+    ):
+        with pytest.raises(EdgeError, match=r"a board has started from it.*apt purge emotion-edge"):
+            again()
     assert hashed(made.tree) == before
 
 
