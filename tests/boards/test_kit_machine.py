@@ -23,7 +23,9 @@ HEALTH = "/run/emotion-edge/health.json"
 ACTIVE = "systemctl --quiet is-active emotion-edge.service"
 FRAMES = f"grep --quiet '\"frames\": [1-9]' {HEALTH}"
 SERVING = f"{ACTIVE} && {FRAMES}"
-START_S = 400  # an emulator on a busy machine
+WHERE_TIME_WENT = """systemd-analyze critical-chain emotion-edge.service; systemd-analyze blame | head -n 12
+journalctl --no-pager --boot --output short-monotonic --unit 'emotion-edge*'"""
+START_S = 900  # an emulator on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except rootfs.Offline as error:
         pytest.skip(f"the machine cannot be built without network: {error}")
     kit_machine.unpack(root, kits.make("pi-trixie", folder))
+    kits.unhurried(root)
     return kit_machine.disk(root, folder / "disk.img")
 
 
@@ -53,7 +56,7 @@ def health(machine: Machine) -> dict:
 
 
 def test_the_first_start_installs_and_serves(machine: Machine) -> None:
-    assert machine.said_by("dpkg-query --show --showformat '${db:Status-Abbrev}' emotion-edge") == "ii "
+    assert machine.said_by("dpkg-query --show --showformat '${db:Status-Abbrev}\\n' emotion-edge") == "ii "
     found = health(machine)
     assert found["engine"] == "fp32 on ONNX Runtime"
     assert found["frames"] >= 1
@@ -100,6 +103,7 @@ def test_a_later_start_is_faster(machine: Machine, disk: Path, tmp_path: Path) -
     machine.off()
     with kit_machine.started(disk, tmp_path) as again:
         print(f"later power to first frame: {again.wait(SERVING, START_S):.0f} s, emulated")
+        print(again.run(WHERE_TIME_WENT, timeout=300))
         again.off()
 
 
