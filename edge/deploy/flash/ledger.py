@@ -77,10 +77,8 @@ class Ledger:
                 (self._root / KEPT / name).unlink()
 
     def refuse_changes(self) -> None:
-        """EdgeError if somebody has changed since what would be put back; what is gone cannot get lost."""
+        """EdgeError if somebody has changed what a finished flash left; what is gone cannot get lost."""
         manifest = ledger_file.read(self._root)
-        if manifest["state"] != DONE:
-            return
         for path, before in manifest["before"].items():
             now, after = look(self._root / path), manifest["after"][path]
             new = before["kind"] == "absent"  # with all that it holds
